@@ -1,0 +1,159 @@
+"""Writing without loss: under a temporary name, renamed when whole, nothing overwritten by accident."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+
+
+def refuse_overwrite(path: str | Path, force: bool = False) -> None:
+    """Raise `InputError` if `path` exists (a folder: and is not empty) and `force` is not set."""
+    path = Path(path)
+    if force or not path.exists():
+        return
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    raise InputError(f"{path}: exists already. Choose another name, or give --force to replace it.")
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path`; it takes `path`'s place when the block ends without an error.
+
+    Args:
+        path: Where the file is to appear; its folder is made.
+        force: Replace an existing file.
+
+    Raises:
+        InputError: If `path` exists and `force` is not set, or the folder cannot be written.
+    """
+    path = Path(path)
+    refuse_overwrite(path, force)
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays last: encoders choose the format by it.
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        # mkstemp makes private files; what a user asked for gets the permissions any new file has.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `path`; it takes `path`'s place when the block ends without an error.
+
+    Args:
+        path: Where the folder is to appear.
+        force: Replace an existing folder; the old one goes only when the new one is whole.
+
+    Raises:
+        InputError: If `path` is not empty and `force` is not set, or its parent cannot be written.
+    """
+    path = Path(path)
+    refuse_overwrite(path, force)
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
+        temporary.chmod(0o755)
+        try:
+            yield temporary
+            if path.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".old-{path.name}-", dir=path.parent))
+                os.replace(path, old / path.name)
+                os.replace(temporary, path)
+                shutil.rmtree(old)
+            else:
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+_DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+}
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one sentence; other errors of the block pass through."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def write_json(path: str | Path, content: Any, *, force: bool = False) -> Path:
+    """Write `content` as readable JSON; NaN becomes null, numpy scalars become numbers."""
+    with atomic_file(path, force=force) as temporary:
+        text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file, or an `InputError` that names the file."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid JSON ({error}).") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def pixel_sha256(pixels: np.ndarray) -> str:
+    """SHA-256 of decoded pixels: dtype, shape and values, whatever file they came from.
+
+    Example:
+        >>> pixel_sha256(np.zeros((2, 2), np.uint8))[:8]
+        'ef1c39a2'
+    """
+    array = np.ascontiguousarray(pixels)
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.sha256(f"{array.dtype.name} {array.shape} ".encode())
+    digest.update(little.tobytes())
+    return digest.hexdigest()

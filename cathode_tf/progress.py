@@ -1,0 +1,54 @@
+"""Progress of long work, on standard error: a live bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def track(items: Iterable[T], label: str, *, total: int | None = None, every_s: float = 5.0) -> Iterator[T]:
+    """The same items, while a bar (or, without a terminal, a line every few seconds) tells how far it got.
+
+    Args:
+        items: What to go through.
+        label: What is being done, for people: `"Converting images"`.
+        total: How many there are; default: `len(items)` where it has one.
+        every_s: Seconds between two lines when standard error is not a terminal.
+
+    Example:
+        >>> list(track([1, 2], "Counting"))
+        [1, 2]
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    if sys.stderr.isatty():
+        yield from _bar(items, label, total)
+    else:
+        yield from _lines(items, label, total, every_s)
+
+
+def _bar(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(label, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def _lines(items: Iterable[T], label: str, total: int | None, every_s: float) -> Iterator[T]:
+    start = last = time.monotonic()
+    for count, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= every_s:
+            last = now
+            of = f"/{total}" if total else ""
+            print(f"{label}: {count}{of} ({count / (now - start):.1f} per s)", file=sys.stderr, flush=True)

@@ -1,0 +1,98 @@
+"""The house rules: imports run one way, light rooms stay light, importing changes nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cathode_tf
+
+LIBRARY = Path(cathode_tf.__file__).parent
+TOOLS = Path(__file__).parents[1] / "tools"
+
+# Each room, and the rooms it may import from: those before it in the way of the data, and only
+# where the way leads. Files directly in cathode_tf/ that are no room are the floor that all stand on.
+FLOOR = {"errors", "files", "phases", "progress"}
+MAY_IMPORT = {
+    "imaging": set(),
+    "synthesis": {"imaging"},
+    "datasets": {"imaging"},
+    "learning": {"imaging", "datasets"},
+    "inference": {"imaging", "datasets", "learning"},
+    "analysis": {"imaging"},
+    "rounds": {"imaging", "datasets", "learning", "inference"},
+    "review": {"imaging", "datasets", "learning", "inference", "rounds"},
+    "reporting": {"imaging", "analysis"},
+    "demo": {
+        "imaging",
+        "synthesis",
+        "datasets",
+        "learning",
+        "inference",
+        "analysis",
+        "reporting",
+    },
+}
+LIGHT = ("imaging", "synthesis", "analysis", "reporting")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+            if node.module == "cathode_tf":
+                names = [f"cathode_tf.{alias.name}" for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("cathode_tf.")}
+    return rooms
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda p: str(p.relative_to(LIBRARY)))
+def test_imports_run_one_way(path):
+    room = room_of(path)
+    if room in FLOOR:
+        assert imported_rooms(path) <= FLOOR
+    elif room != "__init__":
+        assert imported_rooms(path) <= FLOOR | MAY_IMPORT[room] | {room}
+
+
+@pytest.mark.parametrize("path", sorted(TOOLS.glob("*.py")), ids=lambda p: p.name)
+def test_siblings_in_tools_are_imported_only_by_main(path):
+    relative = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative or path.name in ("main.py", "__main__.py")
+    assert "tools" not in imported_rooms(path)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("room", LIGHT)
+def test_light_rooms_load_no_tensorflow(room):
+    loaded = loaded_by(f"import cathode_tf.{room}")
+    assert not loaded & {"tensorflow", "keras", "tensorflow_datasets"}
+
+
+def test_importing_the_package_loads_no_heavy_library():
+    loaded = loaded_by("import cathode_tf")
+    assert not loaded & {"tensorflow", "keras", "tensorflow_datasets", "cv2", "pandas", "scipy", "matplotlib"}
+
+
+def test_every_public_name_is_there():
+    for name in cathode_tf.__all__:
+        assert getattr(cathode_tf, name) is not None

@@ -1,0 +1,94 @@
+"""The console command `cathode-tf`: finds the verb, loads only that, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from cathode_tf.errors import InputError, InputWarning
+
+# In the order in which a user meets them. The texts stand here so that `--help` loads no verb.
+VERBS = {
+    "demo": "See everything at work on synthetic cathodes, in minutes.",
+    "convert": "Turn micrographs and masks into a record set.",
+    "check": "Look for everything that could be wrong with images, masks or records.",
+    "inspect": "Print and draw what a record set holds.",
+    "synthesize": "Make annotated cathode sections with known answers.",
+    "train": "Train a U-Net on a record set.",
+    "evaluate": "Print the Dice of a model for each test image and phase.",
+    "export": "Write a model as a SavedModel for TF Serving.",
+    "segment": "Write masks for micrographs of any size.",
+    "analyze": "Measure phases, particles and pores from masks.",
+    "compare": "Tell what differs between two batches, and how surely.",
+    "gate": "Decide whether a batch is within a specification.",
+    "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
+    "review": "Correct proposed masks in the browser.",
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb's module only when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        return importlib.import_module(f".{name}", __package__).command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], VERBS, n=1)
+            if close:
+                error.message += f" Did you mean '{close[0]}'?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cathode-tf", prog_name="cathode-tf")
+def cli() -> None:
+    """From electron micrographs of battery cathodes to phase masks and numbers with intervals.
+
+    Each verb explains itself: cathode-tf convert --help
+    """
+
+
+def _print_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    if issubclass(category, InputWarning):
+        click.echo(f"Warning: {message}", err=True)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and leave with 0 (done), 1 (the input is wrong) or 2 (wrong usage)."""
+    # TensorFlow reads this when it is first imported; its own start-up lines help nobody here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    warnings.showwarning = _print_warning
+    try:
+        cli.main(args=args, prog_name="cathode-tf", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except InputError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
