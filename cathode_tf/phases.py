@@ -101,11 +101,13 @@ class Phases:
         for phase in self.entries:
             if not 0 <= phase.id < IGNORE:
                 raise InputError(
-                    f"phases: the id of {phase.name!r} must be 0 to 254 (255 is ignored). Received {phase.id}."
+                    f"phases: the id of {phase.name!r} must be 0 to 254 (255 is ignored)."
+                    f" Received {phase.id}."
                 )
             if phase.role not in ROLES:
                 raise InputError(
-                    f"phases: the role of {phase.name!r} must be one of {', '.join(ROLES)}. Received {phase.role!r}."
+                    f"phases: the role of {phase.name!r} must be one of {', '.join(ROLES)}."
+                    f" Received {phase.role!r}."
                 )
 
     @classmethod
@@ -126,7 +128,8 @@ class Phases:
 
         Args:
             tables: One mapping a phase: `name`, `id`, and optionally `color`, `values`, `role`.
-            ignore_values: What means "not labelled" in annotation files; default 255, unless a phase claims it.
+            ignore_values: What means "not labelled" in annotation files; default 255, unless a phase
+                claims it.
         """
         entries = tuple(_phase(table, position) for position, table in enumerate(tables))
         if ignore_values is None:
@@ -153,8 +156,11 @@ class Phases:
             raise InputError(
                 f"{path}: must hold at least one [[phase]] table with name and id. Received none."
             )
+        ignore = content.get("ignore", {})
+        if not isinstance(ignore, dict) or not isinstance(ignore.get("values", []), list):
+            raise InputError(f"{path}: [ignore] must be a table with a list of values. Received {ignore!r}.")
         try:
-            return cls.from_list(tables, content.get("ignore", {}).get("values"))
+            return cls.from_list(tables, ignore.get("values"))
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
@@ -296,7 +302,8 @@ def _phase(table: Mapping[str, Any], position: int) -> Phase:
     name, id_ = table.get("name"), table.get("id")
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise InputError(
-            f"phases: a name must be letters, digits, '_' and '-', beginning with a letter. Received {name!r}."
+            f"phases: a name must be letters, digits, '_' and '-', beginning with a letter."
+            f" Received {name!r}."
         )
     if not isinstance(id_, int) or isinstance(id_, bool):
         raise InputError(f"phases: the id of {name!r} must be a whole number. Received {id_!r}.")
