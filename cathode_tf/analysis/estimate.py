@@ -1,7 +1,8 @@
 """The one type of every number that leaves the analysis: value, unit, interval, n, method, flags.
 
-Per-unit numerators and denominators (an image's pixels of a phase, and all its pixels) come in; `Estimate`s go out.
-The unit is the image, or the group of images, and never the pixel: neighbouring pixels say the same thing twice.
+Per-unit numerators and denominators (an image's pixels of a phase, and all its pixels) come in; `Estimate`s
+go out. The unit is the image, or the group of images, and never the pixel: neighbouring pixels say the same
+thing twice.
 """
 
 from __future__ import annotations
@@ -172,12 +173,14 @@ def ratio_estimate(
 ) -> Estimate:
     """Ratio of two sums over images (or groups), with the interval between them.
 
-    R = sum(y) / sum(x); u^2 = n/(n-1) sum((y - R x)^2) / sum(x)^2; the interval is R +- t(n-1) u. For images of equal
-    size this is ASTM E562's mean of field fractions +- t s/sqrt(n); larger images count for more [1].
+    R = sum(y) / sum(x); u^2 = n/(n-1) sum((y - R x)^2) / sum(x)^2; the interval is R +- t(n-1) u. For images
+    of equal size this is ASTM E562's mean of field fractions +- t s/sqrt(n); larger images count for more
+    [1].
 
     Args:
         numerators: One value an image: its pixels of a phase, its boundary length ...
-        denominators: What it is a share of, same shape, not negative. Units with 0 say nothing and are left out.
+        denominators: What it is a share of, same shape, not negative. Units with 0 say nothing and are left
+            out.
         unit: Unit of the ratio.
         bounds: What the ratio can be; the interval is cut there.
         unit_of_replication: What a row is.
@@ -186,8 +189,8 @@ def ratio_estimate(
         what: Name of the quantity, for the reasons in flags.
 
     Returns:
-        The estimate; refused if all denominators are 0; without an interval, and flagged, if there is one unit
-        only or all units give exactly the same ratio.
+        The estimate; refused if all denominators are 0; without an interval, and flagged, if there is one
+        unit only or all units give exactly the same ratio.
 
     Example:
         >>> print(ratio_estimate(np.array([28, 32, 33.0]), np.array([100, 100, 100.0])))

@@ -28,7 +28,7 @@ ABSENT = "ABSENT"
 
 
 def phase_counts(mask: np.ndarray, phases: Phases) -> np.ndarray:
-    """Pixels of each phase, int64 (number of phases,), in the order of `phases`; ignored pixels do not count."""
+    """Pixels of each phase, int64 (n,), in the order of `phases`; ignored pixels do not count."""
     return np.bincount(mask.ravel(), minlength=256)[list(phases.ids)].astype(np.int64)
 
 
@@ -124,10 +124,10 @@ class IntegralRange:
 def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) -> IntegralRange:
     """Variance of a phase's mean fraction from the covariance C(h) within the images.
 
-    Var = 1/A^2 sum_h N(h) C(h) over |h| <= R, with N(h) the pairs at lag h and R twice the distance at which C first
-    falls to 0 (so that a hard-core structure's negative lobe counts too). C is taken about the sample mean and
-    is therefore too low by Var itself: solved for, Var = raw / (1 - sum N / A^2). Cutting the sum at R leaves
-    A / (pi R^2) degrees of freedom, as for a lag window of a spectrum at frequency 0.
+    Var = 1/A^2 sum_h N(h) C(h) over |h| <= R, with N(h) the pairs at lag h and R twice the distance at which
+    C first falls to 0 (so that a hard-core structure's negative lobe counts too). C is taken about the sample
+    mean and is therefore too low by Var itself: solved for, Var = raw / (1 - sum N / A^2). Cutting the sum at
+    R leaves A / (pi R^2) degrees of freedom, as for a lag window of a spectrum at frequency 0.
 
     Args:
         tables: `covariance` of each image.
@@ -135,12 +135,12 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
         fraction: Its mean fraction over the images.
 
     Returns:
-        The variance and integral range A_n = Var A / (phi (1 - phi)); with a `reason` where the images are too
-        small for their structure.
+        The variance and integral range A_n = Var A / (phi (1 - phi)); with a `reason` where the images are
+        too small for their structure.
 
     Reference:
-        Lantuejoul, J. Microsc. 161 (1991) 387; Kanit et al., Int. J. Solids Struct. 40 (2003) 3647; the idea of using
-        one image: Dahari et al., Adv. Sci. (2024), ImageRep.
+        Lantuejoul, J. Microsc. 161 (1991) 387; Kanit et al., Int. J. Solids Struct. 40 (2003) 3647; the idea
+        of using one image: Dahari et al., Adv. Sci. (2024), ImageRep.
     """
     shrink = max(table.shrink for table in tables)
     used = [table for table in tables if table.shrink == shrink]
