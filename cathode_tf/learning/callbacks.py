@@ -1,0 +1,284 @@
+"""What happens around the steps of a training: learning rate, stopping, validation, keeping, telling."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cathode_tf.files import write_json
+from cathode_tf.learning import run_folder
+from cathode_tf.learning.models import BEST, read_card, save_model, write_card
+from cathode_tf.learning.prediction import predict_image
+from cathode_tf.learning.run_folder import Progress
+from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
+from cathode_tf.phases import Phases
+
+PATIENCE = 0.5
+"""A run stops when this share of its schedule brought no better validation Dice."""
+
+
+class Clock:
+    """How much of a run is over, by steps and by time, whichever is further.
+
+    Args:
+        steps: All steps of the run; None where only the time limits it.
+        limit_s: Seconds for the whole run; None where only the steps limit it.
+        progress: Where the run stands at the start of this process.
+    """
+
+    def __init__(self, steps: int | None, limit_s: float | None, progress: Progress):
+        self.steps, self.limit_s = steps, limit_s
+        self.before_s, self.start, self.step = progress.elapsed_s, time.monotonic(), progress.step
+        self.reserve_s = 0.0  # for the last validation, once it is known how long one takes
+
+    def elapsed_s(self) -> float:
+        return self.before_s + time.monotonic() - self.start
+
+    def share(self) -> float:
+        """0 at the start, 1 at the end."""
+        by_step = self.step / self.steps if self.steps else 0.0
+        by_time = self.elapsed_s() / max(self.limit_s - self.reserve_s, 1e-9) if self.limit_s else 0.0
+        return min(max(by_step, by_time), 1.0)
+
+    def left_s(self) -> float:
+        """Seconds to go, from the share that the time so far has done."""
+        share = self.share()
+        return self.elapsed_s() * (1 - share) / share if share else math.inf
+
+
+class Schedule(keras.callbacks.Callback):
+    """Warm-up, then cosine decay to a hundredth, tied to the clock; stops when time is up or loss is NaN.
+
+    Args:
+        clock: The run's clock.
+        peak: Highest learning rate.
+        progress: Told why the run stops.
+        warmup_steps: Steps of linear growth at the beginning.
+    """
+
+    def __init__(self, clock: Clock, peak: float, progress: Progress, warmup_steps: int = 20):
+        super().__init__()
+        self.clock, self.peak, self.progress, self.warmup_steps = clock, peak, progress, warmup_steps
+
+    def rate(self) -> float:
+        """The learning rate of the step that comes."""
+        warm = min((self.clock.step + 1) / self.warmup_steps, 1.0)
+        cosine = 0.5 * (1 + math.cos(math.pi * self.clock.share()))
+        return self.peak * warm * (0.01 + 0.99 * cosine)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        _synchronise(self.model)
+        self.model.optimizer.learning_rate = self.rate()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.clock.step += 1
+        if not math.isfinite(float(logs["loss"])):
+            self.progress.stopped = "diverged"
+        elif self.clock.limit_s and self.clock.elapsed_s() + self.clock.reserve_s >= self.clock.limit_s:
+            self.progress.stopped = "time limit"
+        if self.progress.stopped:
+            self.model.stop_training = True
+
+
+class EpochEnd(keras.callbacks.Callback):
+    """Validates on whole images, keeps the best model, saves the state, writes history and curves.
+
+    Args:
+        twin: float32 model of the same architecture, which takes the averaged weights and is saved.
+        validation: Raw image (height, width) and reference class indices (height, width) of each
+            validation image.
+        folder: The run's folder.
+        progress: Kept up to date.
+        clock: The run's clock.
+    """
+
+    def __init__(
+        self,
+        twin: keras.Model,
+        validation: list[tuple[np.ndarray, np.ndarray]],
+        *,
+        folder: Path,
+        progress: Progress,
+        clock: Clock,
+    ):
+        super().__init__()
+        self.twin, self.validation = twin, validation
+        self.folder, self.progress, self.clock = folder, progress, clock
+        self.phases = Phases.from_list(read_card(twin)["phases"])
+        self.logs = TensorBoardLog(folder / run_folder.LOGS)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.progress.stopped == "diverged":
+            return
+        _synchronise(self.model)
+        self._keep(epoch, float(logs["loss"]))
+        run_folder.save_state(self.folder, self.model, self.progress)
+
+    def _keep(self, epoch: int, loss: float) -> None:
+        progress, clock = self.progress, self.clock
+        copy_averaged(self.model, self.twin)
+        start = time.monotonic()
+        dice = validate(self.twin, self.validation)
+        names = self.phases.names
+        row = {
+            "epoch": epoch + 1,
+            "loss": loss,
+            "mean_dice": float(np.nanmean([mean_dice(row) for row in dice])),
+            "dice": dict(zip(names, _mean_over_images(dice), strict=True)),
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            "seconds": clock.elapsed_s(),
+        }
+        progress.history.append(row)
+        progress.epoch, progress.step, progress.elapsed_s = epoch + 1, clock.step, clock.elapsed_s()
+        best = row["mean_dice"] > progress.best_dice
+        if best:
+            progress.best_dice, progress.best_at = row["mean_dice"], clock.share()
+            self._save_best(row)
+        elif clock.share() - progress.best_at > PATIENCE:
+            progress.stopped = progress.stopped or "no improvement"
+            self.model.stop_training = True
+        run_folder.write_history(self.folder, progress.history)
+        colors = {phase.name: phase.color for phase in self.phases}
+        run_folder.draw_curves(self.folder, progress.history, colors)
+        self.logs.write(row)
+        clock.reserve_s = 1.1 * (time.monotonic() - start)
+        _say(epoch_line(row, best))
+
+    def _save_best(self, row: dict[str, Any]) -> None:
+        card = read_card(self.twin)
+        card["dice"] = {"split": "validation", "mean": row["mean_dice"], **row["dice"]}
+        card["trained_on"] |= {"epochs": row["epoch"], "steps": self.clock.step, "seconds": row["seconds"]}
+        write_card(self.twin, json.loads(json.dumps(card).replace("NaN", "null")))
+        save_model(self.twin, self.folder / BEST, force=True)
+        write_json(self.folder / run_folder.CARD, card, force=True)
+
+    def save_interrupted(self, loss: float) -> None:
+        """After Ctrl-C: keep the weights at hand if no epoch was complete, so that there is a model."""
+        if not (self.folder / BEST).exists():
+            _synchronise(self.model)
+            self._keep(self.progress.epoch, loss)
+
+
+class Telling(keras.callbacks.Callback):
+    """Tells every few seconds how far the epoch got, how fast, and how long it will still take."""
+
+    def __init__(self, clock: Clock, progress: Progress, steps_per_epoch: int, every_s: float = 10.0):
+        super().__init__()
+        self.clock, self.progress = clock, progress
+        self.steps_per_epoch, self.every_s = steps_per_epoch, every_s
+        self.first_step, self.start, self.last, self.loss = clock.step, time.monotonic(), 0.0, math.nan
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch + 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.loss = float(logs["loss"])
+        now, live = time.monotonic(), sys.stderr.isatty()
+        if now - self.last < (0.5 if live else self.every_s):
+            return
+        self.last = now
+        rate = (self.clock.step - self.first_step) / max(now - self.start, 1e-9)
+        best = f", best Dice {self.progress.best_dice:.3f}" if self.progress.history else ""
+        line = (
+            f"  epoch {self.epoch} step {batch + 1}/{self.steps_per_epoch}, {rate:.2f} steps/s, "
+            f"loss {self.loss:.3f}{best}, {_duration(self.clock.left_s())} left"
+        )
+        print(f"\r{line:<110}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
+
+
+class TensorBoardLog:
+    """Scalars for TensorBoard, written with what TensorFlow itself holds; nothing on other backends."""
+
+    def __init__(self, folder: Path):
+        self.writer = None
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            self.writer = tf.summary.create_file_writer(str(folder))
+            self.metadata = tf.compat.v1.SummaryMetadata(
+                plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+            )
+
+    def write(self, row: dict[str, Any]) -> None:
+        """The scalars of one row of the history."""
+        if self.writer is None:
+            return
+        import tensorflow as tf
+
+        values = {"train/loss": row["loss"], "train/learning_rate": row["learning_rate"]}
+        values["validation/mean_dice"] = row["mean_dice"]
+        values |= {f"validation/dice_{name}": value for name, value in row["dice"].items()}
+        with self.writer.as_default(step=row["epoch"]):
+            for tag, value in values.items():
+                tf.summary.write(tag, tf.constant(value, tf.float32), metadata=self.metadata)
+        self.writer.flush()
+
+
+def validate(model: keras.Model, images: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Dice of each phase on each whole image.
+
+    Args:
+        model: A model of `build_unet`.
+        images: Raw image (height, width) and reference class indices (height, width).
+
+    Returns:
+        float64 array (images, phases), NaN where a phase is in neither reference nor prediction.
+    """
+    tables = []
+    for pixels, reference in images:
+        probabilities = predict_image(model, pixels)
+        tables.append(confusion(reference, probabilities.argmax(axis=-1), probabilities.shape[-1]))
+    return np.stack([dice_per_phase(table) for table in tables])
+
+
+def copy_averaged(model: keras.Model, twin: keras.Model) -> None:
+    """Give `twin` the moving average of `model`'s weights, once enough steps went into it."""
+    optimizer = model.optimizer
+    now = model.get_weights()
+    if optimizer.use_ema and int(optimizer.iterations) * (1 - optimizer.ema_momentum) >= 3:
+        optimizer.finalize_variable_values(model.trainable_variables)
+        twin.set_weights(model.get_weights())
+        model.set_weights(now)
+    else:
+        twin.set_weights(now)
+
+
+def epoch_line(row: dict[str, Any], best: bool) -> str:
+    """One epoch for people: `epoch 3  loss 0.512  Dice pore .91 ncm .95  mean .93  best`."""
+    dice = "  ".join(f"{name} {value:.3f}" for name, value in row["dice"].items())
+    mark = "  best so far" if best else ""
+    return (
+        f"epoch {row['epoch']:3d}  {_duration(row['seconds'])}  loss {row['loss']:.3f}  "
+        f"validation Dice: {dice}  mean {row['mean_dice']:.3f}{mark}"
+    )
+
+
+def _mean_over_images(dice: np.ndarray) -> list[float]:
+    columns = (column[~np.isnan(column)] for column in dice.T)
+    return [float(column.mean()) if column.size else float("nan") for column in columns]
+
+
+def _synchronise(model: keras.Model) -> None:
+    """JAX trains on copies of the variables; bring them back before reading or setting any."""
+    synchronise: Callable[[], None] | None = getattr(model, "jax_state_sync", None)
+    if synchronise:
+        synchronise()
+
+
+def _say(line: str) -> None:
+    print(f"\r{line:<110}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min"

@@ -1,0 +1,273 @@
+"""A record set in, a run's folder out: best model, card, history, curves, and a state to go on from."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.files import read_json, refuse_overwrite, write_json
+from cathode_tf.learning import run_folder
+from cathode_tf.learning.callbacks import Clock, EpochEnd, Schedule, Telling
+from cathode_tf.learning.losses import CombinedLoss
+from cathode_tf.learning.models import load_model, read_card
+from cathode_tf.learning.network import PRESETS, build_unet
+from cathode_tf.learning.precision import choose_precision
+from cathode_tf.learning.run_folder import Progress, Run
+from cathode_tf.phases import IGNORE, Phases
+
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 0.01
+EMA_MOMENTUM = 0.99
+
+
+def train(
+    records: Any,
+    out: str | Path,
+    *,
+    preset: str = "base",
+    epochs: int | None = None,
+    steps_per_epoch: int | None = None,
+    batch: int = 16,
+    patch_px: int = 256,
+    learning_rate: float = LEARNING_RATE,
+    time_limit_s: float | None = None,
+    start: str | Path | None = None,
+    precision: str = "auto",
+    seed: int = 0,
+    force: bool = False,
+) -> Run:
+    """Train a U-Net, keep the model of the highest validation mean Dice, and return the run.
+
+    The same call goes on with a run that was killed, as if nothing had happened.
+
+    Args:
+        records: A record set (`open_records`) or its folder, with splits `train` and `validation`.
+        out: The run's folder.
+        preset: Size of the network: `small`, `base` or `large`.
+        epochs: Default: 50, or as many as the time limit allows.
+        steps_per_epoch: Default: about one pass over the training pixels, at least 20.
+        batch: Patches a step.
+        patch_px: Height and width of a patch; smaller images are padded with ignored pixels.
+        learning_rate: Peak; it warms up, then decays with the steps or the time at hand.
+        time_limit_s: Seconds after which the run ends with the best so far.
+        start: Begin with the weights of this run, `.keras` file, or `"default"`.
+        precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.
+        seed: Of weights, patches and their order.
+        force: Replace a run that is there.
+
+    Returns:
+        The run; `cathode_tf.Segmenter(run.path)` uses it.
+
+    Raises:
+        InputError: If the records lack a split or a phase, an option is out of range, or `out` holds
+            another run.
+    """
+    from cathode_tf.datasets import open_records, patches
+
+    records = open_records(records) if isinstance(records, (str, Path)) else records
+    config = {
+        "preset": preset,
+        "epochs": epochs,
+        "steps_per_epoch": steps_per_epoch,
+        "batch": batch,
+        "patch_px": patch_px,
+        "learning_rate": learning_rate,
+        "time_limit_s": time_limit_s,
+        "start": str(start) if start is not None else None,
+        "precision": choose_precision(precision),
+        "seed": seed,
+        "records": {"name": records.name, "version": records.version, "fingerprint": records.fingerprint},
+    }
+    _check_options(config)
+    folder = Path(out)
+    progress = _resume_or_begin(folder, config, force)
+    if progress.stopped:
+        return Run(folder, progress.history, progress.stopped)
+    validation = _validation_images(records)
+    train_pixels = _check_training_split(records)
+    if steps_per_epoch is None:
+        steps_per_epoch = _steps(train_pixels, validation, batch * patch_px**2)
+    if epochs is None and time_limit_s is None:
+        epochs = 50
+
+    twin, model = _models(records, config)
+    write_json(folder / run_folder.CONFIG, config, force=True)
+    if progress.epoch:
+        run_folder.restore_state(folder, model)
+    clock = Clock(epochs * steps_per_epoch if epochs else None, time_limit_s, progress)
+    at_end = EpochEnd(twin, validation, folder=folder, progress=progress, clock=clock)
+    telling = Telling(clock, progress, steps_per_epoch)
+    data = patches(records, "train", patch_px=patch_px, batch=batch, seed=seed)
+    try:
+        model.fit(
+            data.skip(progress.step),
+            epochs=epochs or 1_000_000,
+            initial_epoch=progress.epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=[Schedule(clock, learning_rate, progress), telling, at_end],
+            verbose=0,
+            shuffle=False,
+        )
+    except KeyboardInterrupt:
+        at_end.save_interrupted(telling.loss)
+        raise
+    return _finish(folder, model, progress)
+
+
+def _finish(folder: Path, model: keras.Model, progress: Progress) -> Run:
+    if progress.stopped == "diverged":
+        advice = "Lower the learning rate, and look at the records with `cathode-tf check`."
+        if not progress.history:
+            raise InputError(f"{folder}: the loss became infinite in the first epoch. {advice}")
+        warnings.warn(
+            InputWarning(
+                f"{folder}: the loss became infinite in epoch {progress.epoch + 1}; the best model so far "
+                f"is kept. {advice}"
+            ),
+            stacklevel=3,
+        )
+    else:
+        progress.stopped = progress.stopped or "done"
+        run_folder.save_state(folder, model, progress)
+    return Run(folder, progress.history, progress.stopped)
+
+
+def _check_options(config: dict[str, Any]) -> None:
+    if config["preset"] not in PRESETS:
+        raise InputError(f"preset: must be one of {', '.join(PRESETS)}. Received {config['preset']!r}.")
+    for name in ("epochs", "steps_per_epoch", "batch", "patch_px", "learning_rate", "time_limit_s"):
+        value = config[name]
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name}: must be above 0. Received {value}.")
+
+
+def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progress:
+    """The progress to go on from; a folder of another run, or of something else, is refused."""
+    if force and (folder / run_folder.CONFIG).exists():
+        shutil.rmtree(folder)
+    if not (folder / run_folder.CONFIG).exists():
+        refuse_overwrite(folder, force)
+        return Progress()
+    before = read_json(folder / run_folder.CONFIG)
+    for name, value in config.items():
+        if before.get(name) != value:
+            raise InputError(
+                f"{folder}: holds a run with {name} {before.get(name)}. Received {value}. "
+                "Give the same to go on with it, another folder, or --force to replace it."
+            )
+    return run_folder.load_progress(folder) or Progress()
+
+
+def _validation_images(records: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    images = [
+        (example.image, records.phases.to_indices(example.mask))
+        for example in _examples(records, "validation")
+    ]
+    if not any((reference != IGNORE).any() for _, reference in images):
+        raise InputError(f"{records.path}: the validation split must hold an annotated pixel. Received none.")
+    return images
+
+
+def _check_training_split(records: Any) -> int:
+    """The number of annotated training pixels; raises if a phase has none."""
+    counts = np.zeros(256, np.int64)
+    for example in _examples(records, "train"):
+        counts += np.bincount(example.mask.ravel(), minlength=256)
+    missing = [phase.name for phase in records.phases if not counts[phase.id]]
+    if len(missing) == len(records.phases):
+        raise InputError(
+            f"{records.path}: the training split must hold annotated pixels. Received none: all are ignored."
+        )
+    if missing:
+        raise InputError(
+            f"{records.path}: the training split must hold each phase. Received no pixel of "
+            f"{', '.join(missing)}. Annotate some, or take the phase out of phases.toml and convert again."
+        )
+    return int(counts[list(records.phases.ids)].sum())
+
+
+def _examples(records: Any, split: str) -> Any:
+    if not records.splits.get(split):
+        raise InputError(
+            f"{records.path}: must have a {split} split with at least one image. "
+            f"Received {', '.join(f'{k} {v}' for k, v in records.splits.items()) or 'none'}."
+        )
+    return records.examples(split)
+
+
+def _steps(train_pixels: int, validation: list[tuple[np.ndarray, np.ndarray]], step_pixels: int) -> int:
+    """One pass over the training pixels; enough steps that validating costs a tenth of training at most."""
+    validation_pixels = sum(image.size for image, _ in validation)
+    return max(20, math.ceil(train_pixels / step_pixels), math.ceil(3 * validation_pixels / step_pixels))
+
+
+def _models(records: Any, config: dict[str, Any]) -> tuple[keras.Model, keras.Model]:
+    """The float32 model that is validated and saved, and the one that trains, with equal weights."""
+    sizes = [e.pixel_size_nm for e in records.examples("train") if math.isfinite(e.pixel_size_nm)]
+    card = {
+        "preset": config["preset"],
+        "pixel_size_nm": float(np.median(sizes)) if sizes else None,
+        "trained_on": {**config["records"], "images": records.splits["train"], "start": config["start"]},
+        "training": {key: value for key, value in config.items() if key not in ("records", "start")},
+    }
+    options: dict[str, Any] = {"filters": PRESETS[config["preset"]]}
+    before = None
+    if config["start"] is not None:
+        before, before_card = load_model(config["start"])
+        options = dict(before_card["architecture"])
+    options |= {"seed": config["seed"], "card": card}
+    twin = build_unet(records.phases, **options)
+    model = build_unet(records.phases, dtype=config["precision"], **options)
+    if before is not None:
+        adapt_weights(before, twin)
+        model.set_weights(twin.get_weights())
+    model.compile(
+        optimizer=keras.optimizers.AdamW(
+            config["learning_rate"],
+            weight_decay=WEIGHT_DECAY,
+            global_clipnorm=1.0,
+            use_ema=True,
+            ema_momentum=EMA_MOMENTUM,
+        ),
+        loss=CombinedLoss(),
+    )
+    return twin, model
+
+
+def adapt_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copy all weights from `source`; scores of phases that `source` knows by name move to their new place.
+
+    Phases that it does not know keep the fresh weights of `target`, and a warning names them.
+
+    Raises:
+        InputError: If the two differ in anything but their phases.
+    """
+    old, new = (Phases.from_list(read_card(m)["phases"]) for m in (source, target))
+    unknown = [name for name in new.names if name not in old.names]
+    if unknown:
+        warnings.warn(
+            InputWarning(
+                f"The start model does not know the phases {', '.join(unknown)} (it has "
+                f"{', '.join(old.names)}); what it learned of the others is kept, these begin anew."
+            ),
+            stacklevel=2,
+        )
+    kept = [(new.names.index(name), old.names.index(name)) for name in new.names if name in old.names]
+    for layer in target.layers:
+        values = source.get_layer(layer.name).get_weights()
+        if layer.name == "scores":
+            fresh = layer.get_weights()
+            for now, was in zip(fresh, values, strict=True):
+                # The last axis is (block position, phase), phase fastest.
+                to, come = (a.reshape(*a.shape[:-1], -1, n) for a, n in ((now, len(new)), (was, len(old))))
+                for k, j in kept:
+                    to[..., k] = come[..., j]
+            values = fresh
+        layer.set_weights(values)
