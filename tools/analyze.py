@@ -1,0 +1,184 @@
+"""`cathode-tf analyze`: masks, or a model and micrographs, in; summary, instance tables and a report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+SHOWN = 12
+"""So many images at most are shown in the report; all are measured."""
+
+
+@click.command(
+    "analyze",
+    epilog="Example: cathode-tf analyze masks --phases phases.toml --pixel-size-nm 25 --out analysis/b7",
+)
+@click.argument("masks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MASK...")
+@click.option("--phases", "phases_file", type=click.Path(path_type=Path), help="phases.toml of the masks.")
+@click.option("--pixel-size-nm", type=float, help="Side of a pixel in nm; without it all is in pixels.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--model", type=click.Path(path_type=Path), help="Segment micrographs MASK... with this first.")
+@click.option("--groups", "groups_file", type=click.Path(path_type=Path), help="CSV with columns id,group.")
+@click.option(
+    "--replicate",
+    type=click.Choice(["image", "group"]),
+    default="image",
+    show_default=True,
+    help="What is independent of its like: group, where images come from the same few stacks or electrodes.",
+)
+@click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
+@click.option("--min-area-px", type=int, help="Instances below this area are noise.")
+@click.option("--force", is_flag=True, help="Replace what is in --out.")
+def command(
+    masks: tuple[Path, ...],
+    phases_file: Path | None,
+    pixel_size_nm: float | None,
+    out: Path,
+    model: Path | None,
+    groups_file: Path | None,
+    replicate: str,
+    neck_depth: float | None,
+    min_area_px: int | None,
+    force: bool,
+) -> None:
+    """Measure phases, particles and pores of a batch, each with its interval.
+
+    MASK... are mask files or folders of them. With --model they are micrographs, which are segmented first;
+    their masks are written to OUT/masks.
+    """
+    from cathode_tf.analysis import Settings, analyze
+    from cathode_tf.errors import InputError
+    from cathode_tf.files import atomic_folder, refuse_overwrite
+    from cathode_tf.imaging import find_images
+    from cathode_tf.phases import Phases
+    from cathode_tf.progress import track
+    from cathode_tf.reporting import write_report
+
+    refuse_overwrite(out, force)
+    chosen = {"neck_depth": neck_depth, "min_area_px": min_area_px, "replicate": replicate}
+    settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
+    paths = find_images(masks)
+    groups = None if groups_file is None else read_groups(groups_file)
+    with atomic_folder(out, force=force) as folder:
+        shown_masks, shown_images = {}, {}
+        if model is not None:
+            source = Segmented(model, paths, pixel_size_nm, folder / "masks")
+        elif phases_file is not None:
+            source = Masks(paths, Phases.from_toml(phases_file), pixel_size_nm)
+        else:
+            raise InputError("--phases: must name the phases.toml of the masks. Received none.")
+
+        def each():
+            for name, mask, image in track(source, "Measuring", total=len(paths)):
+                if groups is not None and name not in groups:
+                    raise InputError(f"{groups_file}: must give the group of every image. {name} is missing.")
+                if len(shown_masks) < SHOWN:
+                    shown_masks[name] = mask
+                    if image is not None:
+                        shown_images[name] = image
+                yield name, mask
+
+        analysis = analyze(
+            each(),
+            source.phases,
+            pixel_size_nm=source.pixel_size_nm,
+            groups=groups,
+            settings=settings,
+        )
+        analysis.write_into(folder)
+        write_report(analysis, folder, masks=shown_masks, images=shown_images or None)
+        written = sorted(path.name for path in folder.iterdir())
+    show(analysis)
+    click.echo(f"Wrote {', '.join(written)} to {out}. Open {out / 'report.html'} in a browser.")
+
+
+def show(analysis) -> None:
+    """Print the headline numbers."""
+    if analysis.pixel_size_nm is None:
+        click.echo("Pixel size unknown: lengths are in pixels (give --pixel-size-nm for micrometres).")
+    for name, estimate in analysis.summary["fraction"].items():
+        click.echo(f"{name} fraction: {estimate}")
+    for name, estimate in analysis.summary.get("x50_3", {}).items():
+        click.echo(f"{name} D50 (volume): {estimate}")
+
+
+def unique_names(paths: list[Path]) -> list[str]:
+    """The stem of each path, with its folder's name in front where stems repeat."""
+    stems = [path.stem for path in paths]
+    return [
+        stem if stems.count(stem) == 1 else f"{path.parent.name}/{path.name}"
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Group of each image from a CSV with columns id and group."""
+    import csv
+
+    from cathode_tf.errors import InputError
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not rows or not {"id", "group"} <= set(rows[0]):
+        raise InputError(f"{path}: must have the columns id and group, and at least one row.")
+    return {row["id"]: row["group"] for row in rows}
+
+
+class Masks:
+    """Masks from files, one at a time: (name, mask, None)."""
+
+    def __init__(self, paths: list[Path], phases, pixel_size_nm: float | None) -> None:
+        self._paths = paths
+        self.phases = phases
+        self.pixel_size_nm = pixel_size_nm
+
+    def __iter__(self):
+        from cathode_tf.imaging import read_mask
+
+        for name, path in zip(unique_names(self._paths), self._paths, strict=True):
+            yield name, read_mask(path, self.phases), None
+
+
+class Segmented:
+    """Micrographs, segmented when they are asked for, their masks written: (name, mask, pixels).
+
+    Attributes:
+        phases: Of the model.
+        pixel_size_nm: The one given, or else what the first micrograph says; the others must agree.
+    """
+
+    def __init__(self, model: Path, paths: list[Path], pixel_size_nm: float | None, out: Path) -> None:
+        from cathode_tf.imaging import iter_micrographs
+        from cathode_tf.inference import Segmenter
+
+        self._segmenter = Segmenter(model)
+        self._paths, self._out, self._given = paths, out, pixel_size_nm
+        self.phases = self._segmenter.phases
+        self.pixel_size_nm = pixel_size_nm or next(iter_micrographs(paths[0])).pixel_size_nm
+
+    def __iter__(self):
+        from cathode_tf.imaging import iter_micrographs, write_mask
+
+        for path in self._paths:
+            for micrograph in iter_micrographs(path):
+                self._check_size(micrograph)
+                mask = self._segmenter.segment(micrograph).mask
+                write_mask(self._out / f"{micrograph.id}_mask.png", mask, self.phases)
+                yield micrograph.id, mask, micrograph.pixels
+
+    def _check_size(self, micrograph) -> None:
+        import math
+
+        from cathode_tf.errors import InputError
+
+        first, size = self.pixel_size_nm, micrograph.pixel_size_nm
+        same = size == first if None in (size, first) else math.isclose(size, first, rel_tol=1e-3)
+        if self._given is None and not same:
+            raise InputError(
+                f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
+                f"Received {size or 'unknown'} nm. Analyse magnifications separately, or give --pixel-size-nm."
+            )
