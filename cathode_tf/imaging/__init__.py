@@ -1,1 +1,26 @@
-"""In the making."""
+"""Micrographs and annotations of any origin in; pixels with their scale, and masks of phase ids, out."""
+
+from cathode_tf.imaging.databar import find_databar, fit_mask_to_cut
+from cathode_tf.imaging.folders import find_images, match_masks, natural_key
+from cathode_tf.imaging.masks import read_mask, write_mask
+from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_micrograph, scale_to_uint16
+from cathode_tf.imaging.pictures import display, overlay, write_overlay
+from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
+
+__all__ = [
+    "MAX_MEGAPIXELS",
+    "Micrograph",
+    "display",
+    "find_databar",
+    "find_images",
+    "fit_mask_to_cut",
+    "iter_micrographs",
+    "match_masks",
+    "natural_key",
+    "overlay",
+    "read_mask",
+    "read_micrograph",
+    "scale_to_uint16",
+    "write_mask",
+    "write_overlay",
+]

@@ -1,0 +1,208 @@
+"""Raster annotations in, segmentation masks of phase ids out, and back.
+
+What stands for a phase in a file is declared in `phases.toml` (`values`); everything else is refused
+with the number of pixels and the place of the first, because a mask that is nearly right trains a
+model that is nearly right.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import atomic_file
+from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, Raster, open_raster
+from cathode_tf.phases import IGNORE, IGNORE_COLOR, Phases, rgb
+
+
+def read_mask(
+    path: str | Path,
+    phases: Phases,
+    *,
+    shape: tuple[int, int] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> np.ndarray:
+    """The segmentation mask in a raster file, uint8 (height, width) of phase ids, 255 = ignored.
+
+    Args:
+        path: PNG, TIFF or BMP: grey values of any type, a palette, or colours, as `phases` declares them.
+        phases: Names, ids, and the values that stand for them.
+        shape: (height, width) that the mask must have: its micrograph's.
+        max_megapixels: Larger files are refused before they are decoded.
+
+    Raises:
+        InputError: If the file is no whole raster, was compressed with loss, holds a value or colour that no
+            phase has, is a stack, or has another shape.
+
+    Example:
+        >>> mask = read_mask("electrode_07_mask.png", Phases.default())           # doctest: +SKIP
+    """
+    path = Path(path)
+    with open_raster(path, max_megapixels=max_megapixels) as raster:
+        if raster.lossy:
+            raise InputError(
+                f"{path}: must be a mask without loss (PNG or TIFF). {raster.lossy} compression invents "
+                "values at every boundary; export the mask again from the tool that made it."
+            )
+        if raster.count > 1:
+            raise InputError(
+                f"{path}: must hold one mask. Received a stack of {raster.count}; "
+                "write one file for each slice."
+            )
+        if shape is not None and (raster.height, raster.width) != tuple(shape):
+            raise InputError(
+                f"{path}: must have the size of its image, {shape[1]} x {shape[0]}. "
+                f"Received {raster.width} x {raster.height}."
+            )
+        return to_mask(raster.read(0), phases, path)
+
+
+def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.ndarray:
+    """Phase ids of a decoded raster: by colour where it has colours, by value otherwise."""
+    samples = raster.samples
+    if samples.ndim == 3 and samples.shape[2] in (1, 2):
+        samples = samples[..., 0]
+    if samples.ndim == 3:
+        if samples.dtype != np.uint8:
+            raise InputError(f"{source}: colours must have 8 bit. Received {samples.dtype}.")
+        colors = samples[..., :3]
+        if (colors == colors[..., :1]).all() and not _declares_grey(phases):
+            return _by_value(colors[..., 0], phases, source)
+        return _by_color(colors, phases, source)
+    if raster.colormap is not None:
+        return _by_palette(samples, raster.colormap, phases, source)
+    return _by_value(samples, phases, source)
+
+
+def _values(phases: Phases) -> list[tuple[float, int]]:
+    pairs = [(v, p.id) for p in phases for v in p.values] + [(v, IGNORE) for v in phases.ignore_values]
+    return [(value, id_) for value, id_ in pairs if not isinstance(value, str)]
+
+
+def _colors(phases: Phases) -> dict[tuple[int, int, int], int]:
+    """Ids by colour: those declared as values first, then the phases' own colours, then black = ignored."""
+    declared = [(v, p.id) for p in phases for v in p.values] + [(v, IGNORE) for v in phases.ignore_values]
+    pairs = [(v, id_) for v, id_ in declared if isinstance(v, str)]
+    pairs += [(p.color, p.id) for p in phases] + [(IGNORE_COLOR, IGNORE)]
+    table: dict[tuple[int, int, int], int] = {}
+    for color, id_ in pairs:
+        table.setdefault(rgb(color), id_)
+    return table
+
+
+def _declares_grey(phases: Phases) -> bool:
+    values = [v for p in phases for v in p.values] + list(phases.ignore_values)
+    return any(len(set(rgb(v))) == 1 for v in values if isinstance(v, str))
+
+
+def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
+    mask = np.zeros(samples.shape, np.uint8)
+    known = np.zeros(samples.shape, bool)
+    for value, id_ in _values(phases):
+        here = samples == value
+        mask[here] = id_
+        known |= here
+    if not known.all():
+        expected = ", ".join(
+            f"{v:g} {'ignored' if id_ == IGNORE else next(p.name for p in phases if p.id == id_)}"
+            for v, id_ in _values(phases)
+        )
+        unknown = np.unique(samples[~known])
+        raise InputError(
+            f"{source}: must hold only the values of phases.toml ({expected or 'none but colours'}). "
+            f"{_unknown(~known, [f'{v:g}' for v in unknown[:3]], len(unknown))}"
+        )
+    return mask
+
+
+def _unknown(unknown: np.ndarray, examples: list[str], kinds: int) -> str:
+    row, column = (int(i) for i in np.argwhere(unknown)[0])
+    more = ", ..." if kinds > len(examples) else ""
+    blurred = (
+        f" {kinds} values that no phase has: the mask seems smoothed, resized with interpolation, or saved "
+        "as JPEG. Export it again without."
+        if kinds > 8
+        else " Add them to the values of a phase or of [ignore], or correct the mask."
+    )
+    return (
+        f"Received {', '.join(examples)}{more} in {int(unknown.sum())} pixels, the first at row {row}, "
+        f"column {column}.{blurred}"
+    )
+
+
+def _by_color(colors: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
+    codes = (
+        (colors[..., 0].astype(np.uint32) << 16)
+        | (colors[..., 1].astype(np.uint32) << 8)
+        | colors[..., 2].astype(np.uint32)
+    )
+    mask = np.zeros(codes.shape, np.uint8)
+    known = np.zeros(codes.shape, bool)
+    for (red, green, blue), id_ in _colors(phases).items():
+        here = codes == (red << 16 | green << 8 | blue)
+        mask[here] = id_
+        known |= here
+    if not known.all():
+        expected = ", ".join(
+            "#{:02x}{:02x}{:02x} ".format(*color)
+            + ("ignored" if id_ == IGNORE else next(p.name for p in phases if p.id == id_))
+            for color, id_ in _colors(phases).items()
+        )
+        unknown = np.unique(codes[~known])
+        raise InputError(
+            f"{source}: must hold only the colours of phases.toml ({expected}). "
+            f"{_unknown(~known, [f'#{code:06x}' for code in unknown[:3]], len(unknown))}"
+        )
+    return mask
+
+
+def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
+    """Indices mean values; but where each colour is a phase's, the colours must not say otherwise."""
+    used = np.unique(indices)
+    colors = _colors(phases)
+    by_color = {
+        int(i): colors.get(tuple(int(c) for c in colormap[i])) if i < len(colormap) else None for i in used
+    }
+    values = dict(reversed(_values(phases)))
+    by_value = {int(i): values.get(int(i)) for i in used}
+    if None in by_color.values():
+        return _by_value(indices, phases, source)
+    if None in by_value.values():
+        table = np.zeros(65536 if indices.dtype.itemsize > 1 else 256, np.uint8)
+        for index, id_ in by_color.items():
+            table[index] = id_
+        return table[indices]
+    wrong = [i for i in by_color if by_color[i] != by_value[i]]
+    if wrong:
+        names = {p.id: p.name for p in phases} | {IGNORE: "ignored"}
+        first = wrong[0]
+        raise InputError(
+            f"{source}: index and colour must mean the same phase. Index {first} is "
+            f"{names[by_value[first]]}, but its colour in the palette is that of "
+            f"{names[by_color[first]]}. Save the mask as RGB, or correct phases.toml."
+        )
+    return _by_value(indices, phases, source)
+
+
+def write_mask(path: str | Path, mask: np.ndarray, phases: Phases, *, force: bool = False) -> Path:
+    """Write a segmentation mask as an indexed PNG: the ids as stored, the phases' colours as palette.
+
+    Args:
+        path: Where it goes; `.png`.
+        mask: uint8 (height, width) of phase ids, 255 = ignored.
+        phases: Ids and colours.
+        force: Replace an existing file.
+
+    Raises:
+        InputError: If the mask holds an undefined id, or the file exists.
+    """
+    from PIL import Image
+
+    phases.check_mask(mask, path)
+    picture = Image.fromarray(mask, "L")
+    picture.putpalette(phases.palette().ravel().tolist())
+    with atomic_file(path, force=force) as temporary:
+        picture.save(temporary, "PNG", compress_level=6)
+    return Path(path)

@@ -1,0 +1,69 @@
+"""Pictures for people: micrographs stretched to 8 bit, masks laid over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import atomic_file
+from cathode_tf.phases import IGNORE, Phases
+
+
+def display(pixels: np.ndarray, *, low: float = 0.5, high: float = 99.5) -> np.ndarray:
+    """The micrograph as uint8 (height, width) for looking at, stretched between two percentiles.
+
+    Args:
+        pixels: (height, width), any number type.
+        low, high: Percentiles that become black and white; a few hot pixels then spoil nothing.
+
+    Example:
+        >>> display(np.array([[100, 200], [300, 400]], np.uint16), low=0, high=100)
+        array([[  0,  85],
+               [170, 255]], dtype=uint8)
+    """
+    black, white = np.percentile(pixels, (low, high))
+    if white <= black:
+        black, white = float(pixels.min()), float(pixels.max())
+    if white <= black:
+        return np.full(pixels.shape, 128, np.uint8)
+    scaled = (pixels.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def overlay(pixels: np.ndarray, mask: np.ndarray, phases: Phases, alpha: float = 0.4) -> np.ndarray:
+    """The micrograph with each phase tinted in its colour, uint8 (height, width, 3) RGB.
+
+    Pixels of the mask equal to 255 (ignored) show the bare micrograph.
+
+    Args:
+        pixels: (height, width), any number type; stretched by `display`.
+        mask: Segmentation mask, uint8 (height, width) ids.
+        phases: The colours.
+        alpha: Weight of the colour, 0-1.
+
+    Raises:
+        InputError: If the shapes differ.
+    """
+    if pixels.shape != mask.shape:
+        raise InputError(
+            f"overlay: micrograph and mask must have the same (height, width). "
+            f"Received {pixels.shape} and {mask.shape}."
+        )
+    grey = display(pixels)[..., None].astype(np.float32)
+    colored = (1 - alpha) * grey + alpha * phases.palette()[mask].astype(np.float32)
+    blend = np.where((mask == IGNORE)[..., None], grey, colored)
+    return np.rint(blend).astype(np.uint8)
+
+
+def write_overlay(
+    path: str | Path, micrograph_pixels: np.ndarray, mask: np.ndarray, phases: Phases, *, force: bool = False
+) -> Path:
+    """Write `overlay` as an RGB PNG."""
+    from PIL import Image
+
+    picture = Image.fromarray(overlay(micrograph_pixels, mask, phases))
+    with atomic_file(path, force=force) as temporary:
+        picture.save(temporary, "PNG", compress_level=4)
+    return Path(path)

@@ -1,0 +1,245 @@
+"""Raster files in (TIFF of any kind, PNG, BMP, JPEG), pages of raw samples out, whatever they mean.
+
+The declared size is checked before anything is decoded, and whatever a damaged file makes a decoder
+raise leaves here as one `InputError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+
+MAX_MEGAPIXELS = 400.0
+"""Images declared larger than this are refused before they are decoded."""
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (*TIFF_SUFFIXES, ".png", ".bmp", ".jpg", ".jpeg")
+"""File names that are looked at when a folder is searched for images."""
+
+_LOSSY_TIFF = {"JPEG", "OJPEG", "JPEG_LOSSY", "JPEG_2000_LOSSY", "JPEGXR_NDPI", "APERIO_JP2000_RGB"}
+
+
+@dataclass(frozen=True)
+class Raster:
+    """One page as stored.
+
+    Attributes:
+        samples: (height, width), or (height, width, channels) in RGB(A) order, any number type.
+        colormap: (n, 3) uint8 colours of the indices in `samples`; None unless it is a palette image.
+        white_is_zero: The file says that the smallest sample is white.
+    """
+
+    samples: np.ndarray
+    colormap: np.ndarray | None = None
+    white_is_zero: bool = False
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """An open file: what is known before decoding, and how to decode page after page.
+
+    Attributes:
+        path: Where it is.
+        height, width: Of each page, as declared.
+        count: How many pages of this size it holds.
+        lossy: Name of the lossy compression, "" where there is none.
+        read: Decodes the page with this index.
+        tiff: The open `tifffile.TiffFile`, for metadata; None for other formats.
+        text: Text fields of a PNG.
+    """
+
+    path: Path
+    height: int
+    width: int
+    count: int
+    lossy: str
+    read: Callable[[int], Raster]
+    tiff: Any = None
+    text: dict[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def open_raster(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[RasterFile]:
+    """The file, opened and its declared size checked; the content decides the format, not the name.
+
+    Raises:
+        InputError: If it cannot be read, is no image, is damaged, or declares more than `max_megapixels`.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not content:
+        raise InputError(f"{path}: must be an image. Received an empty file.")
+    with contextlib.ExitStack() as stack:
+        with _damage(path):
+            if content[:2] in (b"II", b"MM"):
+                opened = _open_tiff(path, content, max_megapixels, stack)
+            else:
+                opened = _open_simple(path, content, max_megapixels)
+        yield opened
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Decoders raise anything on damaged files; users get one sentence that names the file."""
+    logger = logging.getLogger("tifffile")  # it would print what the error says anyway
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(
+            f"{path}: must be a whole TIFF, PNG, BMP or JPEG image. It is damaged or truncated ({reason})."
+        ) from error
+    finally:
+        logger.setLevel(level)
+
+
+def _guarded(path: Path, read: Callable[[int], Raster]) -> Callable[[int], Raster]:
+    def guarded(index: int) -> Raster:
+        with _damage(path):
+            return read(index)
+
+    return guarded
+
+
+def _check_size(height: int, width: int, max_megapixels: float) -> None:
+    megapixels = height * width / 1e6
+    if height < 1 or width < 1:
+        raise InputError(f"must have at least one pixel. Received {width} x {height}.")
+    if megapixels > max_megapixels:
+        raise InputError(
+            f"must have at most {max_megapixels:g} megapixels. Received {width} x {height} "
+            f"({megapixels:.0f} megapixels). Cut it, or raise --max-megapixels if memory allows."
+        )
+
+
+def _open_simple(path: Path, content: bytes, max_megapixels: float) -> RasterFile:
+    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
+
+    # The classes, not Image.open: that one has its own, global limit of size and tries 40 formats.
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        image = PngImagePlugin.PngImageFile(io.BytesIO(content))
+    elif content.startswith(b"BM"):
+        image = BmpImagePlugin.BmpImageFile(io.BytesIO(content))
+    elif content.startswith(b"\xff\xd8\xff"):
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
+    else:
+        raise InputError(
+            f"must be a TIFF, PNG, BMP or JPEG image. Its first bytes are {content[:8].hex(' ')}."
+        )
+    width, height = image.size
+    _check_size(height, width, max_megapixels)
+    text = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
+    lossy = "JPEG" if image.format == "JPEG" else ""
+    return RasterFile(path, height, width, 1, lossy, _guarded(path, lambda _: _decode(image)), text=text)
+
+
+def _decode(image: Any) -> Raster:
+    """Pixels of a Pillow file; 16-bit colour, which Pillow would cut to 8 bit, by OpenCV."""
+    if image.format == "PNG" and image.mode in ("RGB", "RGBA", "LA") and image.fp.getvalue()[24] == 16:
+        import cv2
+
+        decoded = cv2.imdecode(np.frombuffer(image.fp.getvalue(), np.uint8), cv2.IMREAD_UNCHANGED)
+        image.load()  # strict about truncation, which OpenCV is not
+        if decoded is None:
+            raise ValueError("cannot be decoded")
+        if decoded.ndim == 3:
+            decoded = cv2.cvtColor(
+                decoded, cv2.COLOR_BGRA2RGBA if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
+            )
+        return Raster(decoded)
+    colormap = None
+    if image.mode == "P":
+        image.load()
+        colormap = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    elif image.mode == "CMYK":
+        image = image.convert("RGB")
+    samples = np.asarray(image)
+    if samples.dtype == bool:
+        samples = samples.astype(np.uint8)
+    if image.mode == "I":
+        samples = samples.astype(np.uint16)  # Pillow widens 16-bit grey
+    return Raster(samples, colormap)
+
+
+def _open_tiff(path: Path, content: bytes, max_megapixels: float, stack: contextlib.ExitStack) -> RasterFile:
+    import tifffile
+
+    tiff = stack.enter_context(tifffile.TiffFile(io.BytesIO(content), name=path.name))
+    first = tiff.pages[0]
+    height, width = int(first.imagelength), int(first.imagewidth)
+    _check_size(height, width, max_megapixels)
+    lossy = first.compression.name if getattr(first.compression, "name", "") in _LOSSY_TIFF else ""
+    pages = _pages(tiff, first, len(content))
+    read = _guarded(path, lambda index: _decode_page(*pages[index]))
+    return RasterFile(path, height, width, len(pages), lossy, read, tiff)
+
+
+def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.ndarray]]]:
+    """The planes that belong to the first page, as (page, how to decode it).
+
+    Other pages count if shape and type are the first's: previews and label pages have other sizes.
+    """
+    if first.dtype is None or len(first.shape) > 3 or first.samplesperpixel > 65535:
+        raise InputError(f"must be a grey, palette or RGB image. Received {first.shape} {first.dtype}.")
+    series = tiff.series[0] if tiff.is_imagej and len(tiff.pages) == 1 else None
+    if series is not None and len(series.shape) == 3 and series.shape[1:] == first.shape:
+        # ImageJ writes large stacks as one page followed by the other planes, without saying so in pages.
+        if series.dataoffset is None or series.dataoffset + series.nbytes > size:
+            raise ValueError("the file ends before its last plane")
+        return _planes(first, series.shape[0], series.asarray)
+    if first.axes == "SYX" and (first.dtype.kind != "u" or int(first.photometric) != 2):
+        # Separate planes are colours only in unsigned RGB; otherwise somebody stored a stack so.
+        _check_segments([first], size)
+        return _planes(first, first.shape[0], first.asarray)
+    same = [first]
+    for page in tiff.pages[1:]:
+        page = page.aspage()
+        if page.shape == first.shape and page.dtype == first.dtype and not page.is_reduced:
+            same.append(page)
+    _check_segments(same, size)
+    return [(page, page.asarray) for page in same]
+
+
+def _planes(
+    page: Any, count: int, decode: Callable[[], np.ndarray]
+) -> list[tuple[Any, Callable[[], np.ndarray]]]:
+    whole = functools.cache(decode)
+    return [(page, functools.partial(lambda index: whole()[index], index)) for index in range(count)]
+
+
+def _check_segments(pages: list[Any], size: int) -> None:
+    for page in pages:
+        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        if not ends or max(ends) > size or min(page.databytecounts) <= 0:
+            raise ValueError("pixel data lie beyond the end of the file")
+
+
+def _decode_page(page: Any, decode: Callable[[], np.ndarray]) -> Raster:
+    samples = decode()
+    if samples.ndim == 3 and page.axes == "SYX":
+        samples = np.moveaxis(samples, 0, -1)
+    if samples.ndim == 3 and samples.shape[2] > 4:
+        raise InputError(f"must be a grey, palette or RGB image. Received {samples.shape[2]} channels.")
+    if samples.dtype == bool:
+        samples = samples.astype(np.uint8)
+    colormap = None
+    if page.colormap is not None and samples.ndim == 2:
+        colormap = np.ascontiguousarray((page.colormap.T >> 8).astype(np.uint8))
+    return Raster(samples, colormap, page.photometric is not None and int(page.photometric) == 0)
