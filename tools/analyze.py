@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-SHOWN = 12
+SHOWN = 6
 """So many images at most are shown in the report; all are measured."""
 
 
@@ -87,7 +87,7 @@ def command(
             settings=settings,
         )
         analysis.write_into(folder)
-        write_report(analysis, folder, masks=shown_masks, images=shown_images or None)
+        write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images)
         written = sorted(path.name for path in folder.iterdir())
     show(analysis)
     click.echo(f"Wrote {', '.join(written)} to {out}. Open {out / 'report.html'} in a browser.")
@@ -180,5 +180,5 @@ class Segmented:
         if self._given is None and not same:
             raise InputError(
                 f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
-                f"Received {size or 'unknown'} nm. Analyse magnifications separately, or give --pixel-size-nm."
+                f"Received {size or 'unknown'} nm. Analyse them separately, or give --pixel-size-nm."
             )

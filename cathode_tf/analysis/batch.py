@@ -121,6 +121,13 @@ def _checked(name: str, mask: np.ndarray, phases: Phases) -> np.ndarray:
     return mask
 
 
+def separated(mask: np.ndarray, phase_id: int, separate: bool, settings: Settings) -> np.ndarray:
+    """Label image of a phase's instances with an analysis's settings."""
+    return label_instances(
+        mask, phase_id, separate=separate, depth=settings.neck_depth, min_area_px=settings.min_area_px
+    )
+
+
 def _instances(
     name: str,
     group: str,
@@ -133,13 +140,7 @@ def _instances(
     for phase in phases:
         if settings.instance_phases is not None and phase.name not in settings.instance_phases:
             continue
-        labels = label_instances(
-            mask,
-            phase.id,
-            separate=phase.role == "particle",
-            depth=settings.neck_depth,
-            min_area_px=settings.min_area_px,
-        )
+        labels = separated(mask, phase.id, phase.role == "particle", settings)
         table = measure_instances(labels, pixel_size_nm=pixel_size_nm)
         table.insert(0, "phase", phase.name)
         tables.append(table)
@@ -213,6 +214,25 @@ class Analysis:
             for estimate in estimates.values():
                 used.setdefault(estimate.method, estimate.reference)
         return [f"{method} [{reference}]." for method, reference in used.items() if method]
+
+    def labels(self, name: str, mask: np.ndarray) -> np.ndarray:
+        """Label image (height, width) int32 of the particles of one mask, as this analysis separated them.
+
+        Args:
+            name: The image's name.
+            mask: Its mask again, for an analysis keeps none.
+
+        Raises:
+            InputError: If the mask is not the one that was measured under this name.
+        """
+        known = {image.name: image.sha256 for image in self.images}
+        if known.get(name) != pixel_sha256(mask):
+            raise InputError(f"{name}: must be the mask that this analysis measured under that name.")
+        labels = np.zeros(mask.shape, np.int32)
+        for phase in self.phases.with_role("particle"):
+            found = separated(mask, self.phases[phase].id, True, self.settings)
+            labels[found > 0] = found[found > 0] + labels.max()
+        return labels
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of everything but the instances: what `summary.json` holds."""

@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cathode_tf import InputError, Phases
+from cathode_tf.analysis import Analysis, Estimate, Settings, analyze
+
+PHASES = Phases.default()
+
+
+def grid_of_squares(count: int = 3) -> np.ndarray:
+    """Nine ncm squares of 20 px on 120 x 120 pore: 9 * 400 / 14400 = 0.25."""
+    mask = np.zeros((120, 120), np.uint8)
+    for i in range(count):
+        for j in range(count):
+            mask[10 + 40 * i : 30 + 40 * i, 10 + 40 * j : 30 + 40 * j] = 1
+    return mask
+
+
+def walk(analysis: Analysis):
+    for quantity, estimates in analysis.summary.items():
+        for name, estimate in estimates.items():
+            yield f"{quantity} {name}", estimate
+
+
+def test_measures_what_was_drawn():
+    analysis = analyze([grid_of_squares(), grid_of_squares(2)], PHASES)
+    # 0.25 and 4 * 400 / 14400 = 1/9: the mean is 13/72.
+    assert analysis.summary["fraction"]["ncm"].value == pytest.approx(13 / 72)
+    assert analysis.per_image["count_ncm"].tolist() == [9, 4]
+    assert len(analysis.instances.query("phase == 'ncm'")) == 13
+    assert analysis.summary["number_density"]["ncm"].value == pytest.approx(13 / (2 * 14400))
+
+
+def test_without_a_pixel_size_no_physical_unit_appears():
+    analysis = analyze([grid_of_squares()], PHASES)
+    assert not [name for name in analysis.instances if name.split("_")[-1] in ("um", "um2", "nm")]
+    assert {estimate.unit for _, estimate in walk(analysis)} <= {"", "px", "1/px", "px2", "1/px2"}
+
+
+def test_a_pixel_size_scales_lengths_only():
+    pixels = analyze([grid_of_squares(), grid_of_squares(2)], PHASES)
+    microns = analyze([grid_of_squares(), grid_of_squares(2)], PHASES, pixel_size_nm=500)
+    for (name, a), (_, b) in zip(walk(pixels), walk(microns), strict=True):
+        power = {"": 0, "px": 1, "1/px": -1, "1/px2": -2}[a.unit]
+        assert a.is_refused == b.is_refused, name
+        if a.value is not None:
+            assert b.value == pytest.approx(a.value * 0.5**power), name
+
+
+def test_writes_everything_and_refuses_to_overwrite(tmp_path):
+    analysis = analyze({"a": grid_of_squares(), "b": grid_of_squares(2)}, PHASES, groups={"a": "x", "b": "y"})
+    out = analysis.write(tmp_path / "out")
+    content = json.loads((out / "summary.json").read_text())
+    assert Estimate.from_dict(content["summary"]["fraction"]["ncm"]) == analysis.summary["fraction"]["ncm"]
+    assert set(content["by_group"]) == {"x", "y"}
+    written = pd.read_csv(out / "instances.csv")
+    assert len(written) == len(pd.read_parquet(out / "instances.parquet")) == len(analysis.instances)
+    with pytest.raises(InputError, match="exists already"):
+        analysis.write(out)
+
+
+def test_groups_as_units_of_replication():
+    masks = {name: grid_of_squares(count) for name, count in [("a", 3), ("b", 3), ("c", 2), ("d", 2)]}
+    groups = {"a": "x", "b": "x", "c": "y", "d": "y"}
+    by_image = analyze(masks, PHASES, groups=groups).summary["fraction"]["ncm"]
+    by_group = analyze(masks, PHASES, groups=groups, settings=Settings(replicate="group"))
+    estimate = by_group.summary["fraction"]["ncm"]
+    assert (estimate.n, estimate.unit_of_replication) == (2, "group")
+    assert estimate.value == pytest.approx(by_image.value)
+    assert estimate.half_width > by_image.half_width
+
+
+def test_labels_of_a_mask_are_those_that_were_measured():
+    mask = grid_of_squares()
+    analysis = analyze({"a": mask}, PHASES)
+    assert analysis.labels("a", mask).max() == 9
+    with pytest.raises(InputError, match="must be the mask"):
+        analysis.labels("a", mask.T + 1)
+
+
+BAD = {
+    "undefined id": (np.full((9, 9), 7, np.uint8), "must hold only the ids"),
+    "all ignored": (np.full((9, 9), 255, np.uint8), "must hold pixels of a phase"),
+    "no pixel": (np.zeros((0, 5), np.uint8), "at least one pixel"),
+    "colour": (np.zeros((5, 5, 3), np.uint8), "height, width"),
+    "float": (np.zeros((5, 5)), "uint8"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_mask_is_one_clear_error(case):
+    mask, message = BAD[case]
+    with pytest.raises(InputError, match=message):
+        analyze([mask], PHASES)
+
+
+def test_no_mask_and_a_wrong_pixel_size_are_errors():
+    with pytest.raises(InputError, match="at least one mask"):
+        analyze([], PHASES)
+    for size in (0, -5, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="above 0"):
+            analyze([grid_of_squares()], PHASES, pixel_size_nm=size)
+    with pytest.raises(InputError, match="occur once"):
+        analyze([("a", grid_of_squares()), ("a", grid_of_squares())], PHASES)
+
+
+def two_particles() -> np.ndarray:
+    mask = np.zeros((200, 200), np.uint8)
+    mask[20:60, 20:60] = mask[120:150, 120:150] = 1
+    return mask
+
+
+POOR = {
+    "one pixel": np.zeros((1, 1), np.uint8),
+    "one row": np.zeros((1, 50), np.uint8),
+    "one phase": np.ones((64, 64), np.uint8),
+    "two particles": two_particles(),
+    "nearly all ignored": np.where(np.arange(400).reshape(20, 20) == 7, 1, 255).astype(np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 4, (50, 50)).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("size", [None, 20.0])
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("case", POOR)
+def test_poor_masks_give_flags_and_reasons_but_no_nan_and_no_warning(case, images, size, tmp_path):
+    # Warnings are errors here, and an Estimate cannot hold a NaN; what is missing must say why.
+    analysis = analyze([POOR[case]] * images, PHASES, pixel_size_nm=size)
+    for name, estimate in walk(analysis):
+        assert estimate.ci is not None or estimate.flags, name
+        assert all(estimate.flags.values()), name
+        str(estimate)
+    analysis.write(tmp_path / "out")
