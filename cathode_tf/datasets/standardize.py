@@ -1,0 +1,62 @@
+"""Raw integer pixels in, standardised float32 pixels out: the one rule for training and inference.
+
+z = (x - mean) / max(std, 1), with mean and standard deviation over all pixels of the whole image. The sums
+are exact integers, so that numpy, a TensorFlow graph and stripes of a large image give the same numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+RULE = "image-zscore/1"
+"""Name of the rule on model cards."""
+
+# Blocks of at most this many pixels: the squares of 16-bit values then add up below 2**53, where float64
+# still counts exactly, and the sums run at the speed of BLAS.
+_BLOCK = 1 << 20
+
+
+def image_statistics(pixels: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation over all pixels, from exact integer sums.
+
+    Args:
+        pixels: uint8 or uint16 array of any shape with at least one pixel.
+
+    Returns:
+        Mean and standard deviation, in grey values.
+
+    Example:
+        >>> image_statistics(np.array([[0, 2], [4, 6]], np.uint8))
+        (3.0, 2.23606797749979)
+    """
+    flat = pixels.reshape(-1)
+    total = squares = 0
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK].astype(np.float64)
+        total += int(block.sum())
+        squares += int(block @ block)
+    return statistics_of_sums(flat.size, total, squares)
+
+
+def statistics_of_sums(count: int, total: int, squares: int) -> tuple[float, float]:
+    """Mean and standard deviation from the number of pixels, their sum and the sum of their squares."""
+    mean = np.float64(total) / np.float64(count)
+    variance = np.maximum(np.float64(squares) / np.float64(count) - mean * mean, 0.0)
+    return float(mean), float(np.sqrt(variance))
+
+
+def standardize(pixels: np.ndarray, mean: float, std: float) -> np.ndarray:
+    """float32 array of the shape of `pixels` with the mean at 0 and the standard deviation at 1.
+
+    A standard deviation below one grey value counts as one, so that an empty image stays finite.
+    """
+    offset, factor = scale_of(mean, std)
+    out = pixels.astype(np.float32)
+    out -= offset
+    out *= factor
+    return out
+
+
+def scale_of(mean: float, std: float) -> tuple[np.float32, np.float32]:
+    """Offset and factor, float32, of z = (x - offset) * factor."""
+    return np.float32(mean), np.float32(1.0 / max(std, 1.0))
