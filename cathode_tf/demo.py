@@ -1,0 +1,140 @@
+"""The whole way on synthetic cathodes, in minutes: an empty folder in, records, a model, masks and a report out.
+
+Every step calls the same public function that a lab calls with its own images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cathode_tf.files import refuse_overwrite
+
+SECTIONS = 16
+SECTION_PX = 512
+TRAINING_S = 110.0
+NEW_SECTIONS = 4
+NEW_PX = (768, 1024)
+"""The images to analyse are larger than those trained on, as in a lab."""
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found.
+
+    Attributes:
+        report: The HTML report.
+        mean_dice: Mean over the test images of the mean Dice over phases.
+        seconds: How long all of it took.
+    """
+
+    report: Path
+    mean_dice: float
+    seconds: float
+
+
+def run_demo(
+    out: str | Path,
+    *,
+    seed: int = 0,
+    training_s: float = TRAINING_S,
+    force: bool = False,
+    tell: Callable[[str], object] = print,
+) -> DemoResult:
+    """Synthesise, convert, train, evaluate, export, segment, analyse and report.
+
+    Args:
+        out: Folder for everything; made if missing.
+        seed: The same seed makes the same cathodes.
+        training_s: Seconds of training.
+        force: Replace what an earlier demo left in `out`.
+        tell: Takes one line of progress at a time.
+
+    Raises:
+        InputError: If `out` is not empty and `force` is not set.
+    """
+    from cathode_tf.synthesis import Parameters, synthesize, write_samples
+
+    out = Path(out)
+    refuse_overwrite(out, force)
+    start = time.monotonic()
+
+    tell(f"1/7 Synthesising {SECTIONS} annotated cathode sections ...")
+    parameters = Parameters.demo()
+    samples = synthesize(SECTIONS, seed=seed, height=SECTION_PX, width=SECTION_PX, parameters=parameters)
+    drawn = write_samples(samples, out / "sections", force=force)
+    new = synthesize(NEW_SECTIONS, seed=seed + 1, height=NEW_PX[0], width=NEW_PX[1], parameters=parameters)
+    unseen = write_samples(new, out / "new", force=force)
+
+    records = _convert(drawn, out / "records", parameters.pixel_size_nm, seed, force, tell)
+    segmenter, mean_dice, section = _learn(records, out, training_s, seed, force, tell)
+    report = _analyze(segmenter, unseen, out, parameters.pixel_size_nm, section, force, tell)
+    return DemoResult(report, mean_dice, time.monotonic() - start)
+
+
+def _convert(drawn: Path, out: Path, pixel_size_nm: float, seed: int, force: bool, tell):
+    from cathode_tf.datasets import convert, open_records
+    from cathode_tf.phases import Phases
+
+    tell("2/7 Converting them to a record set ...")
+    phases = Phases.from_toml(drawn / "phases.toml")
+    convert(
+        drawn / "images",
+        drawn / "masks",
+        out=out,
+        phases=phases,
+        split="60/15/25",
+        seed=seed,
+        pixel_size_nm=pixel_size_nm,
+        force=force,
+    )
+    return open_records(out)
+
+
+def _learn(records, out: Path, training_s: float, seed: int, force: bool, tell):
+    """Train, evaluate and export; the exported model is what segments from here on."""
+    from cathode_tf.inference import Segmenter, evaluate, export_savedmodel
+    from cathode_tf.learning import train
+    from cathode_tf.reporting import evaluation_section
+
+    tell(f"3/7 Training a U-Net for {training_s:.0f} seconds ...")
+    run = train(records, out / "run", preset="small", time_limit_s=training_s, seed=seed, force=force)
+    tell("4/7 Evaluating it on held-out sections ...")
+    evaluation = evaluate(Segmenter(run.path), records, split="test", out=out / "evaluation", force=force)
+    tell(str(evaluation))
+    tell("5/7 Exporting it as a SavedModel ...")
+    exported = export_savedmodel(run.path, out / "savedmodel", force=force)
+    section = evaluation_section(evaluation.to_dict(), run.path / "curves.png", out / "evaluation")
+    return Segmenter(exported), evaluation.mean_dice, section
+
+
+def _analyze(segmenter, unseen: Path, out: Path, pixel_size_nm: float, section, force: bool, tell) -> Path:
+    from cathode_tf.analysis import analyze
+    from cathode_tf.imaging import find_images, read_micrograph, write_mask, write_overlay
+    from cathode_tf.progress import track
+    from cathode_tf.reporting import write_report
+
+    tell(f"6/7 Segmenting {NEW_SECTIONS} new sections ...")
+    masks, micrographs = {}, {}
+    for path in track(find_images([unseen / "images"]), "Segmenting"):
+        micrograph = read_micrograph(path)
+        mask = segmenter.segment(micrograph).mask
+        masks[path.stem], micrographs[path.stem] = mask, micrograph.pixels
+        write_mask(out / "masks" / f"{path.stem}_mask.png", mask, segmenter.phases, force=force)
+        write_overlay(
+            out / "masks" / f"{path.stem}_overlay.png", micrograph.pixels, mask, segmenter.phases, force=force
+        )
+    tell("7/7 Measuring particles, pores and interfaces ...")
+    analysis = analyze(masks, segmenter.phases, pixel_size_nm=pixel_size_nm)
+    analysis.write(out / "analysis", force=force)
+    return write_report(
+        analysis,
+        out / "report.html",
+        masks=masks,
+        micrographs=micrographs,
+        extra=[section],
+        title="Synthetic cathode: from sections to numbers",
+        force=force,
+    )
