@@ -1,0 +1,19 @@
+"""The verb `synthesize` on the command line."""
+
+from click.testing import CliRunner
+
+from cathode_tf import InputError
+from cathode_tf.tools.synthesize import command
+
+
+def test_writes_what_it_says(tmp_path):
+    out = tmp_path / "sections"
+    arguments = ["--out", str(out), "--count", "2", "--height", "64", "--width", "96"]
+    result = CliRunner().invoke(command, [*arguments, "--set", "ncm_fraction=0.5"], catch_exceptions=False)
+    assert result.exit_code == 0 and "wrote 2 sections" in result.output
+    assert len(list((out / "images").iterdir())) == len(list((out / "masks").iterdir())) == 2
+
+
+def test_unknown_parameter_is_one_sentence(tmp_path):
+    result = CliRunner().invoke(command, ["--out", str(tmp_path / "a"), "--set", "colour=3"])
+    assert isinstance(result.exception, InputError) and "colour=3" in str(result.exception)
