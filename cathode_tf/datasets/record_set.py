@@ -166,7 +166,7 @@ def versions(path: str | Path) -> list[Path]:
 
 
 def next_version(version: str, part: str) -> str:
-    """The version after a `"major"` change (pixels, masks, splits), a `"minor"` (more of them) or a `"patch"`.
+    """The version after a `"major"` change (pixels, masks, splits), a `"minor"` (additions) or a `"patch"`.
 
     Example:
         >>> next_version("1.2.3", "minor")

@@ -41,7 +41,7 @@ def assign_splits(
 ) -> dict[str, str]:
     """The split of each group, so that sizes come near the ratios and phase shares are alike.
 
-    Groups go one by one to where images and phases are most wanting; of a few random orders the best result is
+    Groups go one by one to where images and phases are most wanting; of a few random orders the best is
     taken. Every split with a share gets a group where there are enough.
 
     Args:

@@ -57,6 +57,39 @@ def read_frames(path: str | Path, *, verify: bool = False) -> Iterator[bytes]:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
+def locate_frames(path: str | Path) -> list[tuple[int, int]]:
+    """Position and length of each message in a TFRecord file, by jumping from head to head."""
+    places = []
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            position = 0
+            while position < size:
+                file.seek(position)
+                head = file.read(12)
+                if len(head) < 12 or _LENGTH.unpack(head)[1] != _masked(head[:8]):
+                    raise InputError(f"{path}: is damaged, or is no TFRecord file. Copy or convert it again.")
+                length = _LENGTH.unpack(head)[0]
+                places.append((position + 12, length))
+                position += length + 16
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    return places
+
+
+def read_message(path: str | Path, position: int, length: int) -> bytes:
+    """One message, from where `locate_frames` found it."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(position)
+            message = file.read(length)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    if len(message) < length:
+        raise InputError(f"{path}: ends in the middle of a record. Copy or convert it again.")
+    return message
+
+
 def encode_example(values: Mapping[str, Value]) -> bytes:
     """A `tf.train.Example` with one value a feature, features in the order of their names.
 

@@ -1,0 +1,232 @@
+"""A record set in, batches of raw patches from many images out, in an order that one seed decides.
+
+Decoding is the cost, so an image is decoded once and cut many times. A pool of decoded images lies in memory;
+every batch draws from all of it. A set that fits into the memory given is decoded once for all; of a larger
+one, images enter the pool in a new random order each round, and leave it when enough was cut from them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from cathode_tf.datasets.record_set import RecordSet
+from cathode_tf.datasets.schema import check_example, deserialize
+from cathode_tf.datasets.standardize import image_statistics, scale_of
+from cathode_tf.datasets.tfrecord import locate_frames, read_message
+from cathode_tf.errors import InputError
+from cathode_tf.phases import IGNORE, Phases
+
+FIRST_IMAGES = 8
+"""So many images are decoded before the first batch, if there are as many."""
+
+PATCHES_PER_IMAGE = 64
+"""So many patches are cut from an image, on average, before another takes its place."""
+
+_FORCED_SHARE = 1 / 3
+_DECODERS = 2
+
+
+class Batch(NamedTuple):
+    """Raw patches.
+
+    Attributes:
+        pixels: uint8 or uint16 (batch, patch_px, patch_px), as stored.
+        target: uint8 (batch, patch_px, patch_px), class indices; 255 = ignore.
+        offset, factor: float32 (batch,): z = (pixels - offset) * factor standardises, by the whole image.
+    """
+
+    pixels: np.ndarray
+    target: np.ndarray
+    offset: np.ndarray
+    factor: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    pixels: np.ndarray
+    target: np.ndarray
+    offset: np.float32
+    factor: np.float32
+    present: frozenset[int]
+
+    @property
+    def bytes(self) -> int:
+        return self.pixels.nbytes + self.target.nbytes
+
+
+class PatchSampler:
+    """Endless batches of patches from one split; iterating again gives the same batches again.
+
+    Args:
+        records: The record set.
+        split: Which images.
+        patch_px: Height and width of a patch.
+        batch: Patches in a batch.
+        seed: Decides images, places and turns.
+        turns: Flip and turn patches by quarters at random.
+        balanced: A third of the patches, on average, is cut where a phase is that was drawn inversely to its
+            share, so that rare phases are seen.
+        memory_mb: Decoded images may take so much memory (two images at least are held).
+    """
+
+    def __init__(
+        self,
+        records: RecordSet,
+        split: str,
+        *,
+        patch_px: int,
+        batch: int,
+        seed: int,
+        turns: bool,
+        balanced: bool,
+        memory_mb: int,
+    ) -> None:
+        for name, value in (("patch_px", patch_px), ("batch", batch), ("memory_mb", memory_mb)):
+            if value < 1:
+                raise InputError(f"{name}: must be at least 1. Received {value}.")
+        rows = records.rows_of(split)
+        if not rows:
+            next(records.examples(split))
+        counts = np.sum([row.counts for row in rows], axis=0, dtype=float)
+        if not counts[:-1].any():
+            raise InputError(f"{records.path}: {split!r} must hold labelled pixels. All are ignored (255).")
+        self.phases: Phases = records.phases
+        self.patch_px, self.batch, self.seed = patch_px, batch, seed
+        self.turns, self.balanced = turns, balanced
+        self._records = records
+        self._places = [(path, *place) for path in records.shards(split) for place in locate_frames(path)]
+        self._capacity = memory_mb << 20
+        pixel_bytes = np.dtype(records.metadata["image_dtype"]).itemsize + 1
+        size = sum(max(row.height, patch_px) * max(row.width, patch_px) for row in rows) * pixel_bytes
+        self.fits = size <= self._capacity
+        rarity = np.divide(1.0, counts[:-1], out=np.zeros(len(counts) - 1), where=counts[:-1] > 0)
+        self._rarity = rarity / rarity.sum()
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng([self.seed, 0])
+        coming = self._decoded_images()
+        pool: deque[_Decoded] = deque()
+        bytes_held, credit, full = 0, float(min(FIRST_IMAGES, len(self._places))), False
+        while True:
+            while credit >= 1:
+                credit -= 1
+                if (image := next(coming, None)) is None:
+                    credit = -np.inf  # the whole set is in memory
+                    break
+                pool.append(image)
+                bytes_held += image.bytes
+                while bytes_held > self._capacity and len(pool) > 2 and not self.fits:
+                    bytes_held -= pool.popleft().bytes
+                    full = True
+            yield self._cut_batch(pool, rng)
+            # Until the pool is full, an image more for each batch; then one for one that is used up.
+            credit += self.batch / PATCHES_PER_IMAGE if full else 1
+
+    def _decoded_images(self) -> Iterator[_Decoded]:
+        """Images in random order, each once if all fit into memory, decoded ahead by threads."""
+        order = self._order()
+        with ThreadPoolExecutor(_DECODERS) as threads:
+            waiting = deque(
+                threads.submit(self._decode, place) for place, _ in zip(order, range(4), strict=False)
+            )
+            while waiting:
+                image = waiting.popleft().result()
+                if (place := next(order, None)) is not None:
+                    waiting.append(threads.submit(self._decode, place))
+                yield image
+
+    def _order(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, 1])
+        while True:
+            yield from rng.permutation(len(self._places)).tolist()
+            if self.fits:
+                return
+
+    def _decode(self, place: int) -> _Decoded:
+        path, position, length = self._places[place]
+        example, _, _ = deserialize(read_message(path, position, length), path)
+        check_example(example, self.phases, f"{path}, {example.id!r}")
+        offset, factor = scale_of(*image_statistics(example.image))
+        target = self.phases.to_indices(example.mask)
+        present = frozenset(np.flatnonzero(np.bincount(target.ravel(), minlength=256)[:IGNORE]).tolist())
+        pixels, target = _pad(example.image, target, self.patch_px)
+        return _Decoded(pixels, target, offset, factor, present)
+
+    def _cut_batch(self, pool: deque[_Decoded], rng: np.random.Generator) -> Batch:
+        shape = (self.batch, self.patch_px, self.patch_px)
+        out = Batch(
+            np.empty(shape, pool[0].pixels.dtype),
+            np.empty(shape, np.uint8),
+            np.empty(self.batch, np.float32),
+            np.empty(self.batch, np.float32),
+        )
+        labelled = [image for image in pool if image.present] or list(pool)
+        for index in range(self.batch):
+            image, row, column = self._place(labelled, rng)
+            window = np.s_[row : row + self.patch_px, column : column + self.patch_px]
+            turn = int(rng.integers(8)) if self.turns else 0
+            out.pixels[index] = _turned(image.pixels[window], turn)
+            out.target[index] = _turned(image.target[window], turn)
+            out.offset[index], out.factor[index] = image.offset, image.factor
+        return out
+
+    def _place(self, images: list[_Decoded], rng: np.random.Generator) -> tuple[_Decoded, int, int]:
+        if self.balanced and rng.random() < _FORCED_SHARE:
+            phase = int(rng.choice(len(self._rarity), p=self._rarity))
+            having = [image for image in images if phase in image.present]
+            if having:
+                image = having[rng.integers(len(having))]
+                return image, *self._around(image, _find(image.target, phase, rng), rng)
+        image = images[rng.integers(len(images))]
+        for _ in range(10):
+            row = int(rng.integers(image.target.shape[0] - self.patch_px + 1))
+            column = int(rng.integers(image.target.shape[1] - self.patch_px + 1))
+            window = image.target[row : row + self.patch_px, column : column + self.patch_px]
+            if not image.present or (window != IGNORE).any():
+                return image, row, column
+        # Little of this image is labelled: go where something is.
+        phase = int(rng.choice(sorted(image.present)))
+        return image, *self._around(image, _find(image.target, phase, rng), rng)
+
+    def _around(self, image: _Decoded, pixel: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+        """Corner of a random patch that holds the pixel."""
+        corner = []
+        for position, size in zip(pixel, image.target.shape, strict=True):
+            first = max(0, position - self.patch_px + 1)
+            last = min(position, size - self.patch_px)
+            corner.append(int(rng.integers(first, last + 1)))
+        return corner[0], corner[1]
+
+
+def _find(target: np.ndarray, phase: int, rng: np.random.Generator) -> tuple[int, int]:
+    """A random pixel of the phase, which the image has."""
+    flat = target.ravel()
+    tries = rng.integers(flat.size, size=512)
+    hits = tries[flat[tries] == phase]
+    position = hits[0] if len(hits) else rng.choice(np.flatnonzero(flat == phase))
+    row, column = divmod(int(position), target.shape[1])
+    return row, column
+
+
+def _pad(pixels: np.ndarray, target: np.ndarray, patch_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images smaller than a patch are mirrored to its size; what was added is ignored."""
+    missing = [max(0, patch_px - size) for size in pixels.shape]
+    if not any(missing):
+        return pixels, target
+    widths = [(m // 2, m - m // 2) for m in missing]
+    return np.pad(pixels, widths, "symmetric"), np.pad(target, widths, constant_values=IGNORE)
+
+
+def _turned(patch: np.ndarray, turn: int) -> np.ndarray:
+    """One of the eight turns and flips of a square."""
+    if turn & 4:
+        patch = patch.T
+    if turn & 2:
+        patch = patch[::-1]
+    return patch[:, ::-1] if turn & 1 else patch
