@@ -1,1 +1,34 @@
-"""In the making."""
+"""Micrograph of any size in, segmentation mask with its uncertainty out; the same answer from every entry.
+
+`Segmenter` is the way in. `evaluate` measures what it gives; `export_savedmodel` writes it for TF Serving;
+`ServingClient` asks a server.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cathode_tf.inference.evaluation import Evaluation, evaluate
+    from cathode_tf.inference.export import export_savedmodel
+    from cathode_tf.inference.segmenter import Segmentation, Segmenter
+
+_MODULE_OF = {
+    "Segmenter": "segmenter",
+    "Segmentation": "segmenter",
+    "evaluate": "evaluation",
+    "Evaluation": "evaluation",
+    "export_savedmodel": "export",
+    "ServingClient": "client",
+}
+
+__all__ = ["Evaluation", "Segmentation", "Segmenter", "ServingClient", "evaluate", "export_savedmodel"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'cathode_tf.inference' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"cathode_tf.inference.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,374 @@
+"""Networks in, one TensorFlow module out that answers for whole images, rows of tiles and servers alike.
+
+Everything between raw integer pixels and phase ids is in here: standardisation, padding, tiles, blending,
+uncertainty. The Python API, the command line and an exported SavedModel call these very functions, so that
+they give equal bytes; the module keeps no reference to Keras code once its functions are traced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cathode_tf.inference.network import Network
+from cathode_tf.inference.tiles import Grid, reflect
+from cathode_tf.phases import Phases
+
+SAMPLE_SIDE_PX = 256
+SAMPLES_PER_AXIS = 4
+
+_PIXELS = tf.TensorSpec((None, None), tf.uint16)
+_BATCH = tf.TensorSpec((None, None, None, 1), tf.uint16, name="image")
+_INT = tf.TensorSpec((), tf.int32)
+_FLOAT = tf.TensorSpec((), tf.float32)
+
+Maps = dict[str, tf.Tensor]
+
+
+class SegmentationGraph(tf.Module):
+    """The traced functions of a segmenter.
+
+    Args:
+        networks: The members of the ensemble; their probabilities are averaged.
+        phases: Names and ids of the output channels.
+        grid: How large images are cut.
+        card: The model card; `describe` gives it back, with the phases and the grid.
+        orientations: How many of the eight flips and quarter turns are averaged: 1, 2, 4 or 8.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        phases: Phases,
+        grid: Grid,
+        *,
+        card: dict[str, Any],
+        orientations: int = 1,
+    ):
+        super().__init__(name="segmenter")
+        self.weights = [network.variables for network in networks]
+        parts = _Parts(tuple(networks), phases, grid, orientations)
+        description = json.dumps(
+            {
+                "card": card,
+                "phases": phases.to_list(),
+                "grid": grid.to_dict(),
+                "samples": {"side_px": SAMPLE_SIDE_PX, "per_axis": SAMPLES_PER_AXIS},
+            }
+        )
+
+        @tf.function(input_signature=[_BATCH])
+        def segment(image):
+            return tf.map_fn(
+                lambda one: parts.whole(one[..., 0], parts.finish),
+                image,
+                fn_output_signature=parts.signature(parts.finish),
+                parallel_iterations=1,
+            )
+
+        @tf.function(input_signature=[_BATCH])
+        def serve(image):
+            maps = segment(image)
+            return {key: maps[key] for key in ("mask", "margin", "phase_fractions", "score")}
+
+        @tf.function(input_signature=[_BATCH])
+        def probabilities(image):
+            return tf.map_fn(
+                lambda one: parts.whole(one[..., 0], parts.keep),
+                image,
+                fn_output_signature=parts.signature(parts.keep),
+                parallel_iterations=1,
+            )
+
+        @tf.function(input_signature=[])
+        def describe():
+            return {"card": tf.constant(description)}
+
+        sample = tf.TensorSpec((None, None, None), tf.uint16)
+
+        @tf.function(input_signature=[sample, _FLOAT, _FLOAT])
+        def measure(samples, mean, inverse):
+            return parts.measure(standardized(samples, mean, inverse))[1]
+
+        carry = tf.TensorSpec((None, None, len(phases)), tf.float32)
+        row_signature = [_PIXELS, _FLOAT, _FLOAT, parts.packed_spec, carry, _INT, _INT, _INT, _INT]
+
+        @tf.function(input_signature=row_signature)
+        def row(pixels, mean, inverse, packed, above, height, top, bottom, first):
+            geometry = (height, top, bottom, first)
+            return parts.row(pixels, mean, inverse, packed, above, geometry, parts.finish)
+
+        self.segment, self.serve, self.probabilities = segment, serve, probabilities
+        self.describe, self.measure, self.row = describe, measure, row
+
+
+class _Parts:
+    """The pieces the traced functions are made of. A plain object: nothing in here is saved."""
+
+    def __init__(self, networks: tuple[Network, ...], phases: Phases, grid: Grid, orientations: int):
+        self.networks, self.phases, self.grid, self.orientations = networks, phases, grid, orientations
+        self.packed_size = max(network.packed_size for network in networks)
+        self.packed_spec = tf.TensorSpec((len(networks) * orientations, self.packed_size), tf.float32)
+        self.rising = tf.constant(grid.ramp())
+
+    # What one tile's probabilities become.
+
+    def finish(self, probabilities: tf.Tensor) -> Maps:
+        """Phase ids, top-two margin and entropy of probabilities (h, w, n); each uint8 (h, w)."""
+        best = tf.argmax(probabilities, -1, output_type=tf.int32)
+        highest = tf.reduce_max(probabilities, -1)
+        n = len(self.phases)
+        if n > 1:
+            second = tf.reduce_max(probabilities - 2.0 * tf.one_hot(best, n), -1)
+            entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), -1) / np.log(n)
+        else:
+            second, entropy = tf.zeros_like(highest), tf.zeros_like(highest)
+        return {
+            "mask": tf.gather(tf.constant(self.phases.ids, tf.uint8), best),
+            "margin": _as_byte(highest - second),
+            "entropy": _as_byte(entropy),
+        }
+
+    def keep(self, probabilities: tf.Tensor) -> Maps:
+        return {"probabilities": probabilities}
+
+    def signature(self, finish: Any) -> dict[str, tf.TensorSpec]:
+        if finish == self.keep:
+            return {"probabilities": tf.TensorSpec((None, None, len(self.phases)), tf.float32)}
+        byte = tf.TensorSpec((None, None), tf.uint8)
+        return {
+            "mask": byte,
+            "margin": byte,
+            "entropy": byte,
+            "phase_fractions": tf.TensorSpec((len(self.phases),), tf.float32),
+            "score": tf.TensorSpec((), tf.float32),
+        }
+
+    # The network, in every member and orientation.
+
+    def measure(self, samples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean probabilities (b, h, w, n) and the packed normalisations of standardised samples."""
+        total: Any = 0.0
+        packed = []
+        for network in self.networks:
+            for orientation in range(self.orientations):
+                probabilities, values = network.measure(_turned(samples, orientation))
+                total += _turned_back(probabilities, orientation)
+                packed.append(tf.pad(values, [[0, self.packed_size - values.shape[0]]]))
+        return total / float(len(packed)), tf.stack(packed)
+
+    def predict(self, image: tf.Tensor, packed: tf.Tensor) -> tf.Tensor:
+        """Mean probabilities (h, w, n) of one standardised tile (h, w, 1)."""
+        total: Any = 0.0
+        for member, network in enumerate(self.networks):
+            for orientation in range(self.orientations):
+                values = packed[member * self.orientations + orientation, : network.packed_size]
+                probabilities = network.apply(_turned(image[None], orientation), values)
+                total += _turned_back(probabilities, orientation)
+        return total[0] / float(len(self.networks) * self.orientations)
+
+    # Images.
+
+    def whole(self, pixels: tf.Tensor, finish: Any) -> Maps:
+        """All maps of one image (h, w) uint16."""
+        tf.debugging.assert_positive(tf.size(pixels), "image: must hold at least one pixel. Received none.")
+        height, width = tf.unstack(tf.shape(pixels))
+        mean, inverse = image_constants(pixels)
+        fits = tf.logical_and(
+            self.grid.padded(height) <= self.grid.tile_px, self.grid.padded(width) <= self.grid.tile_px
+        )
+        maps = tf.cond(
+            fits,
+            lambda: self.single(pixels, mean, inverse, finish),
+            lambda: self.rows(pixels, mean, inverse, finish),
+        )
+        if finish == self.keep:
+            return maps
+        counts = tf.stack([tf.math.count_nonzero(maps["mask"] == id_) for id_ in self.phases.ids])
+        size = tf.cast(tf.size(pixels), tf.float64)
+        doubt = tf.cast(tf.reduce_sum(tf.cast(maps["entropy"], tf.int64)), tf.float64)
+        fractions = tf.cast(tf.cast(counts, tf.float64) / size, tf.float32)
+        return {**maps, "phase_fractions": fractions, "score": tf.cast(doubt / size / 255.0, tf.float32)}
+
+    def single(self, pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, finish: Any) -> Maps:
+        """An image that fits in one tile goes through the network as it is."""
+        height, width = tf.unstack(tf.shape(pixels))
+        image = tf.gather(pixels, reflect(tf.range(self.grid.padded(height)), height))
+        image = tf.gather(image, reflect(tf.range(self.grid.padded(width)), width), axis=1)
+        probabilities, _ = self.measure(standardized(image[None], mean, inverse))
+        return finish(probabilities[0, :height, :width])
+
+    def rows(self, pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, finish: Any) -> Maps:
+        """A large image, one row of tiles after the other."""
+        height, width = tf.unstack(tf.shape(pixels))
+        samples = self.samples(pixels)
+        _, packed = self.measure(standardized(samples, mean, inverse))
+        axis = self.grid.axis(height)
+
+        def body(index, above, arrays):
+            start = axis.start(index)
+            top, bottom = axis.owned(index)
+            geometry = (axis.tile, top - start, bottom - start, tf.cast(index == 0, tf.int32))
+            maps, below = self.row(
+                pixels[start : start + axis.tile], mean, inverse, packed, above, geometry, finish
+            )
+            return index + 1, below, {key: arrays[key].write(index, maps[key]) for key in arrays}
+
+        arrays = self.arrays(finish, axis.count)
+        above = tf.zeros((self.grid.padded(width), 0, len(self.phases)))
+        anything = tf.TensorShape((None, None, len(self.phases)))
+        _, _, arrays = tf.while_loop(
+            lambda index, *_: index < axis.count,
+            body,
+            (tf.constant(0), above, arrays),
+            shape_invariants=(tf.TensorShape(()), anything, {key: tf.TensorShape(None) for key in arrays}),
+            parallel_iterations=1,
+        )
+        return {key: array.concat()[:height] for key, array in arrays.items()}
+
+    def samples(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The pieces (b, h, w) of a large image on which its normalisation is measured."""
+        height, width = tf.unstack(tf.shape(pixels))
+        down, side_y = sample_places(height, self.grid)
+        across, side_x = sample_places(width, self.grid)
+        rows = tf.gather(pixels, reflect(_positions(down, side_y), height))
+        both = tf.gather(rows, reflect(_positions(across, side_x), width), axis=1)
+        count_y, count_x = tf.size(down), tf.size(across)
+        blocks = tf.transpose(tf.reshape(both, (count_y, side_y, count_x, side_x)), (0, 2, 1, 3))
+        return tf.reshape(blocks, (-1, side_y, side_x))
+
+    def row(
+        self,
+        pixels: tf.Tensor,
+        mean: tf.Tensor,
+        inverse: tf.Tensor,
+        packed: tf.Tensor,
+        above: tf.Tensor,
+        geometry: tuple[Any, Any, Any, Any],
+        finish: Any,
+    ) -> tuple[Maps, tf.Tensor]:
+        """One row of tiles.
+
+        Args:
+            pixels: The rows the tiles read, uint16 (h, w).
+            above: What the row above left for the passage, float32 (padded width, ramp or 0, n).
+            geometry: Height of the tiles; first and end row they own; whether this is the first row.
+
+        Returns:
+            The finished maps (bottom - top, w), and what this row leaves for the next.
+        """
+        tile, top, bottom, first = geometry
+        height, width = tf.unstack(tf.shape(pixels))
+        axis = self.grid.axis(width)
+        image = tf.gather(pixels, reflect(tf.range(tile), height))
+        image = tf.gather(image, reflect(tf.range(axis.padded), width), axis=1)
+        ramp_above = self.rising[: (1 - first) * self.grid.ramp_px]
+
+        def body(index, left, belows, arrays):
+            start = axis.start(index)
+            begin, end = axis.owned(index)
+            probabilities = self.predict(
+                standardized(image[:, start : start + axis.tile], mean, inverse), packed
+            )
+            # Width first: the passage is then the first axis in both directions, as are the arrays' parts.
+            strip = tf.transpose(probabilities, (1, 0, 2))
+            later = tf.cast(index > 0, tf.int32)
+            strip, right = self.passage(
+                strip, left, begin - start, end - start, self.rising[: later * self.grid.ramp_px]
+            )
+            block, below = self.passage(
+                tf.transpose(strip, (1, 0, 2)),
+                tf.transpose(above[begin:end], (1, 0, 2)),
+                top,
+                bottom,
+                ramp_above,
+            )
+            maps = finish(tf.transpose(block, (1, 0, 2)))
+            belows = belows.write(index, tf.transpose(below, (1, 0, 2)))
+            return index + 1, right, belows, {key: arrays[key].write(index, maps[key]) for key in arrays}
+
+        n = len(self.phases)
+        belows = tf.TensorArray(tf.float32, axis.count, element_shape=(None, None, n), infer_shape=False)
+        arrays = self.arrays(finish, axis.count)
+        loop = (tf.constant(0), tf.zeros((0, tile, n)), belows, arrays)
+        invariants = (tf.TensorShape(()), tf.TensorShape((None, None, n)), tf.TensorShape(None))
+        _, _, belows, arrays = tf.while_loop(
+            lambda index, *_: index < axis.count,
+            body,
+            loop,
+            shape_invariants=(*invariants, {key: tf.TensorShape(None) for key in arrays}),
+            parallel_iterations=1,
+        )
+        maps = {}
+        for key, array in arrays.items():
+            value = array.concat()[:width]
+            maps[key] = tf.transpose(value, (1, 0) if value.shape.rank == 2 else (1, 0, 2))
+        return maps, belows.concat()
+
+    def passage(
+        self, values: tf.Tensor, before: tf.Tensor, begin: Any, end: Any, ramp: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The owned part of `values` along its first axis, blended with `before`; the share of the next."""
+        wide = tf.shape(ramp)[0]
+        mixed = values[begin : begin + wide] * ramp[:, None, None] + before
+        owned = tf.concat([mixed, values[begin + wide : end]], 0)
+        following = values[end : end + self.grid.ramp_px]  # nothing is left after the last tile
+        falling = (1.0 - self.rising)[: tf.shape(following)[0], None, None]
+        return owned, following * falling
+
+    def arrays(self, finish: Any, count: Any) -> dict[str, tf.TensorArray]:
+        return {
+            key: tf.TensorArray(spec.dtype, count, element_shape=spec.shape, infer_shape=False)
+            for key, spec in self.signature(finish).items()
+            if spec.shape.rank and spec.shape.rank > 1
+        }
+
+
+def sample_places(length: Any, grid: Grid) -> tuple[tf.Tensor, tf.Tensor]:
+    """Starts and side of the pieces on which the normalisation is measured: the whole axis, or four."""
+    padded = grid.padded(length)
+    long = tf.cast(padded > grid.tile_px, tf.int32)
+    count = 1 + long * (SAMPLES_PER_AXIS - 1)
+    side = (1 - long) * padded + long * min(SAMPLE_SIDE_PX, grid.tile_px)
+    starts = (padded - side) * tf.range(count) // tf.maximum(count - 1, 1)
+    return starts // grid.multiple * grid.multiple, side
+
+
+def _positions(starts: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(starts[:, None] + tf.range(side), (-1,))
+
+
+def image_constants(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and inverse spread (float32) of integer pixels, by the rule of `datasets.standardize`."""
+    wide = tf.cast(pixels, tf.int64)
+    size = tf.cast(tf.size(pixels), tf.float64)
+    mean = tf.cast(tf.reduce_sum(wide), tf.float64) / size
+    square = tf.cast(tf.reduce_sum(wide * wide), tf.float64) / size
+    std = tf.maximum(tf.sqrt(tf.maximum(square - mean * mean, 0.0)), 1.0)
+    return tf.cast(mean, tf.float32), tf.cast(1.0 / std, tf.float32)
+
+
+def standardized(pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
+    """Integer pixels (..., h, w) as the network sees them: float32 (..., h, w, 1)."""
+    return ((tf.cast(pixels, tf.float32) - mean) * inverse)[..., None]
+
+
+def _turned(images: tf.Tensor, orientation: int) -> tf.Tensor:
+    """Images (b, h, w, c) in one of eight orientations: quarter turns, and flipped from the fifth on."""
+    if orientation >= 4:
+        images = tf.reverse(images, [2])
+    return tf.image.rot90(images, orientation % 4) if orientation % 4 else images
+
+
+def _turned_back(images: tf.Tensor, orientation: int) -> tf.Tensor:
+    if orientation % 4:
+        images = tf.image.rot90(images, 4 - orientation % 4)
+    return tf.reverse(images, [2]) if orientation >= 4 else images
+
+
+def _as_byte(values: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 1.0) * 255.0), tf.uint8)

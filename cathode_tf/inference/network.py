@@ -1,0 +1,140 @@
+"""Keras model in, a network out that measures an image's normalisation once and applies it to tiles.
+
+Instance normalisation looks at all the pixels it is given. Run tile by tile, a network with it would answer
+differently for each grid of tiles. So the means and spreads are measured once for the image (`measure`),
+and every tile is then normalised with these (`apply`): what is left of each normalisation is a scale and an
+offset a channel, which go into the convolution before it and cost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cathode_tf.learning.layers import DepthToSpace, InstanceNorm, SpaceToDepth
+
+
+class Network:
+    """One trained network, ready for tiles.
+
+    Args:
+        model: A functional Keras model, float32 (b, h, w, 1) to probabilities (b, h, w, n). Its weights
+            are shared, not copied.
+
+    Attributes:
+        variables: The weights, as TensorFlow tracks them.
+        packed_size: How many numbers the normalisation of an image takes.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._normalization = _Normalization()
+        convolved: dict[int, tuple[keras.layers.Conv2D, Any]] = {}
+        kept: list[Any] = []  # an id is only unique while its object lives
+
+        def call(layer, *args, **kwargs):
+            if isinstance(layer, InstanceNorm):
+                convolution, inputs = convolved.get(id(args[0]), (None, args[0]))
+                return _Normalized(layer, convolution, self._normalization)(inputs)
+            value = layer(*args, **kwargs)
+            if type(layer) is keras.layers.Conv2D and layer.activation is keras.activations.linear:
+                convolved[id(value)] = (layer, args[0])
+                kept.append(value)
+            return value
+
+        self._model = keras.models.clone_model(model, clone_function=_quicker, call_function=call)
+        self.variables = [variable.value for variable in model.variables]
+        self.packed_size = self._normalization.size
+
+    def measure(self, images: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Probabilities float32 (b, h, w, n), and the normalisation (packed_size,) over all the images."""
+        self._normalization.start()
+        probabilities = tf.cast(self._model(images, training=False), tf.float32)
+        return probabilities, self._normalization.measured()
+
+    def apply(self, images: Any, packed: Any) -> tf.Tensor:
+        """Probabilities float32 (b, h, w, n) under a normalisation that was measured before."""
+        self._normalization.start(packed)
+        return tf.cast(self._model(images, training=False), tf.float32)
+
+
+class _Normalization:
+    """What the layers of one network are told while it is called: measure, or use these numbers."""
+
+    def __init__(self):
+        self.size = 0
+        self.given: Any = None
+        self.found: list[Any] = []
+
+    def start(self, packed: Any = None) -> None:
+        self.given, self.found = packed, []
+
+    def measured(self) -> tf.Tensor:
+        return tf.concat([tf.zeros((0,)), *self.found], 0)
+
+
+class _Normalized(keras.layers.Layer):
+    """Instance normalisation by measured or given numbers, and the convolution before it, if there is one."""
+
+    def __init__(
+        self, norm: InstanceNorm, convolution: keras.layers.Conv2D | None, normalization: _Normalization
+    ):
+        super().__init__(dtype=norm.dtype_policy)
+        self.norm, self.convolution, self.normalization = norm, convolution, normalization
+        self.channels = norm.scale.shape[0]
+        self.offset = normalization.size
+        normalization.size += 2 * self.channels
+
+    def call(self, inputs):
+        if self.normalization.given is None:
+            value = inputs if self.convolution is None else self.convolution(inputs)
+            factor, term = self._measured(value)
+            self.normalization.found.extend((factor, term))
+            return value * tf.cast(factor, value.dtype) + tf.cast(term, value.dtype)
+        packed = self.normalization.given[self.offset : self.offset + 2 * self.channels]
+        factor, term = tf.split(packed, 2)
+        if self.convolution is None:
+            return inputs * tf.cast(factor, inputs.dtype) + tf.cast(term, inputs.dtype)
+        return self._folded(inputs, factor, term)
+
+    def _measured(self, value):
+        wide = tf.cast(value, tf.float32)
+        mean = tf.reduce_mean(wide, (0, 1, 2))
+        variance = tf.maximum(tf.reduce_mean(tf.square(wide), (0, 1, 2)) - mean * mean, 0.0)
+        factor = tf.convert_to_tensor(self.norm.scale) * tf.math.rsqrt(variance + self.norm.epsilon)
+        return factor, tf.convert_to_tensor(self.norm.offset) - mean * factor
+
+    def _folded(self, inputs, factor, term):
+        layer = self.convolution
+        inputs = tf.cast(inputs, layer.compute_dtype)
+        kernel = tf.cast(tf.convert_to_tensor(layer.kernel) * factor, inputs.dtype)
+        if layer.use_bias:
+            term = tf.convert_to_tensor(layer.bias) * factor + term
+        value = tf.nn.conv2d(
+            inputs, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate
+        )
+        return tf.nn.bias_add(value, tf.cast(term, value.dtype))
+
+    def compute_output_shape(self, input_shape):
+        return self.convolution.compute_output_shape(input_shape) if self.convolution else input_shape
+
+
+def _quicker(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer itself, or one that does the same faster on TensorFlow."""
+    if isinstance(layer, (SpaceToDepth, DepthToSpace)):
+        return _Blocks(layer)
+    return layer
+
+
+class _Blocks(keras.layers.Layer):
+    def __init__(self, layer: SpaceToDepth | DepthToSpace):
+        super().__init__(dtype=layer.dtype_policy)
+        self.layer = layer
+        self.operation = tf.nn.space_to_depth if isinstance(layer, SpaceToDepth) else tf.nn.depth_to_space
+
+    def call(self, inputs):
+        return self.operation(inputs, self.layer.size)
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)

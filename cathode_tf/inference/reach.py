@@ -1,0 +1,49 @@
+"""A network in, how far it sees out: over how many pixels one pixel can change another's answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cathode_tf.inference.network import Network
+
+PROBE_PX = 768
+ROWS_PX = 32
+
+
+def measured_reach(network: Network, multiple: int, *, seed: int = 0, tolerance: float = 1e-4) -> int:
+    """How far from a change of the input the probabilities change by more than `tolerance`.
+
+    The left part of a noise image is replaced by other noise, and the normalisation is kept; the
+    reach is the distance from the cut to the last column whose probabilities moved.
+
+    Args:
+        network: The network to look at.
+        multiple: What its input sides must be multiples of.
+        seed: Seed of the noise.
+        tolerance: Change of a probability that counts as none.
+
+    Returns:
+        The reach in pixels, rounded up to `multiple`; at most half the probe.
+    """
+    rng = np.random.default_rng(seed)
+    height = -(-ROWS_PX // multiple) * multiple
+    width = -(-PROBE_PX // (2 * multiple)) * 2 * multiple
+    # Noise of several grain sizes, so that coarse levels of the network have something to see.
+    first, second = (
+        sum(
+            np.repeat(
+                np.repeat(rng.normal(size=(-(-height // grain), -(-width // grain))), grain, 0), grain, 1
+            )[:height, :width]
+            for grain in (1, 4, 16)
+        )[None, :, :, None].astype(np.float32)
+        / np.sqrt(3, dtype=np.float32)
+        for _ in range(2)
+    )
+    cut = width // 2
+    changed = first.copy()
+    changed[:, :, :cut] = second[:, :, :cut]
+    _, packed = network.measure(first)
+    difference = np.abs(network.apply(first, packed).numpy() - network.apply(changed, packed).numpy())
+    moved = np.flatnonzero(difference.max(axis=(0, 1, 3))[cut:] > tolerance)
+    reach = int(moved[-1]) + 1 if moved.size else 0
+    return -(-reach // multiple) * multiple

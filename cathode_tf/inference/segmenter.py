@@ -1,0 +1,186 @@
+"""Micrograph in, `Segmentation` out: mask, uncertainty, phase fractions and one score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cathode_tf.datasets.standardize import image_statistics, scale_of
+from cathode_tf.errors import InputError
+from cathode_tf.imaging import Micrograph
+from cathode_tf.inference.graph import sample_places
+from cathode_tf.inference.sources import Source, Traced, trace
+from cathode_tf.inference.tiles import reflect
+
+WHOLE_PX = 1 << 24
+"""Images of up to this many pixels are answered in one call of the graph; larger ones row by row."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a segmenter says about one image.
+
+    Attributes:
+        mask: Segmentation mask, uint8 (height, width) of phase ids.
+        margin: Probability of the best phase minus that of the second best, uint8, 255 = certain.
+        entropy: Entropy of the phases' probabilities, uint8, 0 = certain, 255 = all phases alike.
+        phase_fractions: Share of the area (0-1) by phase name.
+        score: Mean entropy, 0-1; higher = more uncertain. Ranks images for review.
+    """
+
+    mask: np.ndarray
+    margin: np.ndarray
+    entropy: np.ndarray
+    phase_fractions: dict[str, float]
+    score: float
+
+
+class Segmenter:
+    """Segments micrographs of any size.
+
+    Images up to `tile_px` wide and high go through the network whole; larger ones in overlapping tiles
+    that leave no seams: the tiles overlap by as far as the network sees, and all are normalised alike.
+
+    Args:
+        model: A run's folder, a `.keras` file, an exported SavedModel, `"default"`, or a Keras model of
+            `build_unet`; or a list of these (not SavedModels), whose probabilities are averaged.
+        tile_px: Largest side of a tile, in pixels; smaller needs less memory and more time.
+        orientations: Average over this many flips and quarter turns: 1, 2, 4 or 8.
+
+    Raises:
+        InputError: If the model cannot be used.
+
+    Example:
+        >>> from cathode_tf import Phases, build_unet
+        >>> segmenter = Segmenter(build_unet(Phases.default(), filters=(4, 8)))
+        >>> segmentation = segmenter.segment(np.zeros((5, 7), np.uint8))
+        >>> segmentation.mask.shape, sorted(segmentation.phase_fractions)
+        ((5, 7), ['additive', 'binder', 'ncm', 'pore'])
+    """
+
+    def __init__(
+        self, model: Source | Sequence[Source], *, tile_px: int | None = None, orientations: int = 1
+    ):
+        self._traced: Traced = trace(model, tile_px=tile_px, orientations=orientations)
+
+    @property
+    def phases(self):
+        """Names and ids of what is told apart."""
+        return self._traced.phases
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The model card."""
+        return self._traced.card
+
+    @property
+    def grid(self):
+        """How large images are cut."""
+        return self._traced.grid
+
+    @property
+    def graph(self):
+        """The traced TensorFlow functions, as they are exported."""
+        return self._traced.graph
+
+    def segment(self, image: np.ndarray | Micrograph) -> Segmentation:
+        """Mask and uncertainty of one image.
+
+        Args:
+            image: A `Micrograph`, or its pixels: uint8 or uint16 (height, width), as acquired.
+
+        Raises:
+            InputError: If `image` is no two-dimensional uint8 or uint16 array with at least one pixel.
+        """
+        pixels = image_pixels(image)
+        if pixels.size <= WHOLE_PX:
+            maps = self.graph.segment(pixels.astype(np.uint16)[None, :, :, None])
+            mask, margin, entropy = (maps[key][0].numpy() for key in ("mask", "margin", "entropy"))
+        else:
+            maps = {key: np.empty(pixels.shape, np.uint8) for key in ("mask", "margin", "entropy")}
+
+            def store(first: int, rows: dict[str, np.ndarray]) -> None:
+                for key, values in rows.items():
+                    maps[key][first : first + len(values)] = values
+
+            stream(self._traced, lambda start, stop: pixels[start:stop], pixels.shape, store)
+            mask, margin, entropy = maps["mask"], maps["margin"], maps["entropy"]
+        counts = np.bincount(mask.ravel(), minlength=256)
+        fractions = {phase.name: float(counts[phase.id] / mask.size) for phase in self.phases.entries}
+        score = float(np.float32(entropy.sum(dtype=np.int64) / mask.size / 255.0))
+        return Segmentation(mask, margin, entropy, fractions, score)
+
+    def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
+        """Probability of each phase, float32 (height, width, phases), for images that fit in memory."""
+        pixels = image_pixels(image)
+        return self.graph.probabilities(pixels.astype(np.uint16)[None, :, :, None])["probabilities"][
+            0
+        ].numpy()
+
+
+def image_pixels(image: np.ndarray | Micrograph) -> np.ndarray:
+    """The checked pixels of an image."""
+    pixels = image.pixels if isinstance(image, Micrograph) else np.asarray(image)
+    if pixels.ndim != 2 or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            "image: must be uint8 or uint16 (height, width) with at least one pixel, as read_micrograph "
+            f"gives it. Received {pixels.dtype} {pixels.shape}."
+        )
+    return pixels
+
+
+def stream(
+    traced: Traced,
+    read: Callable[[int, int], np.ndarray],
+    shape: tuple[int, int],
+    write: Callable[[int, dict[str, np.ndarray]], None],
+    *,
+    statistics: tuple[float, float] | None = None,
+) -> None:
+    """Segment an image of any size, one row of tiles in memory at a time.
+
+    The answer is that of the whole image: the same tiles, weights and order of sums.
+
+    Args:
+        traced: The graph.
+        read: Gives the rows from `start` to `stop` as uint8 or uint16 (rows, width).
+        shape: Height and width.
+        write: Is given the first row and the finished maps (`mask`, `margin`, `entropy`) from there on.
+        statistics: Mean and standard deviation of the image, where they are known.
+    """
+    height, width = shape
+    if traced.grid.fits(shape):
+        maps = traced.graph.segment(read(0, height).astype(np.uint16)[None, :, :, None])
+        write(0, {key: maps[key][0].numpy() for key in ("mask", "margin", "entropy")})
+        return
+    axis = traced.grid.axis(height)
+    if statistics is None:
+        statistics = image_statistics(read(0, height))
+    offset, factor = scale_of(*statistics)
+    packed = traced.graph.measure(_samples(traced, read, shape), offset, factor)
+    above = tf.zeros((traced.grid.padded(width), 0, len(traced.phases)))
+    for index in range(axis.count):
+        start = axis.start(index)
+        top, bottom = axis.owned(index)
+        pixels = read(start, min(start + axis.tile, height)).astype(np.uint16)
+        maps, above = traced.graph.row(
+            pixels, offset, factor, packed, above, axis.tile, top - start, bottom - start, int(index == 0)
+        )
+        write(top, {key: values.numpy()[: height - top] for key, values in maps.items()})
+
+
+def _samples(traced: Traced, read: Callable[[int, int], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    (down, side_y), (across, side_x) = (
+        tuple(np.asarray(value) for value in sample_places(length, traced.grid)) for length in shape
+    )
+    columns = [reflect(start + np.arange(side_x), shape[1]) for start in across]
+    samples = []
+    for start in down:
+        rows = reflect(start + np.arange(side_y), shape[0])
+        block = read(int(rows.min()), int(rows.max()) + 1)[rows - rows.min()]
+        samples.extend(block[:, chosen] for chosen in columns)
+    return np.stack(samples).astype(np.uint16)

@@ -1,0 +1,121 @@
+"""Whatever a user calls a model in (run, `.keras` file, SavedModel, Keras model), a traced graph out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cathode_tf.errors import InputError
+from cathode_tf.inference.graph import SegmentationGraph
+from cathode_tf.inference.network import Network
+from cathode_tf.inference.reach import measured_reach
+from cathode_tf.inference.tiles import Grid
+from cathode_tf.learning import load_model, read_card
+from cathode_tf.phases import Phases
+
+TILE_PX = 1024
+RAMP_PX = 16
+
+Source = str | Path | keras.Model
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A graph with what is known about it; `graph` is a `SegmentationGraph` or a loaded SavedModel."""
+
+    graph: Any
+    phases: Phases
+    grid: Grid
+    card: dict[str, Any]
+
+
+def savedmodel_folder(path: str | Path) -> Path | None:
+    """The folder with `saved_model.pb`: `path` itself, or its highest version; None without one."""
+    path = Path(path)
+    if (path / "saved_model.pb").is_file():
+        return path
+    if not path.is_dir():
+        return None
+    versions = [
+        child for child in path.iterdir() if child.name.isdigit() and (child / "saved_model.pb").is_file()
+    ]
+    return max(versions, key=lambda child: int(child.name)) if versions else None
+
+
+def trace(sources: Source | Sequence[Source], *, tile_px: int | None = None, orientations: int = 1) -> Traced:
+    """The graph of a model, or of several whose probabilities are averaged.
+
+    Raises:
+        InputError: If there is no such model, the members have different phases, or a SavedModel is asked
+            for what was fixed when it was exported.
+    """
+    members = list(sources) if isinstance(sources, (list, tuple)) else [sources]
+    if not members:
+        raise InputError("model: must be at least one. Received an empty list.")
+    exported = [member for member in members if not isinstance(member, keras.Model)]
+    exported = [member for member in exported if savedmodel_folder(member)]
+    if exported:
+        if len(members) > 1 or tile_px is not None or orientations != 1:
+            raise InputError(
+                f"{exported[0]}: the members, the tile size and the orientations of an exported SavedModel "
+                "are fixed. Give them when exporting, or use the run or the .keras file."
+            )
+        return _load(Path(str(savedmodel_folder(exported[0]))))
+    return _build(members, tile_px, orientations)
+
+
+def _load(folder: Path) -> Traced:
+    try:
+        graph = tf.saved_model.load(str(folder))
+        description = json.loads(graph.describe()["card"].numpy())
+        phases, grid = Phases.from_list(description["phases"]), Grid(**description["grid"])
+    except InputError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{folder}: must be a whole SavedModel of cathode-tf export. It cannot be read ({reason})."
+        ) from error
+    return Traced(graph, phases, grid, description["card"])
+
+
+def _build(members: Sequence[Source], tile_px: int | None, orientations: int) -> Traced:
+    if orientations not in (1, 2, 4, 8):
+        raise InputError(f"orientations: must be 1, 2, 4 or 8. Received {orientations}.")
+    loaded = [
+        (member, read_card(member)) if isinstance(member, keras.Model) else load_model(member)
+        for member in members
+    ]
+    card = loaded[0][1]
+    phases = Phases.from_list(card["phases"])
+    for source, (_, other) in zip(members, loaded, strict=True):
+        theirs = Phases.from_list(other["phases"])
+        if not phases.same_classes(theirs):
+            raise InputError(
+                f"{source}: the members of an ensemble must have the same phases. "
+                f"Received {theirs.describe()} beside {phases.describe()}."
+            )
+    networks = [Network(model) for model, _ in loaded]
+    multiple = max(int(other["size_multiple"]) for _, other in loaded)
+    reach = max(measured_reach(network, multiple) for network in networks)
+    grid = make_grid(reach, multiple, tile_px or TILE_PX)
+    graph = SegmentationGraph(networks, phases, grid, card=card, orientations=orientations)
+    return Traced(graph, phases, grid, card)
+
+
+def make_grid(reach: int, multiple: int, tile_px: int) -> Grid:
+    """The grid whose tiles have a margin of `reach` and are at most `tile_px` wide."""
+    ramp = -(-RAMP_PX // multiple) * multiple
+    tile = tile_px // multiple * multiple
+    least = 2 * (2 * reach + ramp)
+    if tile < least:
+        raise InputError(
+            f"tile_px: must be at least {least}, since this network sees {reach} px far. Received {tile_px}."
+        )
+    return Grid(tile, reach, ramp, multiple)

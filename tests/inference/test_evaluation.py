@@ -1,0 +1,89 @@
+"""The Dice table: rows by image, mean over images, pooled, and a picture an image."""
+
+import csv
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from cathode_tf import InputError, Phases
+from cathode_tf.inference import Segmenter, evaluate
+from cathode_tf.inference.evaluation import Evaluation, ImageScore
+from cathode_tf.inference.pictures import disagreement
+
+
+@dataclass
+class Example:
+    id: str
+    image: np.ndarray
+    mask: np.ndarray
+
+
+class Records:
+    """Stands for an opened record set: two images whose reference is the prediction, with one row wrong."""
+
+    name, version, fingerprint, path = "tiny", "1.0.0", "f", "records/tiny"
+
+    def __init__(self, segmenter, image):
+        self.phases, self.splits = segmenter.phases, {"test": 2, "train": 0}
+        self.items = []
+        for index in range(2):
+            pixels = image(40, 30, seed=index)
+            mask = segmenter.segment(pixels).mask.copy()
+            mask[0] = 255
+            mask[1] = (mask[1] + index) % 4
+            self.items.append(Example(f"s{index}/a", pixels, mask))
+
+    def examples(self, split):
+        return iter(self.items)
+
+
+@pytest.fixture(scope="module")
+def written(segmenter, tmp_path_factory):
+    def image(height, width, seed):
+        return np.random.default_rng(seed).integers(0, 255, (height, width)).astype(np.uint8)
+
+    out = tmp_path_factory.mktemp("evaluation") / "out"
+    return evaluate(segmenter, Records(segmenter, image), out=out), out
+
+
+def test_rows_mean_and_pooled_come_from_the_same_counts(written):
+    evaluation, out = written
+    first, second = evaluation.images
+    # The first image agrees wherever it is labelled; the second is wrong in one row of 30 of 1170 pixels.
+    assert all(value == 1 or np.isnan(value) for value in first.dice.values()) and first.mean_dice == 1
+    assert evaluation.confusions["s0/a"].sum() == 39 * 30
+    assert np.trace(evaluation.confusions["s1/a"]) == 38 * 30
+    assert evaluation.mean_dice == pytest.approx((1 + second.mean_dice) / 2)
+    content = json.loads((out / "evaluation.json").read_text())
+    assert [set(image) for image in content["images"]] == [{"id", "dice", "mean_dice"}] * 2
+    assert content["mean_dice"] == evaluation.mean_dice
+    assert set(content["pooled"]["dice"]) == {"pore", "ncm", "additive", "binder"}
+    rows = list(csv.reader((out / "evaluation.csv").open()))
+    assert [row[0] for row in rows] == ["image", "s0/a", "s1/a", "mean over images", "pooled"]
+    assert sorted(path.name for path in out.glob("*.png")) == ["s0_a.png", "s1_a.png"]
+
+
+def test_the_table_shows_a_missing_phase_as_a_dash():
+    phases = Phases.from_names(("pore", "ncm"))
+    image = ImageScore("a", {"pore": 0.5, "ncm": float("nan")}, 0.5)
+    text = str(Evaluation(phases, [image], {"a": np.array([[1, 0], [0, 0]])}, {}))
+    assert text.splitlines()[2].split() == ["a", "0.500", "-", "0.500"]
+
+
+def test_other_phases_and_empty_splits_are_refused(tiny, segmenter, image):
+    records = Records(segmenter, image)
+    with pytest.raises(InputError, match="must have images in the split 'train'"):
+        evaluate(segmenter, records, split="train")
+    other = Segmenter(tiny(Phases.from_names(("pore", "ncm"))))
+    with pytest.raises(InputError, match="must have the phases of the model"):
+        evaluate(other, records)
+
+
+def test_disagreement_is_pale_where_both_agree_and_coloured_where_not():
+    phases = Phases.default()
+    reference, prediction = np.array([[0, 1, 255]], np.uint8), np.array([[0, 2, 2]], np.uint8)
+    picture = disagreement(np.full((1, 3), 100, np.uint8), reference, prediction, phases)
+    assert picture[0, 0].tolist() == picture[0, 2].tolist() == [170, 170, 170]
+    assert picture[0, 1].tolist() == phases.palette()[2].tolist()

@@ -1,0 +1,76 @@
+"""One answer for an image, whatever its size and however it is cut."""
+
+import numpy as np
+import pytest
+
+from cathode_tf import InputError, Phases
+from cathode_tf.inference import Segmenter
+from cathode_tf.inference import segmenter as module
+from cathode_tf.learning import predict_image
+
+
+def test_an_image_that_fits_gets_the_networks_own_answer(model, segmenter, image):
+    pixels = image(70, 53)
+    np.testing.assert_allclose(segmenter.probabilities(pixels), predict_image(model, pixels), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 3), (17, 23), (300, 211)])
+def test_row_by_row_gives_the_same_bytes_as_whole(small_tiles, image, shape, monkeypatch):
+    pixels = image(*shape)
+    whole = small_tiles.segment(pixels)
+    monkeypatch.setattr(module, "WHOLE_PX", 0)
+    rows = small_tiles.segment(pixels)
+    for name in ("mask", "margin", "entropy"):
+        assert getattr(whole, name).shape == shape
+        np.testing.assert_array_equal(getattr(whole, name), getattr(rows, name))
+    assert whole.score == rows.score and whole.phase_fractions == rows.phase_fractions
+
+
+def test_eight_bit_and_sixteen_bit_pixels_of_equal_value_are_one_image(segmenter, image):
+    pixels = (image(40, 40) >> 8).astype(np.uint8)
+    a, b = segmenter.segment(pixels), segmenter.segment(pixels.astype(np.uint16))
+    np.testing.assert_array_equal(a.mask, b.mask)
+    np.testing.assert_array_equal(a.margin, b.margin)
+
+
+def test_masks_hold_ids_not_positions(tiny, image):
+    phases = Phases.from_list([{"name": "pore", "id": 0}, {"name": "ncm", "id": 3}])
+    segmentation = Segmenter(tiny(phases)).segment(image(60, 60))
+    assert set(np.unique(segmentation.mask)) <= {0, 3}
+    # Fractions are shares of the mask.
+    assert segmentation.phase_fractions["ncm"] == pytest.approx((segmentation.mask == 3).mean())
+
+
+def test_margin_entropy_and_score_follow_from_the_probabilities(segmenter, image):
+    pixels = image(50, 40)
+    p, result = segmenter.probabilities(pixels), segmenter.segment(pixels)
+    ordered = np.sort(p, -1)
+    np.testing.assert_allclose(result.margin, (ordered[..., -1] - ordered[..., -2]) * 255, atol=0.51)
+    entropy = -(p * np.log(p)).sum(-1) / np.log(4)
+    np.testing.assert_allclose(result.entropy, entropy * 255, atol=0.51)
+    assert result.score == pytest.approx(result.entropy.mean() / 255)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((0, 5), np.uint8),
+        np.zeros((4, 4), np.float32),
+        np.full((4, 4), np.nan),
+        np.zeros((4, 4, 3), np.uint8),
+        np.zeros((4, 4), np.int64),
+    ],
+    ids=["empty", "float", "nan", "rgb", "int64"],
+)
+def test_what_is_no_micrograph_is_refused_and_the_next_image_works(segmenter, wrong):
+    with pytest.raises(InputError, match="must be uint8 or uint16"):
+        segmenter.segment(wrong)
+    assert segmenter.segment(np.zeros((4, 4), np.uint8)).mask.shape == (4, 4)
+
+
+def test_constant_and_inverted_images_give_finite_answers(segmenter, image):
+    for pixels in (np.full((30, 30), 65535, np.uint16), 65535 - image(30, 30)):
+        assert np.isfinite(segmenter.probabilities(pixels)).all()
+    uniform = segmenter.segment(np.full((64, 64), 7, np.uint8)).mask
+    # Far from the edges all pixels of a constant image look alike.
+    assert len(np.unique(uniform[24:40, 24:40])) == 1

@@ -1,0 +1,32 @@
+"""`cathode-tf evaluate`: the Dice table of a model on a record set."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("evaluate")
+@click.argument("model", nargs=-1, required=True)
+@click.argument("records")
+@click.option("--split", default="test", show_default=True, help="Which images.")
+@click.option("--out", help="Folder for evaluation.json, evaluation.csv and a picture an image.")
+@click.option("--force", is_flag=True, help="Replace the folder if it exists.")
+def command(model: tuple[str, ...], records: str, split: str, out: str | None, force: bool) -> None:
+    """Print the Dice of MODEL for each image and phase of RECORDS.
+
+    MODEL is a run, a .keras file or an exported SavedModel; several are averaged. The last two rows are
+    the mean over images, which is the figure to quote, and that of all pixels pooled.
+
+    \b
+    Example:
+        cathode-tf evaluate runs/first records/lab --split test --out evaluation
+    """
+    from cathode_tf.files import refuse_overwrite
+    from cathode_tf.inference import evaluate
+
+    if out:
+        refuse_overwrite(out, force)
+    evaluation = evaluate(model if len(model) > 1 else model[0], records, split, out, force=force)
+    click.echo(evaluation)
+    if out:
+        click.echo(f"Wrote {out}: evaluation.json, evaluation.csv and {len(evaluation.images)} pictures.")
