@@ -1,23 +1,30 @@
 """Micrographs and annotations of any origin in; pixels with their scale, and masks of phase ids, out."""
 
+from cathode_tf.imaging.annotations import annotated_images, read_annotation, read_instances
 from cathode_tf.imaging.databar import find_databar, fit_mask_to_cut
 from cathode_tf.imaging.folders import find_images, match_masks, natural_key
 from cathode_tf.imaging.masks import read_mask, write_mask
 from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_micrograph, scale_to_uint16
 from cathode_tf.imaging.pictures import display, overlay, write_overlay
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
+from cathode_tf.imaging.regions import Region, label_image
 
 __all__ = [
     "MAX_MEGAPIXELS",
     "Micrograph",
+    "Region",
+    "annotated_images",
     "display",
     "find_databar",
     "find_images",
     "fit_mask_to_cut",
     "iter_micrographs",
+    "label_image",
     "match_masks",
     "natural_key",
     "overlay",
+    "read_annotation",
+    "read_instances",
     "read_mask",
     "read_micrograph",
     "scale_to_uint16",

@@ -212,7 +212,7 @@ def _square(raster: RasterFile, width_nm: float, height_nm: float) -> bool:
     return False
 
 
-def _xml(text: str) -> Any:
+def parse_xml(text: str) -> Any:
     """The root of an XML text; entities are refused, as a small file could unfold to gigabytes."""
     from xml.etree import ElementTree
 
@@ -230,7 +230,7 @@ def _fibics(raster: RasterFile) -> Metadata | None:
     if not tag:
         return None
     value = tag.value
-    root = _xml(value.decode("iso-8859-1") if isinstance(value, bytes) else value)
+    root = parse_xml(value.decode("iso-8859-1") if isinstance(value, bytes) else value)
 
     def number(path: str) -> float | None:
         return _number(root.findtext(path, ""))
@@ -378,7 +378,7 @@ def _imagej(raster: RasterFile) -> Metadata | None:
 def _ome(raster: RasterFile) -> Metadata | None:
     if raster.tiff is None or not raster.tiff.is_ome:
         return None
-    root = _xml(raster.tiff.ome_metadata)
+    root = parse_xml(raster.tiff.ome_metadata)
     pixels = next((e for e in root.iter() if e.tag.endswith("}Pixels")), None)
     if pixels is None:
         return None

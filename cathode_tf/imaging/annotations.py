@@ -1,0 +1,224 @@
+"""An annotation file of any tool in, a segmentation mask or the objects one by one out."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.imaging.databar import fit_mask_to_cut
+from cathode_tf.imaging.label_studio import is_label_studio, read_label_studio, task_image
+from cathode_tf.imaging.masks import read_mask
+from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
+from cathode_tf.imaging.regions import Region, phase_mask
+from cathode_tf.imaging.vectors import Drawing, read_coco, read_cvat, read_labelme, read_via, via_entries
+from cathode_tf.phases import IGNORE, Phases
+
+Size = tuple[int, int]
+
+
+def read_annotation(
+    path: str | Path,
+    phases: Phases,
+    *,
+    shape: Size | None = None,
+    image_name: str | None = None,
+    databar_rows: int = 0,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> np.ndarray:
+    """The segmentation mask in an annotation file, uint8 (height, width) ids; unlabelled is 255.
+
+    The content decides the format: a raster (grey values, palette, colours: see `read_mask`), LabelMe, COCO, VIA 2,
+    CVAT for images, or Label Studio. Labels of objects must be names of phases; where objects overlap, the later
+    one in the file (in CVAT: of the higher z-order) lies on top.
+
+    Args:
+        path: The file; or `name_{phase}.png` with `{phase}` literally, for one binary mask a phase.
+        phases: Names, ids, and the values that stand for them.
+        shape: (height, width) of the micrograph, after its databar was cut.
+        image_name: File name of the micrograph; needed where one file annotates several.
+        databar_rows: Rows that were cut from the micrograph; the annotation may be from before or after.
+        max_megapixels: Files that declare more are refused before they are decoded.
+
+    Raises:
+        InputError: If the file is of no known format, is damaged, lists another image, has another size, or
+            holds a value, colour or label that no phase has.
+    """
+    path = Path(path)
+    if "{phase}" in path.name:
+        mask = _read_binaries(path, phases, max_megapixels)
+    elif _is_text(path):
+        canvas = None if shape is None else (shape[0] + databar_rows, shape[1])
+        drawing = _drawing(path, image_name, canvas, max_megapixels, phases.names)
+        size = drawing.size or canvas
+        if size is None:
+            raise InputError(f"{path}: does not say how large its image is; give the shape.")
+        if shape is not None:  # says what is wrong before anything is drawn on another size
+            fit_mask_to_cut(np.empty((0, 0), np.uint8) if 0 in size else np.broadcast_to(np.uint8(0), size),
+                            shape, databar_rows, str(path))  # fmt: skip
+        mask = phase_mask(drawing.regions, phases, size, str(path))
+    else:
+        mask = read_mask(path, phases, max_megapixels=max_megapixels)
+    return mask if shape is None else fit_mask_to_cut(mask, shape, databar_rows, str(path))
+
+
+def read_instances(
+    path: str | Path,
+    image_name: str | None = None,
+    shape: Size | None = None,
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> list[Region]:
+    """The objects that were drawn on one image, each with its own pixels, overlapping or not.
+
+    Args:
+        path: LabelMe, COCO, VIA 2, CVAT or Label Studio file.
+        image_name: File name of the image; needed where the file annotates several.
+        shape: (height, width) of the image; needed for VIA, which does not record it.
+        max_megapixels: As in `read_annotation`.
+
+    Returns:
+        Regions in file order; `label_image` makes a label image of them.
+
+    Example:
+        >>> particles = read_instances("via.json", "Sc1Tile_001.png", (1024, 1536))     # doctest: +SKIP
+        >>> labels = label_image(particles, (1024, 1536))                               # doctest: +SKIP
+    """
+    path = Path(path)
+    if not _is_text(path):
+        raise InputError(
+            f"{path}: must be a LabelMe, COCO, VIA, CVAT or Label Studio file. Received a raster."
+        )
+    return _drawing(path, image_name, shape, max_megapixels, ()).regions
+
+
+def annotated_images(path: str | Path) -> list[str]:
+    """Names of the images that a JSON or XML annotation file describes."""
+    path = Path(path)
+    kind, content = _parse(path)
+    if kind == "cvat":
+        return [image.get("name", "") for image in content.findall("image")]
+    try:
+        if kind == "labelme":
+            return [str(content.get("imagePath") or path.stem)]
+        if kind == "coco":
+            return [str(image["file_name"]) for image in content["images"]]
+        if kind == "via":
+            return [str(entry["filename"]) for entry in via_entries(content)]
+        return [task_image(t) for t in ([content] if isinstance(content, dict) else content)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: must name its images. A field is missing ({error!r:.100}).") from error
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the file is JSON or XML: the content decides, not the name."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b"<")
+
+
+def _parse(path: Path) -> tuple[str, Any]:
+    """(format, parsed content) of a JSON or XML annotation file."""
+    from cathode_tf.imaging.vendors import parse_xml
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        if text.lstrip().startswith("<"):
+            root = parse_xml(text)
+            if root.tag != "annotations":
+                raise ValueError(f"its root is <{root.tag}>, not <annotations>")
+            return "cvat", root
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: must be whole JSON, or CVAT's XML ({str(error)[:120]}).") from error
+    if isinstance(content, dict):
+        if "shapes" in content:
+            return "labelme", content
+        if "images" in content and "annotations" in content:
+            return "coco", content
+        values = list(content.values())
+        if "_via_img_metadata" in content or any(isinstance(v, dict) and "regions" in v for v in values):
+            return "via", content
+    if is_label_studio(content):
+        return "label-studio", content
+    raise InputError(
+        f"{path}: must be LabelMe, COCO, VIA 2, CVAT for images or Label Studio. The JSON is none of these."
+    )
+
+
+def _drawing(
+    path: Path, image_name: str | None, shape: Size | None, max_megapixels: float, names: tuple[str, ...]
+) -> Drawing:
+    kind, content = _parse(path)
+    source = str(path)
+    if kind == "labelme":
+        return read_labelme(content, source, shape, max_megapixels)
+    if kind == "coco":
+        return read_coco(content, source, image_name, max_megapixels)
+    if kind == "via":
+        return read_via(content, source, image_name, shape, names)
+    if kind == "cvat":
+        return read_cvat(content, source, image_name, max_megapixels)
+    return read_label_studio(content, source, image_name, max_megapixels)
+
+
+def binary_masks(template: Path, phases: Phases) -> dict[str, Path]:
+    """The files that exist of `name_{phase}.png`, by phase."""
+    files = {name: template.with_name(template.name.replace("{phase}", name)) for name in phases.names}
+    return {name: file for name, file in files.items() if file.is_file()}
+
+
+def _read_binaries(template: Path, phases: Phases, max_megapixels: float) -> np.ndarray:
+    files = binary_masks(template, phases)
+    if not files:
+        raise InputError(
+            f"{template}: must stand for at least one file, {{phase}} replaced by a name. Received none."
+        )
+    mask: np.ndarray | None = None
+    for name, file in files.items():
+        inside = _read_binary(file, max_megapixels)
+        if mask is None:
+            mask = np.full(inside.shape, IGNORE, np.uint8)
+        if inside.shape != mask.shape:
+            raise InputError(
+                f"{file}: must have the size of the other phases, {mask.shape}. Received {inside.shape}."
+            )
+        twice = inside & (mask != IGNORE)
+        if twice.any():
+            row, column = (int(i) for i in np.argwhere(twice)[0])
+            other = next(p.name for p in phases if p.id == mask[row, column])
+            raise InputError(
+                f"{file}: a pixel must belong to one phase. {int(twice.sum())} belong to {name} and to another, the "
+                f"first ({other}) at row {row}, column {column}. Correct one of the masks."
+            )
+        mask[inside] = phases[name].id
+    assert mask is not None
+    return mask
+
+
+def _read_binary(path: Path, max_megapixels: float) -> np.ndarray:
+    """Where a two-valued mask is not 0."""
+    values = read_mask(path, _BINARY, max_megapixels=max_megapixels)
+    return values == 1
+
+
+# Tools write the true pixels of a binary mask as 1, 255 or 65535.
+_BINARY = Phases.from_list(
+    [
+        {"name": "outside", "id": 0, "values": [0, "#000000"], "color": "#000000"},
+        {"name": "inside", "id": 1, "values": [1, 255, 65535, "#ffffff"], "color": "#ffffff"},
+    ]
+)
+
+
+def stem_for_phase(stem: str, phases: Phases) -> str | None:
+    """`slice_07` for `slice_07_ncm`: the image's part in the name of a binary mask; None for other names."""
+    match = re.fullmatch(rf"(.+)_({'|'.join(map(re.escape, phases.names))})", stem)
+    return match[1] if match else None

@@ -1,0 +1,285 @@
+"""Files of annotation tools that hold objects (LabelMe, COCO, VIA, CVAT) in, regions out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.imaging.regions import Region, fill_outline, region_of
+from cathode_tf.imaging.runs import decode_coco_string, decode_runs
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The objects somebody drew on one image.
+
+    Attributes:
+        regions: Objects in the order in which they lie on each other.
+        size: (height, width) of the image as the tool saw it; None where the file does not say.
+    """
+
+    regions: list[Region]
+    size: Size | None
+
+
+@contextlib.contextmanager
+def malformed(source: str, tool: str) -> Iterator[None]:
+    """Turn what a missing or odd field raises into one sentence that names the file and the format."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(source) else f"{source}: {text}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise InputError(
+            f"{source}: must be a complete {tool} file. A field is missing or malformed ({error!r:.100})."
+        ) from error
+
+
+def same_image(listed: str, name: str) -> bool:
+    """Whether an annotation file's name for an image means the image file `name`, wherever either lies.
+
+    Example:
+        >>> same_image("/data/upload/1/0a1b2c3d-slice_07.png", "slice_07.tif")
+        True
+    """
+    listed = re.split(r"[/\\=]", str(listed))[-1]
+    listed = re.sub(r"^[0-9a-f]{8}-(?=.)", "", listed) if listed != name else listed
+    return listed == name or listed.rpartition(".")[0] == name.rpartition(".")[0] != ""
+
+
+def pick(names: list[str], image_name: str | None, source: str) -> int:
+    """Index of the image meant among those an annotation file lists."""
+    if image_name is None:
+        if len(names) == 1:
+            return 0
+        raise InputError(f"{source}: holds {len(names)} images; say which one (image_name).")
+    exact = [i for i, name in enumerate(names) if re.split(r"[/\\=]", name)[-1] == image_name]
+    matches = exact or [i for i, name in enumerate(names) if same_image(name, image_name)]
+    if len(matches) != 1:
+        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise InputError(
+            f"{source}: must list {image_name} once. Received it {len(matches)} times "
+            f"among {len(names)} images ({some})."
+        )
+    return matches[0]
+
+
+def frame(size: Size | None, shape: Size | None, source: str) -> Size:
+    """(height, width) to draw on: the tool's, or else the micrograph's."""
+    if size is not None:
+        return size
+    if shape is None:
+        raise InputError(f"{source}: does not say how large its image is; give the shape.")
+    return shape
+
+
+def points(values: Any, label: str) -> np.ndarray:
+    """(n, 2) of x, y from pairs of numbers."""
+    array = np.asarray(values, np.float64)
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise InputError(f"the outline of {label!r} must be pairs of x, y.")
+    return array
+
+
+def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """The outline of a rectangle."""
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, angle_rad: float = 0.0) -> np.ndarray:
+    """The outline of an ellipse, fine enough that no pixel of an image differs."""
+    if not (np.isfinite([x, y, rx, ry, angle_rad]).all() and rx >= 0 and ry >= 0):
+        raise InputError("an ellipse must have finite radii of at least 0.")
+    t = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+    dx, dy = rx * np.cos(t), ry * np.sin(t)
+    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
+    return np.stack([x + dx * cos - dy * sin, y + dx * sin + dy * cos], axis=1)
+
+
+def no_area(kind: str, label: str) -> InputError:
+    """What to say of points and lines."""
+    return InputError(f"{label!r} is a {kind}, which covers no pixel. Draw an area, or remove it.")
+
+
+def declared(height: Any, width: Any, max_megapixels: float) -> Size:
+    """(height, width) as a file declares it, checked before an array of that size is made."""
+    height, width = int(height), int(width)
+    if height < 1 or width < 1 or height * width > max_megapixels * 1e6:
+        raise InputError(
+            f"the declared image must have 1 pixel to {max_megapixels:g} megapixels. Received {width} x {height}."
+        )
+    return height, width
+
+
+def read_labelme(content: Mapping, source: str, shape: Size | None, max_megapixels: float) -> Drawing:
+    """LabelMe JSON: polygons, rectangles, circles and masks."""
+    with malformed(source, "LabelMe"):
+        size = None
+        if content.get("imageHeight") and content.get("imageWidth"):
+            size = declared(content["imageHeight"], content["imageWidth"], max_megapixels)
+        canvas = frame(size, shape, source)
+        return Drawing([_labelme_region(s, canvas) for s in content["shapes"]], size)
+
+
+def _labelme_region(entry: Mapping, canvas: Size) -> Region:
+    label, kind = str(entry["label"]), entry.get("shape_type") or "polygon"
+    xy = points(entry["points"], label)
+    if kind == "polygon":
+        return fill_outline(label, [xy], canvas)
+    if kind == "rectangle":
+        (x0, y0), (x1, y1) = xy
+        return fill_outline(label, [box(x0, y0, x1, y1)], canvas)
+    if kind == "circle":
+        (x, y), edge = xy
+        radius = float(np.hypot(*(edge - (x, y))))
+        return fill_outline(label, [ellipse(x, y, radius, radius)], canvas)
+    if kind == "mask":
+        return _pasted(label, _png(entry["mask"]), xy, canvas)
+    raise no_area(kind, label)
+
+
+def _png(text: str) -> np.ndarray:
+    from PIL import PngImagePlugin
+
+    try:
+        image = PngImagePlugin.PngImageFile(io.BytesIO(base64.b64decode(text)))
+        if image.size[0] * image.size[1] > 400e6:
+            raise ValueError("too large")
+        return np.asarray(image.convert("L")) > 0
+    except (binascii.Error, OSError, SyntaxError) as error:
+        raise ValueError("the mask is no PNG") from error
+
+
+def _pasted(label: str, inside: np.ndarray, xy: np.ndarray, canvas: Size) -> Region:
+    left, top = (round(float(v)) for v in xy[0])
+    height, width = canvas
+    if left < 0 or top < 0 or top + inside.shape[0] > height or left + inside.shape[1] > width:
+        raise InputError(f"the mask of {label!r} must lie within its image of {width} x {height}.")
+    return region_of(label, inside, top, left)
+
+
+def read_coco(content: Mapping, source: str, image_name: str | None, max_megapixels: float) -> Drawing:
+    """COCO JSON: polygons, and masks as plain or compressed run lengths."""
+    with malformed(source, "COCO"):
+        images = list(content["images"])
+        image = images[pick([str(i["file_name"]) for i in images], image_name, source)]
+        canvas = declared(image["height"], image["width"], max_megapixels)
+        names = {c["id"]: str(c["name"]) for c in content["categories"]}
+        own = [a for a in content["annotations"] if a["image_id"] == image["id"]]
+        return Drawing([_coco_region(a, names[a["category_id"]], canvas) for a in own], canvas)
+
+
+def _coco_region(entry: Mapping, label: str, canvas: Size) -> Region:
+    segmentation = entry["segmentation"]
+    if isinstance(segmentation, Mapping):
+        if tuple(int(n) for n in segmentation["size"]) != canvas:
+            raise InputError(f"the mask of {label!r} must have the size of its image, {canvas}.")
+        counts = segmentation["counts"]
+        runs = decode_coco_string(counts) if isinstance(counts, str) else counts
+        inside = decode_runs(runs, canvas[0] * canvas[1]).reshape(canvas[1], canvas[0]).T
+        return region_of(label, inside)
+    # The rings of one object are parts of it, and are united: COCO's polygons know no holes.
+    parts = [
+        fill_outline(label, [np.reshape(np.asarray(ring, np.float64), (-1, 2))], canvas)
+        for ring in segmentation
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    inside = np.zeros(canvas, bool)
+    for part in parts:
+        inside[part.window] |= part.inside
+    return region_of(label, inside)
+
+
+def via_entries(content: Mapping) -> list[Mapping]:
+    """The images of a VIA 2 project or of its exported annotations."""
+    return list(content.get("_via_img_metadata", content).values())
+
+
+def read_via(
+    content: Mapping, source: str, image_name: str | None, shape: Size | None, names: tuple[str, ...] = ()
+) -> Drawing:
+    """VIA 2 JSON. The label is the region's attribute whose value is one of `names`, else its first text."""
+    with malformed(source, "VIA"):
+        entries = via_entries(content)
+        entry = entries[pick([str(e["filename"]) for e in entries], image_name, source)]
+        canvas = frame(None, shape, source)
+        regions = entry["regions"]
+        found = regions.values() if isinstance(regions, Mapping) else regions
+        known = {name.lower() for name in names}
+        return Drawing([_via_region(r, canvas, known) for r in found], None)
+
+
+def _via_region(entry: Mapping, canvas: Size, known: set[str]) -> Region:
+    form, values = entry["shape_attributes"], []
+    for value in (entry.get("region_attributes") or {}).values():
+        values += [k for k, on in value.items() if on] if isinstance(value, Mapping) else [str(value)]
+    label = next((v for v in values if v.strip().lower() in known), next(iter(values), ""))
+    kind = form["name"]
+    if kind == "polygon":
+        ring = points(np.stack([form["all_points_x"], form["all_points_y"]], axis=1), label)
+    elif kind == "rect":
+        ring = box(form["x"], form["y"], form["x"] + form["width"], form["y"] + form["height"])
+    elif kind == "circle":
+        ring = ellipse(form["cx"], form["cy"], form["r"], form["r"])
+    elif kind == "ellipse":
+        ring = ellipse(form["cx"], form["cy"], form["rx"], form["ry"], float(form.get("theta") or 0.0))
+    else:
+        raise no_area(str(kind), label)
+    return fill_outline(label, [ring], canvas)
+
+
+def read_cvat(root: Any, source: str, image_name: str | None, max_megapixels: float) -> Drawing:
+    """CVAT for images XML 1.1: polygons, boxes, ellipses and masks, by their z-order."""
+    with malformed(source, "CVAT"):
+        images = root.findall("image")
+        image = images[pick([i.get("name", "") for i in images], image_name, source)]
+        canvas = declared(image.get("height"), image.get("width"), max_megapixels)
+        shapes = sorted(image, key=lambda s: int(s.get("z_order", 0)))  # stable: file order within a layer
+        return Drawing([_cvat_region(s, canvas) for s in shapes if s.get("label") is not None], canvas)
+
+
+def _cvat_region(entry: Any, canvas: Size) -> Region:
+    label = str(entry.get("label"))
+
+    def number(key: str) -> float:
+        return float(entry.get(key, 0) if key == "rotation" else entry.get(key))
+
+    if entry.tag == "polygon":
+        pairs = [pair.split(",") for pair in entry.get("points").split(";")]
+        return fill_outline(label, [points(pairs, label)], canvas)
+    if entry.tag == "box":
+        ring = box(number("xtl"), number("ytl"), number("xbr"), number("ybr"))
+        return fill_outline(label, [_turned(ring, number("rotation"))], canvas)
+    if entry.tag == "ellipse":
+        ring = ellipse(number("cx"), number("cy"), number("rx"), number("ry"))
+        return fill_outline(label, [_turned(ring, number("rotation"))], canvas)
+    if entry.tag == "mask":
+        left, top, width, height = (int(number(k)) for k in ("left", "top", "width", "height"))
+        if width < 1 or height < 1 or width > canvas[1] or height > canvas[0]:
+            raise InputError(f"the mask of {label!r} must lie within its image of {canvas[1]} x {canvas[0]}.")
+        runs = [int(n) for n in entry.get("rle").split(",")]
+        inside = decode_runs(runs, height * width).reshape(height, width)
+        return _pasted(label, inside, np.array([(left, top)]), canvas)
+    raise no_area(entry.tag, label)
+
+
+def _turned(ring: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotated clockwise, as seen on the screen, about the centre."""
+    if not degrees:
+        return ring
+    centre = (ring.min(axis=0) + ring.max(axis=0)) / 2
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return (ring - centre) @ np.array([(cos, sin), (-sin, cos)]) + centre
