@@ -18,6 +18,7 @@ def patches(
     augment: bool = True,
     balanced: bool = False,
     memory_mb: int = 2048,
+    first_step: int = 0,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of patches for training.
 
@@ -33,6 +34,7 @@ def patches(
         augment: Flip, turn by quarters, and change gamma, contrast, brightness, noise and sharpness a little.
         balanced: Cut a third of the patches where a phase is that was drawn inversely to its share.
         memory_mb: What decoded images may take; a set that fits is decoded only once.
+        first_step: Begin with this batch of the endless order, to go on with a training.
 
     Returns:
         Dataset of (image, target): float32 (batch, patch_px, patch_px, 1), standardised by its whole image,
@@ -72,7 +74,7 @@ def patches(
             image = change_intensity(image, tf.stack([tf.constant(seed, tf.int64), number]))
         return image, target
 
-    return raw.enumerate().map(finish, num_parallel_calls=2, deterministic=True).prefetch(4)
+    return raw.enumerate().skip(first_step).map(finish, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
 def change_intensity(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,6 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from cathode_tf.files import write_json
 from cathode_tf.learning import run_folder
+from cathode_tf.learning.averaging import WeightAverage, synchronize
 from cathode_tf.learning.models import BEST, read_card, save_model, write_card
 from cathode_tf.learning.prediction import predict_image
 from cathode_tf.learning.run_folder import Progress
@@ -75,7 +75,7 @@ class Schedule(keras.callbacks.Callback):
         return self.peak * warm * (0.01 + 0.99 * cosine)
 
     def on_train_batch_begin(self, batch, logs=None):
-        _synchronise(self.model)
+        synchronize(self.model)
         self.model.optimizer.learning_rate = self.rate()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -98,6 +98,7 @@ class EpochEnd(keras.callbacks.Callback):
         folder: The run's folder.
         progress: Kept up to date.
         clock: The run's clock.
+        average: Of the weights; it must come before this in the list of callbacks.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class EpochEnd(keras.callbacks.Callback):
         folder: Path,
         progress: Progress,
         clock: Clock,
+        average: WeightAverage,
     ):
         super().__init__()
-        self.twin, self.validation = twin, validation
+        self.twin, self.validation, self.average = twin, validation, average
         self.folder, self.progress, self.clock = folder, progress, clock
         self.phases = Phases.from_list(read_card(twin)["phases"])
         self.logs = TensorBoardLog(folder / run_folder.LOGS)
@@ -118,13 +120,12 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.progress.stopped == "diverged":
             return
-        _synchronise(self.model)
         self._keep(epoch, float(logs["loss"]))
-        run_folder.save_state(self.folder, self.model, self.progress)
+        run_folder.save_state(self.folder, self.model, self.progress, self.average)
 
     def _keep(self, epoch: int, loss: float) -> None:
         progress, clock = self.progress, self.clock
-        copy_averaged(self.model, self.twin)
+        self.average.copy_to(self.twin)
         start = time.monotonic()
         dice = validate(self.twin, self.validation)
         names = self.phases.names
@@ -163,7 +164,6 @@ class EpochEnd(keras.callbacks.Callback):
     def save_interrupted(self, loss: float) -> None:
         """After Ctrl-C: keep the weights at hand if no epoch was complete, so that there is a model."""
         if not (self.folder / BEST).exists():
-            _synchronise(self.model)
             self._keep(self.progress.epoch, loss)
 
 
@@ -239,18 +239,6 @@ def validate(model: keras.Model, images: list[tuple[np.ndarray, np.ndarray]]) ->
     return np.stack([dice_per_phase(table) for table in tables])
 
 
-def copy_averaged(model: keras.Model, twin: keras.Model) -> None:
-    """Give `twin` the moving average of `model`'s weights, once enough steps went into it."""
-    optimizer = model.optimizer
-    now = model.get_weights()
-    if optimizer.use_ema and int(optimizer.iterations) * (1 - optimizer.ema_momentum) >= 3:
-        optimizer.finalize_variable_values(model.trainable_variables)
-        twin.set_weights(model.get_weights())
-        model.set_weights(now)
-    else:
-        twin.set_weights(now)
-
-
 def epoch_line(row: dict[str, Any], best: bool) -> str:
     """One epoch for people: `epoch 3  loss 0.512  Dice pore .91 ncm .95  mean .93  best`."""
     dice = "  ".join(f"{name} {value:.3f}" for name, value in row["dice"].items())
@@ -264,13 +252,6 @@ def epoch_line(row: dict[str, Any], best: bool) -> str:
 def _mean_over_images(dice: np.ndarray) -> list[float]:
     columns = (column[~np.isnan(column)] for column in dice.T)
     return [float(column.mean()) if column.size else float("nan") for column in columns]
-
-
-def _synchronise(model: keras.Model) -> None:
-    """JAX trains on copies of the variables; bring them back before reading or setting any."""
-    synchronise: Callable[[], None] | None = getattr(model, "jax_state_sync", None)
-    if synchronise:
-        synchronise()
 
 
 def _say(line: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
+from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.models import BEST
 
 CONFIG = "config.json"
@@ -75,10 +76,11 @@ class Progress:
     stopped: str = ""
 
 
-def save_state(folder: Path, model: keras.Model, progress: Progress) -> None:
-    """Write weights, optimizer and progress as one file, whole or not at all."""
+def save_state(folder: Path, model: keras.Model, progress: Progress, average: WeightAverage) -> None:
+    """Write weights, their average, optimizer and progress as one file, whole or not at all."""
     arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
     arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
+    arrays |= {f"average_{i}": v for i, v in enumerate(average.values)}
     arrays["progress"] = np.frombuffer(json.dumps(vars(progress)).encode(), np.uint8)
     with atomic_file(folder / STATE, force=True) as temporary:
         np.savez(temporary, **arrays)
@@ -92,13 +94,15 @@ def load_progress(folder: Path) -> Progress | None:
         return Progress(**json.loads(state["progress"].tobytes()))
 
 
-def restore_state(folder: Path, model: keras.Model) -> None:
-    """Give a compiled model the weights and the optimizer's variables of the saved state."""
+def restore_state(folder: Path, model: keras.Model, average: WeightAverage) -> None:
+    """Give a compiled model, its optimizer and `average` the values of the saved state."""
     model.optimizer.build(model.trainable_variables)
     with _open(folder) as state:
         for kind, variables in (("model", model.variables), ("optimizer", model.optimizer.variables)):
             for i, variable in enumerate(variables):
                 variable.assign(state[f"{kind}_{i}"])
+        count = sum(name.startswith("average_") for name in state.files)
+        average.values = [state[f"average_{i}"] for i in range(count)]
 
 
 def _open(folder: Path) -> Any:

@@ -11,9 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from cathode_tf.datasets import open_records, patches
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, refuse_overwrite, write_json
 from cathode_tf.learning import run_folder
+from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.callbacks import Clock, EpochEnd, Schedule, Telling
 from cathode_tf.learning.losses import CombinedLoss
 from cathode_tf.learning.models import load_model, read_card
@@ -24,7 +26,6 @@ from cathode_tf.phases import IGNORE, Phases
 
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.01
-EMA_MOMENTUM = 0.99
 
 
 def train(
@@ -69,8 +70,6 @@ def train(
         InputError: If the records lack a split or a phase, an option is out of range, or `out` holds
             another run.
     """
-    from cathode_tf.datasets import open_records, patches
-
     records = open_records(records) if isinstance(records, (str, Path)) else records
     config = {
         "preset": preset,
@@ -99,29 +98,33 @@ def train(
 
     twin, model = _models(records, config)
     write_json(folder / run_folder.CONFIG, config, force=True)
+    average = WeightAverage(progress.step)
     if progress.epoch:
-        run_folder.restore_state(folder, model)
+        run_folder.restore_state(folder, model, average)
     clock = Clock(epochs * steps_per_epoch if epochs else None, time_limit_s, progress)
-    at_end = EpochEnd(twin, validation, folder=folder, progress=progress, clock=clock)
+    at_end = EpochEnd(twin, validation, folder=folder, progress=progress, clock=clock, average=average)
     telling = Telling(clock, progress, steps_per_epoch)
-    data = patches(records, "train", patch_px=patch_px, batch=batch, seed=seed)
+    data = patches(records, "train", patch_px=patch_px, batch=batch, seed=seed, first_step=progress.step)
     try:
         model.fit(
-            data.skip(progress.step),
+            data,
             epochs=epochs or 1_000_000,
             initial_epoch=progress.epoch,
             steps_per_epoch=steps_per_epoch,
-            callbacks=[Schedule(clock, learning_rate, progress), telling, at_end],
+            callbacks=[Schedule(clock, learning_rate, progress), average, telling, at_end],
             verbose=0,
             shuffle=False,
         )
     except KeyboardInterrupt:
         at_end.save_interrupted(telling.loss)
         raise
-    return _finish(folder, model, progress)
+    if progress.stopped != "diverged":
+        progress.stopped = progress.stopped or "done"
+        run_folder.save_state(folder, model, progress, average)
+    return _finish(folder, progress)
 
 
-def _finish(folder: Path, model: keras.Model, progress: Progress) -> Run:
+def _finish(folder: Path, progress: Progress) -> Run:
     if progress.stopped == "diverged":
         advice = "Lower the learning rate, and look at the records with `cathode-tf check`."
         if not progress.history:
@@ -133,9 +136,6 @@ def _finish(folder: Path, model: keras.Model, progress: Progress) -> Run:
             ),
             stacklevel=3,
         )
-    else:
-        progress.stopped = progress.stopped or "done"
-        run_folder.save_state(folder, model, progress)
     return Run(folder, progress.history, progress.stopped)
 
 
@@ -230,11 +230,7 @@ def _models(records: Any, config: dict[str, Any]) -> tuple[keras.Model, keras.Mo
         model.set_weights(twin.get_weights())
     model.compile(
         optimizer=keras.optimizers.AdamW(
-            config["learning_rate"],
-            weight_decay=WEIGHT_DECAY,
-            global_clipnorm=1.0,
-            use_ema=True,
-            ema_momentum=EMA_MOMENTUM,
+            config["learning_rate"], weight_decay=WEIGHT_DECAY, global_clipnorm=1.0
         ),
         loss=CombinedLoss(),
     )
