@@ -1,0 +1,324 @@
+"""Instance tables in, size distributions out: percentiles, means and span, with intervals, or a refusal.
+
+Names follow ISO 9276: `x50_3` is the diameter below which half of the particles' volume lies (3; 2 = area,
+1 = length, 0 = number). 'D50' without its weighting is not a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cathode_tf.analysis.estimate import LEVEL, NO_INTERVAL, Estimate
+from cathode_tf.analysis.stereology import classes, em_steps, section_kernel, weighted_class_quantile
+from cathode_tf.errors import InputError
+
+SAMPLE_TYPES = ("section", "dispersed")
+EDGE_CORRECTIONS = ("miles_lantuejoul", "none")
+WEIGHTINGS = {0: "number", 2: "area", 3: "volume"}
+SHARES = (0.10, 0.50, 0.90)
+
+MIN_PARTICLES = 20
+"""Fewer whole particles give no percentile."""
+MAX_EDGE_SHARE = 0.05
+"""A particle of more than this share of all edge weights has outgrown the frame: no percentile."""
+MIN_IMAGES = 5
+"""From so many images on, the images are resampled; below, the particles."""
+
+ISO = "ISO 9276-1 and -2 (names and moments)"
+SECTION = "expectation maximisation: Ohser and Muecklich, Wiley 2000, ch. 6"
+EDGE = "edge weights: Miles (1978), Lantuejoul (1980)"
+
+
+@dataclass(frozen=True)
+class SizeDistribution:
+    """Sizes of the instances of a phase.
+
+    Attributes:
+        estimates: `x10_3`, `x50_3`, `x90_3`, `span_3`, the same with `_0` and `_2`, and `mean_D43`: name -> Estimate.
+        unit: `"um"` or `"px"`.
+        sample_type: `"section"` or `"dispersed"`.
+        edge_correction: How instances that the frame cuts were made up for.
+        n: Whole instances that were used.
+        n_effective: Kish's number of equally weighted instances that would say as much.
+        area_lost: Share of the instances' area that touches the border and was not used.
+        diameters, weights: Equivalent diameters and edge weights of the instances used.
+    """
+
+    estimates: Mapping[str, Estimate]
+    unit: str
+    sample_type: str
+    edge_correction: str
+    n: int
+    n_effective: float
+    area_lost: float
+    diameters: np.ndarray
+    weights: np.ndarray
+
+    def __getitem__(self, name: str) -> Estimate:
+        return self.estimates[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without the diameters."""
+        return {
+            "unit": self.unit,
+            "sample_type": self.sample_type,
+            "edge_correction": self.edge_correction,
+            "n": self.n,
+            "n_effective": self.n_effective,
+            "area_lost": self.area_lost,
+            "estimates": {name: estimate.to_dict() for name, estimate in self.estimates.items()},
+        }
+
+
+def display_name(name: str) -> str:
+    """What people call a percentile, its weighting attached.
+
+    Example:
+        >>> display_name("x50_3")
+        'D50 (volume)'
+    """
+    kind, _, weighting = name.rpartition("_")
+    if not weighting.isdigit():
+        return {"mean_D43": "D[4,3], mean over volume"}.get(name, name)
+    return f"{kind.replace('x', 'D') if kind[0] == 'x' else kind} ({WEIGHTINGS[int(weighting)]})"
+
+
+def size_distribution(
+    table: pd.DataFrame,
+    *,
+    sample_type: str,
+    edge_correction: str = "miles_lantuejoul",
+    resamples: int = 400,
+    seed: int = 0,
+) -> SizeDistribution:
+    """Percentiles of the equivalent diameter by number, area and volume, with bootstrap intervals.
+
+    Particles dispersed on a flat ground show their own diameter; a section through an electrode shows
+    profiles, which are smaller. So `sample_type` must be said:
+
+    - `"dispersed"`: every weighting directly, w d^r.
+    - `"section"`: number and area are those of the profiles; volume is that of the spheres, unfolded.
+
+    Intervals: log(x) +- t s, with s the standard deviation over resamples of whole images (from five images
+    on; t with images - 1 degrees of freedom) or of particles (then flagged).
+
+    Args:
+        table: From `measure_instances`, or several of one phase stacked, with an `image` column.
+        sample_type: `"section"` or `"dispersed"`.
+        edge_correction: `"miles_lantuejoul"`: whole particles, weighted by how rarely their size stays whole;
+            `"none"`: whole particles, equally weighted.
+        resamples: Bootstrap resamples.
+        seed: Of the resampling.
+
+    Returns:
+        The distribution; its estimates are refused, with the reason, where particles are too few.
+
+    Raises:
+        InputError: If an option is none of those above, or the table lacks its columns.
+
+    Reference:
+        ISO 13322-1 (static image analysis, dispersed particles); ISO 9276-1, -2; Miles (1978), Lantuejoul (1980).
+    """
+    if sample_type not in SAMPLE_TYPES:
+        raise InputError(f"sample_type: must be {' or '.join(SAMPLE_TYPES)}. Received {sample_type!r}.")
+    if edge_correction not in EDGE_CORRECTIONS:
+        raise InputError(
+            f"edge_correction: must be {' or '.join(EDGE_CORRECTIONS)}. Received {edge_correction!r}."
+        )
+    unit, diameter, area = _columns(table)
+    whole = table[~table["touches_border"].astype(bool)]
+    d = whole[diameter].to_numpy(float)
+    weights = whole["edge_weight"].to_numpy(float) if edge_correction != "none" else np.ones(len(d))
+    all_area = float(table[area].sum())
+    lost = 1 - float(whole[area].sum()) / all_area if all_area else 0.0
+    images = pd.factorize(whole["image"])[0] if "image" in whole else np.zeros(len(d), int)
+    sample = _Sample(d, weights, images, sample_type, unit)
+    return SizeDistribution(
+        _estimates(sample, _why_not(sample), _doubts(sample, whole, lost), resamples, seed),
+        unit,
+        sample_type,
+        edge_correction,
+        len(d),
+        sample.effective,
+        lost,
+        d,
+        weights,
+    )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    d: np.ndarray
+    w: np.ndarray
+    images: np.ndarray
+    sample_type: str
+    unit: str
+
+    @property
+    def effective(self) -> float:
+        return float(self.w.sum() ** 2 / (self.w**2).sum()) if len(self.w) else 0.0
+
+    @property
+    def n_images(self) -> int:
+        return int(self.images.max(initial=-1)) + 1
+
+
+def _columns(table: pd.DataFrame) -> tuple[str, str, str]:
+    for unit in ("um", "px"):
+        names = (f"equivalent_diameter_{unit}", f"area_{unit}2")
+        if {*names, "touches_border", "edge_weight"} <= set(table.columns):
+            return unit, *names
+    raise InputError("table: must come from measure_instances. Received columns " + ", ".join(table.columns))
+
+
+def _why_not(sample: _Sample) -> str | None:
+    if len(sample.d) < MIN_PARTICLES:
+        return f"{len(sample.d)} whole particles are too few for a percentile; at least {MIN_PARTICLES} are needed"
+    share = float(sample.w.max() / sample.w.sum())
+    if share > MAX_EDGE_SHARE:
+        return (
+            f"one particle carries {share:.0%} of the edge weights: particles are too large for this frame; "
+            f"take larger images"
+        )
+    return None
+
+
+def _doubts(sample: _Sample, whole: pd.DataFrame, lost: float) -> dict[str, str]:
+    flags = {}
+    if sample.n_images < MIN_IMAGES:
+        flags["PARTICLES_RESAMPLED"] = (
+            f"{sample.n_images} image{'' if sample.n_images == 1 else 's'} say little about the spread between "
+            f"images, so particles were resampled; differences between places are not in the interval"
+        )
+    if len(whole) and float(whole["edge_weight"].max()) > 4:
+        flags["LARGE_AGAINST_FRAME"] = (
+            "a particle is larger than half the frame; particles larger still would never be whole"
+        )
+    if lost > 0.5:
+        flags["AREA_LOST"] = f"{lost:.0%} of the area belongs to particles that the frame cuts"
+    return flags
+
+
+def _estimates(
+    sample: _Sample, reason: str | None, flags: dict[str, str], resamples: int, seed: int
+) -> dict[str, Estimate]:
+    by_image = sample.n_images >= MIN_IMAGES
+    n = sample.n_images if by_image else len(sample.d)
+    fields: dict[str, Any] = {"n": n, "unit_of_replication": "image" if by_image else "particle"}
+    if reason is not None:
+        fields["flags"] = flags
+        return {
+            name: Estimate.refused(
+                reason, unit=_unit(name, sample), method=_method(name, sample), reference=ISO, **fields
+            )
+            for name in _names()
+        }
+    counts = _resampled(sample, by_image, resamples, seed)
+    estimates = {}
+    statistics = _statistics(sample, np.vstack([np.ones(len(sample.d)), counts]))
+    quantile = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1))
+    # Resampling n units has (n - 1) / n of the variance of drawing n new ones.
+    inflate = np.sqrt(n / (n - 1))
+    for name, values in statistics.items():
+        estimates[name] = _with_interval(
+            values,
+            quantile,
+            inflate,
+            unit=_unit(name, sample),
+            method=_method(name, sample),
+            reference=f"{ISO}; {EDGE}" + (f"; {SECTION}" if "3" in name else ""),
+            flags=flags,
+            **fields,
+        )
+    return estimates
+
+
+def _with_interval(values: np.ndarray, quantile: float, inflate: float, **fields: Any) -> Estimate:
+    """The first value, with quantile x inflate x the spread of the others: of logarithms, as sizes are positive."""
+    value, others = float(values[0]), values[1:]
+    positive = value > 0 and bool(np.all(others > 0))
+    spread = inflate * float(np.std(np.log(others) if positive else others))
+    if spread <= 1e-12:
+        reason = "all resamples give the same value, so their spread tells no uncertainty"
+        return Estimate(value, **{**fields, "flags": {**fields["flags"], NO_INTERVAL: reason}})
+    half = quantile * spread
+    ci = (
+        (value * math.exp(-half), value * math.exp(half))
+        if positive
+        else (max(value - half, 0), value + half)
+    )
+    source = f"between_{fields['unit_of_replication']}s"
+    return Estimate(value, ci=ci, components={source: value * spread if positive else spread}, **fields)
+
+
+def _names() -> list[str]:
+    return [f"{part}_{r}" for r in WEIGHTINGS for part in [f"x{100 * p:.0f}" for p in SHARES] + ["span"]] + [
+        "mean_D43"
+    ]
+
+
+def _unit(name: str, sample: _Sample) -> str:
+    return "" if name.startswith("span") else sample.unit
+
+
+def _method(name: str, sample: _Sample) -> str:
+    weighting = "volume" if name == "mean_D43" else WEIGHTINGS[int(name[-1])]
+    if sample.sample_type == "dispersed":
+        return f"equivalent diameters of dispersed particles, weighted by {weighting}"
+    if name == "mean_D43":
+        return "volume mean of the spheres of a section, (32 / 9 pi) mean(d^3) / mean(d^2) of the profiles"
+    if weighting == "volume":
+        return "sphere diameters by volume, unfolded from section profiles by expectation maximisation"
+    return f"profile diameters as the section shows them, weighted by {weighting}"
+
+
+def _resampled(sample: _Sample, by_image: bool, resamples: int, seed: int) -> np.ndarray:
+    """How often each particle was drawn, (resamples, particles)."""
+    random = np.random.default_rng(seed)
+    if by_image:
+        n = sample.n_images
+        return random.multinomial(n, np.full(n, 1 / n), resamples)[:, sample.images]
+    n = len(sample.d)
+    return random.multinomial(n, np.full(n, 1 / n), resamples)
+
+
+def _statistics(sample: _Sample, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Every statistic for each row of counts."""
+    order = np.argsort(sample.d)
+    d, w = sample.d[order], (counts * sample.w)[:, order]
+    result = {}
+    for r in WEIGHTINGS:
+        if r == 3 and sample.sample_type == "section":
+            quantiles = _unfolded(d, w)
+        else:
+            quantiles = _quantiles(d, w * d**r)
+        for p, values in zip(SHARES, quantiles.T, strict=True):
+            result[f"x{100 * p:.0f}_{r}"] = values
+        result[f"span_{r}"] = (quantiles[:, 2] - quantiles[:, 0]) / quantiles[:, 1]
+    if sample.sample_type == "section":
+        result["mean_D43"] = 32 / (9 * np.pi) * (w @ d**3) / (w @ d**2)
+    else:
+        result["mean_D43"] = (w @ d**4) / (w @ d**3)
+    return result
+
+
+def _quantiles(d: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Weighted quantiles of sorted diameters, one row of weights each, (rows, shares)."""
+    # Each particle's mass is half below and half above its diameter.
+    middle = (np.cumsum(w, 1) - w / 2) / w.sum(1, keepdims=True)
+    return np.array([np.interp(SHARES, row, d) for row in middle])
+
+
+def _unfolded(d: np.ndarray, w: np.ndarray) -> np.ndarray:
+    edges = classes(d)
+    bins = np.clip(np.searchsorted(edges, d, side="right") - 1, 0, len(edges) - 2)
+    counts = np.array([np.bincount(bins, row, minlength=len(edges) - 1) for row in w]).T
+    volume = em_steps(section_kernel(edges), counts) * (edges[1:] * edges[:-1])[:, None]
+    return np.array([weighted_class_quantile(edges, column, np.array(SHARES)) for column in volume.T])

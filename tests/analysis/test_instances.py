@@ -1,0 +1,78 @@
+"""Instances: area is conserved, necks are cut by their relative depth, at every magnification."""
+
+import cv2
+import numpy as np
+import pytest
+
+from cathode_tf import InputError
+from cathode_tf.analysis.instances import Separation, label_instances
+
+
+def disks(shape, *circles):
+    mask = np.zeros(shape, np.uint8)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    for row, column, radius in circles:
+        mask[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = 1
+    return mask
+
+
+def test_every_pixel_of_the_phase_has_one_instance():
+    random = np.random.default_rng(0)
+    mask = cv2.GaussianBlur(random.normal(size=(120, 160)), (0, 0), 4) > 0
+    labels = label_instances(mask, True)
+    assert labels.dtype == np.int32
+    assert np.array_equal(labels > 0, mask)
+    assert np.array_equal(np.unique(labels), np.arange(labels.max() + 1))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_a_contact_of_two_disks_is_cut_at_every_magnification(scale):
+    # Radius 20, centres 36 apart: half the neck is sqrt(20^2 - 18^2) = 8.7, a depth of 1 - 8.7 / 20 = 0.56.
+    mask = disks((60 * scale, 100 * scale), *[(30 * scale, c * scale, 20 * scale) for c in (30, 66)])
+    assert label_instances(mask, 1, depth=0.5).max() == 2
+    assert label_instances(mask, 1, depth=0.62).max() == 1
+    halves = np.bincount(label_instances(mask, 1, depth=0.5).ravel())[1:]
+    assert abs(halves[0] / halves[1] - 1) < 0.02
+
+
+def test_one_disk_and_one_square_stay_whole():
+    mask = disks((120, 60), (30, 30, 25))
+    mask[70:110, 10:50] = 1
+    assert label_instances(mask, 1).max() == 2
+
+
+def test_without_separation_the_components_are_the_instances():
+    mask = np.zeros((4, 6), np.uint8)
+    mask[0:2, 0:2] = 1
+    mask[2:4, 2:4] = 1  # touches only at a corner
+    assert label_instances(mask, 1, separate=False).max() == 2
+
+
+def test_small_instances_can_be_dropped():
+    mask = np.zeros((10, 10), np.uint8)
+    mask[1, 1] = mask[4:8, 4:8] = 1
+    labels = label_instances(mask, 1, min_area_px=2)
+    assert labels.max() == 1 and labels[1, 1] == 0
+
+
+def test_more_depth_never_gives_more_instances():
+    random = np.random.default_rng(1)
+    mask = cv2.GaussianBlur(random.normal(size=(200, 200)), (0, 0), 5) > 0
+    separation = Separation(mask)
+    counts = [separation.count(depth) for depth in (0, 0.02, 0.05, 0.1, 0.2, 0.5, 1)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[3] == separation.labels(0.1).max()
+
+
+@pytest.mark.parametrize(
+    "mask", [np.zeros((5, 7), np.uint8), np.ones((5, 7), np.uint8), np.ones((1, 1), np.uint8)]
+)
+def test_empty_full_and_one_pixel_masks(mask):
+    assert label_instances(mask, 1).max() == mask.max()
+
+
+def test_wrong_input_is_told():
+    with pytest.raises(InputError, match="height, width"):
+        label_instances(np.zeros((2, 2, 2), np.uint8), 1)
+    with pytest.raises(InputError, match="0 to 1"):
+        label_instances(np.ones((2, 2), np.uint8), 1, depth=2)
