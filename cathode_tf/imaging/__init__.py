@@ -2,6 +2,7 @@
 
 from cathode_tf.imaging.annotations import annotated_images, read_annotation, read_instances
 from cathode_tf.imaging.databar import find_databar, fit_mask_to_cut
+from cathode_tf.imaging.exports import write_annotation, write_coco, write_label_studio
 from cathode_tf.imaging.folders import find_images, match_masks, natural_key
 from cathode_tf.imaging.masks import read_mask, write_mask
 from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_micrograph, scale_to_uint16
@@ -28,6 +29,9 @@ __all__ = [
     "read_mask",
     "read_micrograph",
     "scale_to_uint16",
+    "write_annotation",
+    "write_coco",
+    "write_label_studio",
     "write_mask",
     "write_overlay",
 ]

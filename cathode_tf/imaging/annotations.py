@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -216,9 +215,3 @@ _BINARY = Phases.from_list(
         {"name": "inside", "id": 1, "values": [1, 255, 65535, "#ffffff"], "color": "#ffffff"},
     ]
 )
-
-
-def stem_for_phase(stem: str, phases: Phases) -> str | None:
-    """`slice_07` for `slice_07_ncm`: the image's part in the name of a binary mask; None for other names."""
-    match = re.fullmatch(rf"(.+)_({'|'.join(map(re.escape, phases.names))})", stem)
-    return match[1] if match else None

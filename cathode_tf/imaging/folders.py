@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.rasters import SUFFIXES
+from cathode_tf.phases import Phases
 
 
 def natural_key(path: str | Path) -> tuple:
@@ -52,62 +53,140 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def match_masks(
-    images: Sequence[Path], masks: str | Path | None = None, suffix: str = "_mask"
+    images: Sequence[Path],
+    masks: str | Path | None = None,
+    suffix: str = "_mask",
+    *,
+    phases: Phases | None = None,
 ) -> list[tuple[Path, Path | None]]:
-    """Each image with the annotation file of the same stem, or None where there is none.
+    """Each image with its annotation file, for `read_annotation`, or None where there is none.
+
+    A file belongs to the image of the same stem, with or without `suffix`; a COCO, VIA, CVAT or Label Studio file
+    to the images it lists; and files of the stem followed by `_<phase>` are binary masks of one phase each,
+    which are returned as one path with `{phase}` in its name.
 
     Args:
-        images: From `find_images`. With `masks=None` images and masks may lie in one folder: files whose
-            stem ends in `suffix` are then masks, not images.
-        masks: Folder of the masks; their stems may carry `suffix` or not. None: beside each image.
+        images: From `find_images`. With `masks=None`, images and masks lie in one folder: files whose stem
+            ends in `suffix` are then masks, not images, and so are binary masks.
+        masks: Folder of the annotations, or one file that annotates all images. None: beside the images.
         suffix: What the stem of a mask has behind the stem of its image.
+        phases: Needed to recognise binary masks.
 
     Raises:
         InputError: If a mask has no image, or two files could be the mask of one image.
     """
     if masks is None:
-        if not suffix:
-            raise InputError("--mask-suffix: must not be empty where images and masks lie in one folder.")
-        annotations = [p for p in images if p.stem.endswith(suffix)]
-        images = [p for p in images if not p.stem.endswith(suffix)]
-        folders = sorted({p.parent for p in images} | {p.parent for p in annotations})
-        extra = [p for folder in folders for p in _annotations(folder) if p.stem.endswith(suffix)]
-        candidates = list(dict.fromkeys(annotations + extra))
-    else:
-        folder = Path(masks)
-        if not folder.is_dir():
-            raise InputError(f"{folder}: must be the folder of the masks. Received no folder.")
-        candidates = _annotations(folder)
-        if not candidates:
-            raise InputError(f"{folder}: must hold masks. Received none.")
+        return _match_beside(images, suffix, phases)
+    place = Path(masks)
+    if place.is_file():
+        pairs = _match_lists(images, [place])
+        if not pairs:
+            raise InputError(
+                f"{place}: must list at least one of the {len(images)} images. It lists none of them."
+            )
+        return [(image, pairs.get(image)) for image in images]
+    if not place.is_dir():
+        raise InputError(
+            f"{place}: must be the folder of the masks, or one annotation file. It does not exist."
+        )
+    candidates = _annotations(place)
+    if not candidates:
+        raise InputError(f"{place}: must hold masks. Received none.")
+    return _match(images, candidates, (suffix, ""), phases)
+
+
+def _match_beside(
+    images: Sequence[Path], suffix: str, phases: Phases | None
+) -> list[tuple[Path, Path | None]]:
+    if not suffix:
+        raise InputError("--mask-suffix: must not be empty where images and masks lie in one folder.")
+    stems = {p.stem for p in images}
+    masks = [p for p in images if p.stem.endswith(suffix) or _split_phase(p.stem, phases)[0] in stems]
+    images = [p for p in images if p not in set(masks)]
+    stems = {p.stem for p in images}
+    for folder in sorted({p.parent for p in images}):
+        # LabelMe writes slice.json beside slice.png; other JSON files are none of our business.
+        masks += [
+            p
+            for p in _annotations(folder)
+            if p.stem.endswith(suffix) or (p.suffix.lower() in _TEXTS and p.stem in stems)
+        ]
+    return _match(images, list(dict.fromkeys(masks)), (suffix, ""), phases)
+
+
+def _match(
+    images: Sequence[Path], candidates: list[Path], suffixes: tuple[str, ...], phases: Phases | None
+) -> list[tuple[Path, Path | None]]:
+    images = list(images)
     by_stem: dict[str, list[Path]] = {}
+    members: dict[Path, list[Path]] = {}
     for candidate in candidates:
-        by_stem.setdefault(candidate.stem, []).append(candidate)
-    pairs, used = [], set()
+        stem, phase = _split_phase(candidate.stem, phases)
+        # slice_ncm.png may also be the mask of an image of that very name.
+        if phase and not any(image.stem == candidate.stem for image in images):
+            template = candidate.with_name(f"{stem}_{{phase}}{candidate.suffix}")
+            members.setdefault(template, []).append(candidate)
+            if template not in by_stem.setdefault(stem, []):
+                by_stem[stem].append(template)
+        else:
+            by_stem.setdefault(candidate.stem, []).append(candidate)
+    pairs: list[tuple[Path, Path | None]] = []
+    used: set[Path] = set()
     for image in images:
-        stems = (image.stem + suffix,) if masks is None else (image.stem + suffix, image.stem)
-        # The same stem in one's own folder is the image itself.
-        matches = [m for stem in dict.fromkeys(stems) for m in by_stem.get(stem, ()) if m != image]
-        if masks is None:
-            matches = [m for m in matches if m.parent == image.parent]
+        stems = dict.fromkeys(image.stem + suffix for suffix in suffixes)
+        matches = [m for stem in stems for m in by_stem.get(stem, ()) if m != image]
+        if len({m.parent for m in matches}) > 1:
+            matches = [m for m in matches if m.parent == image.parent] or matches
         if len(matches) > 1:
             raise InputError(
-                f"{image}: must have one mask. Received {', '.join(m.name for m in matches)}. "
-                "Remove the others."
+                f"{image}: must have one mask. Received {', '.join(m.name for m in matches)}. Remove the others."
             )
-        used.update(matches)
+        used.update(member for m in matches for member in members.get(m, [m]))
         pairs.append((image, matches[0] if matches else None))
     orphans = [m for m in candidates if m not in used and m not in set(images)]
+    lists = [m for m in orphans if m.suffix.lower() in _TEXTS]
+    if lists:
+        listed = _match_lists([image for image, mask in pairs if mask is None], lists)
+        pairs = [(image, mask or listed.get(image)) for image, mask in pairs]
+        orphans = [m for m in orphans if m not in set(listed.values())]
     if orphans:
+        others = f", nor have {len(orphans) - 1} other masks" if len(orphans) > 1 else ""
         raise InputError(
-            f"{orphans[0]}: must have an image of the same stem (without {suffix!r}). Received none"
-            + (f", nor have {len(orphans) - 1} other masks." if len(orphans) > 1 else ".")
+            f"{orphans[0]}: must have an image of the same stem (without {suffixes[0]!r}). Received none{others}."
         )
     return pairs
 
 
+def _match_lists(images: Sequence[Path], lists: list[Path]) -> dict[Path, Path]:
+    """Images and the one file of several that lists each."""
+    from cathode_tf.imaging.annotations import annotated_images
+    from cathode_tf.imaging.vectors import same_image
+
+    found: dict[Path, Path] = {}
+    for path in lists:
+        names = annotated_images(path)
+        exact = {re.split(r"[/\\=]", name)[-1] for name in names}
+        for image in images:
+            if image.name in exact or any(same_image(name, image.name) for name in names):
+                if image in found:
+                    raise InputError(
+                        f"{image}: must be listed in one file. Received {found[image].name} and {path.name}."
+                    )
+                found[image] = path
+    return found
+
+
+_TEXTS = (".json", ".xml")
+
+
 def _annotations(folder: Path) -> list[Path]:
-    inside = [
-        p for p in folder.iterdir() if p.suffix.lower() in (*SUFFIXES, ".json") and not p.name.startswith(".")
-    ]
+    suffixes = (*SUFFIXES, *_TEXTS)
+    inside = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
     return sorted((p for p in inside if p.is_file()), key=lambda p: natural_key(p.name))
+
+
+def _split_phase(stem: str, phases: Phases | None) -> tuple[str, str]:
+    """(`slice_07`, `ncm`) of `slice_07_ncm`; (stem, "") where no phase's name ends it."""
+    names = sorted(phases.names, key=len, reverse=True) if phases else ()
+    name = next((n for n in names if stem.endswith(f"_{n}")), "")
+    return (stem[: -len(name) - 1], name) if name else (stem, "")

@@ -23,8 +23,8 @@ def is_label_studio(content: Any) -> bool:
         return False
     task = tasks[0]
     return (
-        bool({"annotations", "predictions", "completions"} & set(task))
-        and "data" in task
+        (bool({"annotations", "predictions", "completions"} & set(task))
+        and "data" in task)
         or bool(_minimal(task))
     )
 
