@@ -101,7 +101,8 @@ def _match_beside(
     if not suffix:
         raise InputError("--mask-suffix: must not be empty where images and masks lie in one folder.")
     stems = {p.stem for p in images}
-    masks = [p for p in images if p.stem.endswith(suffix) or _split_phase(p.stem, phases)[0] in stems]
+    parts = {p: _split_phase(p.stem, phases) for p in images}
+    masks = [p for p in images if p.stem.endswith(suffix) or (parts[p][1] and parts[p][0] in stems)]
     images = [p for p in images if p not in set(masks)]
     stems = {p.stem for p in images}
     for folder in sorted({p.parent for p in images}):
