@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
+PATH = click.Path(path_type=Path)
+
 
 @click.command(name="convert")
-@click.argument("images", type=click.Path(path_type=Path))
-@click.argument("masks", type=click.Path(path_type=Path), required=False)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the record set.")
+@click.argument("images", type=PATH)
+@click.argument("masks", type=PATH, required=False)
+@click.option("--out", required=True, type=PATH, help="Folder of the record set.")
 @click.option(
     "--phases",
-    type=click.Path(path_type=Path),
-    help="phases.toml; default: pore 0, ncm 1, additive 2, binder 3.",
+    type=PATH,
+    help="phases.toml; default: pore 0, ncm 1, additive 2, binder 3. [--add: the set's]",
 )
 @click.option("--mask-suffix", default="_mask", show_default=True, help="Behind the stem of a mask.")
-@click.option("--groups", type=click.Path(path_type=Path), help="CSV file with the columns id,group.")
+@click.option("--groups", type=PATH, help="CSV file with the columns id,group.")
 @click.option("--group-regex", help="The group is what this finds in the id, e.g. '^[^_]+'.")
+@click.option("--split", help="Shares of train, validation, test; groups stay whole. [default: 70/20/10]")
+@click.option("--seed", type=int, help="Of the draw of the split. [default: 0]")
+@click.option("--split-file", type=PATH, help="CSV file with the columns id,split, followed as it is.")
 @click.option(
-    "--split",
-    default="70/20/10",
-    show_default=True,
-    help="Shares of train, validation and test; groups stay whole.",
-)
-@click.option("--seed", default=0, show_default=True, help="Of the draw of the split.")
-@click.option(
-    "--split-file",
-    type=click.Path(path_type=Path),
-    help="CSV file with the columns id,split, followed as it is.",
+    "--guard-gap",
+    type=int,
+    metavar="SLICES",
+    help="Cut stacks into blocks, one a split, and leave so many slices out between them.",
 )
 @click.option("--pixel-size-nm", type=float, help="Overrides what the files say.")
 @click.option("--databar", default="auto", show_default=True, help="auto, none, or how many rows to cut.")
@@ -41,13 +41,25 @@ import click
     show_default=True,
     help="Where the masks come from.",
 )
+@click.option("--round", default=0, show_default=True, help="Round of incremental learning.")
 @click.option("--annotator", default="", help="Who made the masks.")
+@click.option("--add", is_flag=True, help="Append to the record set, as its next version.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes at once. [default: one a processor]")
 @click.option("--force", is_flag=True, help="Replace an existing record set.")
-def command(images: Path, masks: Path | None, phases: Path | None, databar: str, **options) -> None:
+def command(
+    images: Path,
+    masks: Path | None,
+    out: Path,
+    phases: Path | None,
+    databar: str,
+    jobs: int | None,
+    **options,
+) -> None:
     """Turn IMAGES (a folder, or one file) and MASKS into a record set.
 
-    Masks are matched by stem: 'a.tif' has 'a_mask.png' beside it, or 'a.png' or 'a_mask.png' in the folder MASKS.
-    tensorflow-datasets reads the result: tfds.builder_from_directory("records/nmc").
+    Masks are matched by stem: 'a.tif' has 'a_mask.png' or a LabelMe 'a.json' beside it, or 'a.png' in the folder
+    MASKS; or MASKS is one COCO, VIA, CVAT or Label Studio file for all images.
+    tensorflow-datasets reads the result: tfds.builder_from_directory("records/first").
 
     \b
     Example:
@@ -59,11 +71,17 @@ def command(images: Path, masks: Path | None, phases: Path | None, databar: str,
 
     if databar not in ("auto", "none") and not databar.isdigit():
         raise InputError(f"--databar: must be auto, none, or a number of rows. Received {databar!r}.")
-    out = convert(
+    if phases:
+        material = Phases.from_toml(phases)
+    else:
+        material = open_records(out).phases if options["add"] else Phases.default()
+    convert(
         images,
         masks,
-        phases=Phases.from_toml(phases) if phases else Phases.default(),
+        out=out,
+        phases=material,
         databar=int(databar) if databar.isdigit() else databar,
+        jobs=jobs or os.cpu_count() or 1,
         **options,
     )
     records = open_records(out)

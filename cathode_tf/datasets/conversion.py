@@ -6,29 +6,28 @@ number of workers. Then the splits are drawn from what was found, and the record
 
 from __future__ import annotations
 
-import csv
-import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cathode_tf.datasets.encoding import Source, Staged, encode_source
-from cathode_tf.datasets.schema import SPLITS
-from cathode_tf.datasets.splits import assign_splits, parse_ratios
+from cathode_tf.datasets.allotment import cut_blocks, draw, follow_file
+from cathode_tf.datasets.encoding import Row, Source, Staged, encode_all
+from cathode_tf.datasets.record_set import RecordSet, fingerprint_of, next_version, open_records, versions
+from cathode_tf.datasets.sheets import check_regex, read_groups, read_splits
+from cathode_tf.datasets.splits import parse_ratios
 from cathode_tf.datasets.writing import write_pointers, write_version
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import atomic_folder
+from cathode_tf.files import atomic_folder, refuse_overwrite
 from cathode_tf.imaging import MAX_MEGAPIXELS, find_images, match_masks
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
 ORIGINS = ("human", "corrected", "synthetic")
+SPLIT = "70/20/10"
 
 
 def convert(
@@ -40,37 +39,47 @@ def convert(
     mask_suffix: str = "_mask",
     groups: str | Path | Mapping[str, str] | None = None,
     group_regex: str | None = None,
-    split: str = "70/20/10",
-    seed: int = 0,
-    split_file: str | Path | None = None,
+    split: str | None = None,
+    seed: int | None = None,
+    split_file: str | Path | Mapping[str, str] | None = None,
+    guard_gap: int | None = None,
     pixel_size_nm: float | None = None,
     databar: str | int = "auto",
     max_megapixels: float = MAX_MEGAPIXELS,
     origin: str = "human",
     round: int = 0,
     annotator: str = "",
+    add: bool = False,
+    jobs: int = 1,
     force: bool = False,
 ) -> Path:
     """Convert micrographs and their masks to a record set.
 
     Args:
         images: Files or folders of micrographs.
-        masks: Folder of the masks; None: beside the images, with `mask_suffix` behind their stems.
+        masks: Folder of the masks, or one annotation file for all images; None: beside the images, with
+            `mask_suffix` behind their stems. All formats of `read_annotation`.
         out: Folder of the record set.
         phases: What the masks hold, or a `phases.toml`.
         mask_suffix: What the stem of a mask has behind the stem of its image.
         groups: CSV file with the columns id and group, or a mapping. Images from one stack, electrode or
             session belong to one group; without this each image, or stack, is its own.
         group_regex: The group is what this finds in the id (its first parenthesis, or all of it).
-        split: Shares of train, validation and test; groups stay whole.
-        seed: Of the draw.
-        split_file: CSV file with the columns id and split, which is then followed to the letter.
+        split: Shares of train, validation and test, `"70/20/10"` by default; groups stay whole.
+        seed: Of the draw; 0 by default.
+        split_file: CSV file with the columns id and split, or a mapping; it is followed to the letter.
+        guard_gap: Cut each group of neighbouring slices into blocks, one a split, and leave so many slices out
+            at each border. For sets that have few stacks.
         pixel_size_nm: Overrides what the files say.
         databar: `"auto"`, `"none"`, or the number of rows to cut.
         max_megapixels: Larger images are refused.
         origin: `human`, `corrected` or `synthetic`.
         round: In which round of incremental learning the masks were made.
         annotator: By whom.
+        add: Append to the record set `out`, as its next version; nothing that is there is rewritten or moved
+            to another split.
+        jobs: So many processes work at once. Scripts that ask for more than one need the usual
+            `if __name__ == "__main__":`.
         force: Replace an existing record set.
 
     Returns:
@@ -78,198 +87,226 @@ def convert(
 
     Raises:
         InputError: If anything given cannot be used; then nothing is written.
+
+    Example:
+        >>> convert("samples/images", "samples/masks", out="records/first", phases="phases.toml")  # doctest: +SKIP
+        PosixPath('records/first')
     """
     out = Path(out)
+    previous = _previous(out, add, force)
     phases = phases if isinstance(phases, Phases) else Phases.from_toml(phases)
     if origin not in ORIGINS:
         raise InputError(f"origin: must be one of {', '.join(ORIGINS)}. Received {origin!r}.")
-    ratios = parse_ratios(split)
-    pairs = match_masks(find_images(images), masks, mask_suffix)
-    missing = [image for image, mask in pairs if mask is None]
-    if missing:
+    if guard_gap is not None and (guard_gap < 0 or split_file is not None):
         raise InputError(
-            f"{missing[0]}: must have a mask. Received none for {len(missing)} of {len(pairs)} images. "
-            "Add the masks, or take these images out."
+            f"--guard-gap: must be 0 or more, and goes with --split, not with --split-file. Received {guard_gap}."
         )
-    _check_stems(pairs)
-    named, regex = read_groups(groups), check_regex(group_regex)
-    sources = [
-        Source(
-            index=index,
-            image=image,
-            mask=mask,
-            options={
-                "pixel_size_nm": pixel_size_nm,
-                "databar": databar,
-                "max_megapixels": max_megapixels,
-            },
-            phases=phases,
-            groups={name: named[name] for name in named if name.startswith(image.stem)},
-            group_regex=regex,
-            origin=origin,
-            round=round,
-            annotator=annotator,
-        )
-        for index, (image, mask) in enumerate(pairs)
-        if mask is not None
-    ]
-    wanted = read_splits(split_file) if split_file else None
-    with atomic_folder(out, force=force) as folder:
-        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
-        staged = _stage(sources, staging)
-        rule = _set_splits(staged, ratios, seed, wanted)
-        write_version(folder / "1.0.0", staged, phases, version="1.0.0", split_rule=rule)
-        shutil.rmtree(staging)
-        write_pointers(folder, "1.0.0")
+    if jobs < 1:
+        raise InputError(f"--jobs: must be at least 1. Received {jobs}.")
+    rule = _rule(previous if add else None, split, seed, split_file is not None, guard_gap)
+    wanted = read_splits(split_file)
+    template = Source(
+        index=0,
+        image=Path(),
+        mask=Path(),
+        options={"pixel_size_nm": pixel_size_nm, "databar": databar, "max_megapixels": max_megapixels},
+        phases=phases,
+        groups=read_groups(groups),
+        group_regex=check_regex(group_regex),
+        origin=origin,
+        round=int(round),
+        annotator=annotator,
+    )
+    sources = _sources(images, masks, mask_suffix, template)
+    if not add:
+        with atomic_folder(out, force=force) as folder:
+            staged = _stage(sources, folder / ".staging", jobs)
+            staged = _allot(staged, rule, wanted, ())
+            version = _version_after(out, previous, staged, phases)
+            write_version(folder / version, staged, phases, version=version, split_rule=rule)
+            shutil.rmtree(folder / ".staging")
+            write_pointers(folder, version)
+        return out
+    assert previous is not None
+    _check_phases(previous, phases)
+    version = next_version(previous.version, "minor")
+    with tempfile.TemporaryDirectory(prefix=".staging-", dir=out) as staging:
+        staged = _stage(sources, Path(staging), jobs, previous.metadata["image_dtype"])
+        staged = _allot(_only_new(staged, previous), rule, wanted, previous.rows)
+        if not staged:
+            return out
+        with atomic_folder(out / version) as folder:
+            write_version(
+                folder, staged, previous.phases, version=version, split_rule=rule, previous=previous
+            )
+    write_pointers(out, version)
     return out
 
 
-def read_groups(groups: str | Path | Mapping[str, str] | None) -> dict[str, str]:
-    """Group by id, from a CSV file with the columns id and group."""
-    if groups is None:
-        return {}
-    if isinstance(groups, Mapping):
-        return dict(groups)
-    return _read_columns(Path(groups), "group")
-
-
-def read_splits(path: str | Path) -> dict[str, str]:
-    """Split by id, from a CSV file with the columns id and split."""
-    splits = _read_columns(Path(path), "split")
-    for name, split in splits.items():
-        if split not in SPLITS:
-            raise InputError(
-                f"{path}: each split must be one of {', '.join(SPLITS)}. {name!r} has {split!r}."
-            )
-    return splits
-
-
-def check_regex(text: str | None) -> str:
-    """`text`, or "" for None; an `InputError` if it is no regular expression."""
-    try:
-        re.compile(text or "")
-    except re.error as error:
+def _previous(out: Path, add: bool, force: bool) -> RecordSet | None:
+    """The record set that is there: to be added to, or to be replaced."""
+    if add:
+        if force:
+            raise InputError("--add: keeps what is there, --force replaces it. Give one of them.")
+        if not versions(out):
+            raise InputError(f"{out}: must be a record set, to add to. Convert without --add first.")
+        return open_records(out)
+    refuse_overwrite(out, force)
+    if not out.exists() or not any(out.iterdir()):
+        return None
+    if not versions(out):
         raise InputError(
-            f"--group-regex: must be a regular expression ({error}). Received {text!r}."
-        ) from error
-    return text or ""
-
-
-def _read_columns(path: Path, column: str) -> dict[str, str]:
+            f"{out}: must be a record set, to be replaced. It holds something else; name another."
+        )
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not {"id", column} <= set(reader.fieldnames or ()):
-                raise InputError(
-                    f"{path}: must be a CSV file with the columns id and {column}. "
-                    f"Received {', '.join(reader.fieldnames or ()) or 'an empty file'}."
-                )
-            out: dict[str, str] = {}
-            for line in reader:
-                name, value = (line["id"] or "").strip(), (line[column] or "").strip()
-                if not name or not value:
-                    raise InputError(f"{path}: line {reader.line_num} must have an id and a {column}.")
-                if out.setdefault(name, value) != value:
-                    raise InputError(
-                        f"{path}: {name!r} must have one {column}. Received {out[name]!r} and {value!r}."
-                    )
-            return out
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: must be a CSV file in UTF-8 ({error}).") from error
+        return open_records(out)
+    except InputError:  # damaged, which may be why it is replaced
+        return None
 
 
-def _check_stems(pairs: Iterable[tuple[Path, Path | None]]) -> None:
-    first: dict[str, Path] = {}
-    for image, _ in pairs:
-        if image.stem in first:
+def _rule(
+    previous: RecordSet | None, split: str | None, seed: int | None, by_file: bool, gap: int | None
+) -> dict[str, Any]:
+    """How splits are drawn, as it will stand in the metadata."""
+    rule: dict[str, Any] = {"rule": "split file"} if by_file else {"rule": "whole groups, phases alike"}
+    if not by_file:
+        rule |= {"ratios": parse_ratios(split or SPLIT), "seed": seed or 0}
+        if gap is not None:
+            rule |= {"rule": "blocks of neighbouring slices", "guard_gap": gap}
+    if previous is None or by_file:
+        return rule
+    decided = previous.metadata["split"]
+    if "ratios" not in decided:
+        return rule
+    for name, given, stands in (
+        ("--split", split and parse_ratios(split), decided["ratios"]),
+        ("--seed", seed, decided["seed"]),
+    ):
+        if given is not None and given != stands:
+            raise InputError(
+                f"{name}: must be as the record set has it ({stands}), or be left out with --add."
+            )
+    return {**decided, **({"guard_gap": gap} if gap is not None else {})}
+
+
+def _sources(
+    images: str | Path | Sequence[str | Path], masks: str | Path | None, suffix: str, template: Source
+) -> list[Source]:
+    pairs = match_masks(find_images(images), masks, suffix, phases=template.phases)
+    missing = [image for image, mask in pairs if mask is None]
+    if missing or not pairs:
+        raise InputError(
+            f"{missing[0] if missing else images}: must have a mask. Received none for {len(missing)} of "
+            f"{len(pairs)} images. Add the masks, or take these images out."
+        )
+    by_stem: dict[str, dict[str, str]] = {}
+    for name, group in template.groups.items():
+        for stem in {name, name.rpartition("_z")[0] or name}:
+            by_stem.setdefault(stem, {})[name] = group
+    sources: dict[str, Source] = {}
+    for image, mask in pairs:
+        if image.stem in sources:
             raise InputError(
                 f"{image}: must have a stem of its own, which becomes its id. Received the stem of "
-                f"{first[image.stem]} too. Rename one."
+                f"{sources[image.stem].image} too. Rename one."
             )
-        first[image.stem] = image
+        assert mask is not None
+        groups = by_stem.get(image.stem, {})
+        sources[image.stem] = replace(template, index=len(sources), image=image, mask=mask, groups=groups)
+    return list(sources.values())
 
 
-def _stage(sources: Sequence[Source], staging: Path) -> list[Staged]:
-    staged = list(_encode(sources, staging))
-    dtypes = {item.dtype for item in staged}
-    if len(dtypes) > 1:
-        narrow = sum(item.dtype == "uint8" for item in staged)
+def _stage(sources: Sequence[Source], staging: Path, jobs: int, dtype: str | None = None) -> list[Staged]:
+    """Encode all images, to one type: `dtype`, or the widest that occurs."""
+    staging.mkdir(exist_ok=True)
+    staged = _encode(sources, staging, jobs)
+    narrow = [item for item in staged if item.dtype == "uint8"]
+    if dtype == "uint8" and len(narrow) < len(staged):
+        wide = next(item for item in staged if item.dtype != "uint8")
+        raise InputError(
+            f"{wide.row.id}: must have 8 bit like the record set it is added to. Received 16 bit. Convert all "
+            "images together instead."
+        )
+    if narrow and (dtype == "uint16" or len(narrow) < len(staged)):
         warnings.warn(
-            f"images: must be all 8 bit or all 16 bit. Received {narrow} with 8 and {len(staged) - narrow} "
-            "with 16; all are stored with 16 bit, values unchanged.",
+            f"images: must be all 8 bit or all 16 bit. Received {len(narrow)} with 8 and "
+            f"{len(staged) - len(narrow)} with 16; all are stored with 16 bit, values unchanged.",
             InputWarning,
             stacklevel=3,
         )
-        indices = {int(item.path.name[:8]) for item in staged if item.dtype == "uint8"}
-        wide = [replace(s, image_dtype="uint16") for s in sources if s.index in indices]
-        again = {item.path: item for item in _encode(wide, staging)}
-        staged = [again.get(item.path, item) for item in staged]
-    ids: dict[str, Path] = {}
-    for item in staged:
-        if item.row.id in ids:
-            raise InputError(f"images: each id must occur once. Received {item.row.id!r} twice.")
-        ids[item.row.id] = item.path
+        indices = {int(item.path.name[:8]) for item in narrow}
+        again = [replace(source, image_dtype="uint16") for source in sources if source.index in indices]
+        wide_ones = {item.path: item for item in _encode(again, staging, jobs)}
+        staged = [wide_ones.get(item.path, item) for item in staged]
+    ids = [item.row.id for item in staged]
+    twice = next((id_ for id_ in ids if ids.count(id_) > 1), None) if len(set(ids)) < len(ids) else None
+    if twice:
+        raise InputError(f"images: each id must occur once. Received {twice!r} twice. Rename a file.")
     return staged
 
 
-def _encode(sources: Sequence[Source], staging: Path) -> Iterator[Staged]:
-    for source in track(sources, "Converting images"):
-        staged, messages = encode_source(source, staging)
-        for message in messages:
-            warnings.warn(message, InputWarning, stacklevel=4)
-        yield from staged
+def _encode(sources: Sequence[Source], staging: Path, jobs: int) -> list[Staged]:
+    done = track(encode_all(sources, staging, jobs), "Converting images", total=len(sources))
+    return [item for staged in done for item in staged]
 
 
-def _set_splits(
-    staged: list[Staged], ratios: dict[str, float], seed: int, wanted: dict[str, str] | None
-) -> dict[str, Any]:
-    """Fill in the split of each row; the rule, for the metadata, comes back."""
+def _allot(
+    staged: list[Staged], rule: dict[str, Any], wanted: Mapping[str, str] | None, earlier: Sequence[Row]
+) -> list[Staged]:
+    """What is kept of the staged records, each with its split."""
     if wanted is not None:
-        _follow_split_file(staged, wanted)
-        return {"rule": "split file"}
-    amounts: dict[str, np.ndarray] = {}
+        follow_file(staged, wanted, earlier)
+        return staged
+    if "guard_gap" in rule:
+        staged, left_out = cut_blocks(staged, rule["ratios"], rule["guard_gap"], earlier)
+        rule["left_out"] = [*rule.get("left_out", ()), *left_out]
+    draw(staged, rule["ratios"], rule["seed"], earlier)
+    return staged
+
+
+def _only_new(staged: list[Staged], previous: RecordSet) -> list[Staged]:
+    """Without the images that the set holds already, with the same pixels and mask."""
+    known = {row.id: row for row in previous.rows}
+    new = []
     for item in staged:
-        amount = np.array([1, *item.row.counts[:-1]], float)
-        amounts[item.row.group] = amounts.get(item.row.group, 0) + amount
-    splits = assign_splits(amounts, ratios, seed=seed)
-    for item in staged:
-        item.row.split = splits[item.row.group]
-    empty = [split for split in ratios if ratios[split] and split not in splits.values()]
-    if empty:
+        row = known.get(item.row.id)
+        if row is None:
+            new.append(item)
+        elif (row.image_sha256, row.mask_sha256) != (item.row.image_sha256, item.row.mask_sha256):
+            what = "mask" if row.image_sha256 == item.row.image_sha256 else "image"
+            raise InputError(
+                f"{item.row.id}: must be new. The record set holds this id with another {what}, and versions "
+                "are never edited. Rename it, or convert all images to a new set."
+            )
+    if len(new) < len(staged):
         warnings.warn(
-            f"split: {' and '.join(empty)} must have a group of images too. Received {len(amounts)} "
-            f"group{'s' if len(amounts) > 1 else ''} in all; give more images, or smaller groups.",
+            f"images: {len(staged) - len(new)} of {len(staged)} are in the record set already, with the same "
+            "pixels and masks; they are passed over.",
             InputWarning,
             stacklevel=3,
         )
-    return {"rule": "whole groups, phases alike", "ratios": ratios, "seed": seed}
+    return new
 
 
-def _follow_split_file(staged: list[Staged], wanted: dict[str, str]) -> None:
-    for item in staged:
-        if item.row.id not in wanted and item.stack not in wanted:
-            raise InputError(f"--split-file: must list every image. {item.row.id!r} is missing.")
-        item.row.split = wanted.get(item.row.id) or wanted[item.stack]
-    found = {item.row.id for item in staged} | {item.stack for item in staged}
-    unknown = [name for name in wanted if name not in found]
-    if unknown:
-        warnings.warn(
-            f"--split-file: lists {unknown[0]!r}{f' and {len(unknown) - 1} others' * (len(unknown) > 1)} "
-            "without an image.",
-            InputWarning,
-            stacklevel=4,
+def _check_phases(previous: RecordSet, phases: Phases) -> None:
+    if not previous.phases.same_classes(phases):
+        raise InputError(
+            f"--phases: must be those of the record set ({previous.phases.describe()}). "
+            f"Received {phases.describe()}."
         )
-    sides: dict[str, set[str]] = {}
-    for item in staged:
-        sides.setdefault(item.row.group, set()).add(item.row.split)
-    torn = [group for group, splits in sides.items() if len(splits) > 1]
-    if torn:
-        warnings.warn(
-            f"--split-file: puts group {torn[0]!r} into {' and '.join(sorted(sides[torn[0]]))}"
-            f"{f', and tears {len(torn) - 1} other groups' * (len(torn) > 1)}. "
-            "Images of one group are alike, so the test will promise too much.",
-            InputWarning,
-            stacklevel=4,
-        )
+
+
+def _version_after(out: Path, previous: RecordSet | None, staged: Sequence[Staged], phases: Phases) -> str:
+    """1.0.0; in place of another set its version if it holds the same, and a later one if not."""
+    found = versions(out)
+    if not found:
+        return "1.0.0"
+    last = found[-1].name
+    if previous is None or not previous.phases.same_classes(phases):
+        return next_version(last, "major")
+    rows = [item.row for item in staged]
+    if fingerprint_of(rows) != previous.fingerprint:
+        return next_version(last, "major")
+    # As text, in which an unknown pixel size (NaN) equals itself.
+    same = sorted(map(repr, previous.rows)) == sorted(map(repr, rows))
+    return last if same else next_version(last, "minor")

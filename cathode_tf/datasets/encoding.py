@@ -5,11 +5,15 @@ It loads no TensorFlow and keeps one slice in memory, so many of it can run side
 
 from __future__ import annotations
 
+import contextlib
 import math
-import os
 import re
+import signal
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +23,9 @@ import numpy as np
 from cathode_tf.datasets.schema import Example, check_example, serialize
 from cathode_tf.datasets.tfrecord import frame
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.imaging import fit_mask_to_cut, iter_micrographs
+from cathode_tf.imaging import Micrograph, fit_mask_to_cut, iter_micrographs, read_annotation
 from cathode_tf.imaging.masks import to_mask
-from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.imaging.rasters import RasterFile, open_raster
 from cathode_tf.phases import IGNORE, Phases
 
 
@@ -80,7 +84,38 @@ class Staged:
     bytes: int
     dtype: str
     stack: str  # "" for an image that is no slice of a stack
-    slice_index: int
+
+
+def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Iterator[list[Staged]]:
+    """`encode_source` for each source, in order, by so many processes at once; warnings are passed on.
+
+    Raises:
+        InputError: The first thing that is wrong with an image; the others are then given up.
+    """
+    if jobs == 1 or len(sources) < 2 * jobs:
+        for source in sources:
+            yield _warned(encode_source(source, staging))
+        return
+    import multiprocessing
+
+    # Not forked: a fork copies the state of OpenCV's and TensorFlow's threads, and may hang.
+    context = multiprocessing.get_context("spawn")
+    workers = ProcessPoolExecutor(jobs, mp_context=context, initializer=_set_up_worker)
+    try:
+        for done in workers.map(encode_source, sources, [staging] * len(sources)):
+            yield _warned(done)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "convert: a worker process was killed, most likely because memory ran out. Use a smaller --jobs."
+        ) from error
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+def _warned(done: tuple[list[Staged], list[str]]) -> list[Staged]:
+    for message in done[1]:
+        warnings.warn(message, InputWarning, stacklevel=5)
+    return done[0]
 
 
 def encode_source(source: Source, staging: Path) -> tuple[list[Staged], list[str]]:
@@ -99,7 +134,7 @@ def encode_source(source: Source, staging: Path) -> tuple[list[Staged], list[str
     staged = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InputWarning)
-        for number, (example, stack, slice_index) in enumerate(_examples(source)):
+        for number, example in enumerate(read_examples(source)):
             check_example(example, source.phases, source.mask)
             message, image_sha256, mask_sha256 = serialize(example)
             path = staging / f"{source.index:08d}-{number:06d}.record"
@@ -119,7 +154,8 @@ def encode_source(source: Source, staging: Path) -> tuple[list[Staged], list[str
                 annotator=example.annotator,
                 counts=phase_counts(example.mask, source.phases),
             )
-            staged.append(Staged(row, path, len(framed), example.image.dtype.name, stack, slice_index))
+            stack = source.image.stem if "slice_index" in example.acquisition else ""
+            staged.append(Staged(row, path, len(framed), example.image.dtype.name, stack))
     messages = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
     return staged, list(dict.fromkeys(messages))
 
@@ -128,6 +164,63 @@ def phase_counts(mask: np.ndarray, phases: Phases) -> tuple[int, ...]:
     """Pixels of each phase, in the order of the phases, then of ignored ones."""
     counts = np.bincount(mask.ravel(), minlength=256)
     return tuple(counts[[*phases.ids, IGNORE]].tolist())
+
+
+def read_examples(source: Source) -> Iterator[Example]:
+    """The image with its mask, or slice after slice of a stack with theirs.
+
+    Raises:
+        InputError: If image or mask cannot be read, or do not fit together.
+    """
+    with contextlib.ExitStack() as files:
+        pages: RasterFile | None = None
+        number = 0
+        for number, micrograph in enumerate(iter_micrographs(source.image, **source.options), start=1):
+            rows = micrograph.acquisition.get("databar_rows", 0)
+            shape = micrograph.pixels.shape
+            limit = source.options["max_megapixels"]
+            if "slice_index" not in micrograph.acquisition:
+                mask = read_annotation(
+                    source.mask,
+                    source.phases,
+                    shape=shape,
+                    image_name=source.image.name,
+                    databar_rows=rows,
+                    max_megapixels=limit,
+                )
+            else:
+                if pages is None:
+                    pages = files.enter_context(open_raster(source.mask, max_megapixels=limit))
+                if number > pages.count:
+                    break
+                mask = to_mask(pages.read(number - 1), source.phases, source.mask)
+                mask = fit_mask_to_cut(mask, shape, rows, str(source.mask))
+            yield _example(source, micrograph, mask)
+        if pages is not None and number != pages.count:
+            raise InputError(
+                f"{source.mask}: must have a page for each slice of {source.image.name}. "
+                f"Received {pages.count} pages."
+            )
+
+
+def _example(source: Source, micrograph: Micrograph, mask: np.ndarray) -> Example:
+    pixels, size = micrograph.pixels, micrograph.pixel_size_nm
+    if source.image_dtype:
+        pixels = pixels.astype(source.image_dtype)
+    stack = source.image.stem if "slice_index" in micrograph.acquisition else ""
+    return Example(
+        image=pixels,
+        mask=mask,
+        id=micrograph.id,
+        group=group_of(source, micrograph.id, stack),
+        # As float32, which is what the record holds.
+        pixel_size_nm=math.nan if size is None else float(np.float32(size)),
+        pixel_size_source=micrograph.pixel_size_source,
+        origin=source.origin,
+        round=source.round,
+        annotator=source.annotator,
+        acquisition=dict(micrograph.acquisition),
+    )
 
 
 def group_of(source: Source, id_: str, stack: str) -> str:
@@ -146,52 +239,21 @@ def group_of(source: Source, id_: str, stack: str) -> str:
     return (match.group(1) if match.re.groups else match.group(0)) or id_
 
 
-def _examples(source: Source) -> Iterator[tuple[Example, str, int]]:
-    with open_raster(source.mask, max_megapixels=source.options["max_megapixels"]) as raster:
-        if raster.lossy:
-            raise InputError(
-                f"{source.mask}: must be a mask without loss (PNG or TIFF). {raster.lossy} compression "
-                "invents values at every boundary; export the mask again from the tool that made it."
-            )
-        number = -1
-        for number, micrograph in enumerate(iter_micrographs(source.image, **source.options)):
-            if number >= raster.count:
-                raise InputError(
-                    f"{source.mask}: must have a page for each slice of {source.image.name}. "
-                    f"Received {raster.count}."
-                )
-            acquisition = dict(micrograph.acquisition)
-            mask = to_mask(raster.read(number), source.phases, source.mask)
-            shape = micrograph.pixels.shape
-            mask = fit_mask_to_cut(mask, shape, acquisition.get("databar_rows", 0), str(source.mask))
-            stack = source.image.stem if "slice_index" in acquisition else ""
-            pixels = micrograph.pixels
-            if source.image_dtype:
-                pixels = pixels.astype(source.image_dtype)
-            size = micrograph.pixel_size_nm
-            example = Example(
-                image=pixels,
-                mask=mask,
-                id=micrograph.id,
-                group=group_of(source, micrograph.id, stack),
-                pixel_size_nm=math.nan if size is None else float(np.float32(size)),
-                pixel_size_source=micrograph.pixel_size_source,
-                origin=source.origin,
-                round=source.round,
-                annotator=source.annotator,
-                acquisition=acquisition,
-            )
-            yield example, stack, acquisition.get("slice_index", 0)
-        if number + 1 != raster.count:
-            raise InputError(
-                f"{source.mask}: must have a page for each slice of {source.image.name} ({number + 1}). "
-                f"Received {raster.count}."
-            )
+def _set_up_worker() -> None:
+    """One thread of OpenCV, no traceback at Ctrl-C, and no life after the parent's death."""
+    import multiprocessing
+    import multiprocessing.connection
+    import os
 
-
-def set_up_worker() -> None:
-    """One thread of OpenCV a worker: as many workers run as there are processors."""
     import cv2
 
     cv2.setNumThreads(1)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

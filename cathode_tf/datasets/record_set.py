@@ -166,7 +166,7 @@ def versions(path: str | Path) -> list[Path]:
 
 
 def next_version(version: str, part: str) -> str:
-    """The version after a `"major"` change (pixels, masks, splits), a `"minor"` (additions) or a `"patch"`.
+    """The version after a `"major"` change (pixels, masks or splits) or a `"minor"` one (something was added).
 
     Example:
         >>> next_version("1.2.3", "minor")
@@ -175,12 +175,8 @@ def next_version(version: str, part: str) -> str:
     match = _VERSION.fullmatch(version)
     if match is None:
         raise InputError(f"version: must look like 1.0.0. Received {version!r}.")
-    major, minor, patch = map(int, match.groups())
-    return {
-        "major": f"{major + 1}.0.0",
-        "minor": f"{major}.{minor + 1}.0",
-        "patch": f"{major}.{minor}.{patch + 1}",
-    }[part]
+    major, minor = int(match[1]), int(match[2])
+    return f"{major + 1}.0.0" if part == "major" else f"{major}.{minor + 1}.0"
 
 
 def fingerprint_of(rows: Iterable[Row]) -> str:

@@ -36,14 +36,14 @@ def write_version(
     """Write a version; the staged record files are used up.
 
     Args:
-        folder: Where; it must not exist.
+        folder: Where; empty, or made here.
         staged: The new records, with their splits.
         phases: Names and ids of the masks.
         version: `"1.0.0"`.
         split_rule: How the splits were drawn, for the metadata.
         previous: The version before; its shards come first, as links, and nothing of it is rewritten.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shards: dict[str, list[dict[str, int]]] = {}
     rows = []
     for split in SPLITS:
