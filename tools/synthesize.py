@@ -20,10 +20,10 @@ import click
 @click.option("--width", type=int, default=512, show_default=True, help="Columns.")
 @click.option(
     "--preset",
-    type=click.Choice(["default", "demo"]),
+    type=click.Choice(["default", "demo", "nano-ct", "random"]),
     default="default",
     show_default=True,
-    help="Where the parameters start.",
+    help="Where the parameters start; random draws new ones for each section.",
 )
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change a parameter; repeatable.")
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
@@ -47,7 +47,12 @@ def command(
     from cathode_tf.synthesis import Parameters, synthesize, write_samples
 
     refuse_overwrite(out, force)
-    parameters = Parameters.preset(preset).replace(**Parameters.parse(changes))
+    changed = Parameters.parse(changes)
+
+    def draw(rng):
+        return Parameters.random(rng).replace(**changed)
+
+    parameters = draw if preset == "random" else Parameters.preset(preset).replace(**changed)
     samples = synthesize(count, seed=seed, height=height, width=width, parameters=parameters)
     write_samples(track(samples, "Synthesising sections"), out, force=force)
     click.echo(f"{out}: wrote {count} sections of {height} x {width} px, their masks, labels and truth.json.")

@@ -1,4 +1,8 @@
-"""What a microscope makes of a section: geometry and parameters in, grey levels out."""
+"""What an instrument makes of a section: geometry and imaging parameters in, grey levels out.
+
+The order is that of the physics: grey levels of the material, what the beam adds, the optics, the scan, the detector.
+Every effect is a function of its own, and is off where its parameter is 0.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,182 @@ import numpy as np
 
 from cathode_tf.synthesis.fields import fractal_field, smooth_field
 from cathode_tf.synthesis.geometry import ADDITIVE, BINDER, NCM, PORE, Section
-from cathode_tf.synthesis.parameters import Parameters
-
-_GREY = {PORE: 28.0, NCM: 178.0, ADDITIVE: 112.0, BINDER: 70.0}
+from cathode_tf.synthesis.parameters import Imaging
 
 
-def acquire(rng: np.random.Generator, section: Section, parameters: Parameters) -> np.ndarray:
-    """A micrograph, uint8 (height, width), of the section as a back-scattered electron detector shows it."""
+def acquire(rng: np.random.Generator, section: Section, imaging: Imaging) -> np.ndarray:
+    """A micrograph (height, width), uint8 or uint16, of the section."""
+    image = _material(rng, section, imaging)
+    if imaging.modality == "sem":
+        _shine_through(image, section, imaging)
+        _rims(image, section, imaging)
+        _charging(rng, image, section, imaging)
+        _curtaining(rng, image, section, imaging)
+    image = _optics(image, imaging)
+    _background(rng, image, imaging)
+    _rings(rng, image, imaging)
+    image = _drift(rng, image, imaging)
+    return _detect(rng, image, imaging)
+
+
+def _material(rng: np.random.Generator, section: Section, imaging: Imaging) -> np.ndarray:
+    """Grey level of each phase, with grains, particles and grainy carbon standing out a little."""
     height, width = section.mask.shape
     levels = np.zeros(256, np.float32)
-    levels[list(_GREY)] = list(_GREY.values())
+    levels[[PORE, NCM, ADDITIVE, BINDER]] = (
+        imaging.grey_pore,
+        imaging.grey_ncm,
+        imaging.grey_additive,
+        imaging.grey_binder,
+    )
     image = levels[section.mask]
-    tint = np.concatenate([[0.0], rng.normal(0, 5.0, section.labels.max() + 1)]).astype(np.float32)
-    image += np.where(section.mask == NCM, tint[section.labels], 0)
-    grains = fractal_field(rng, height, width, 4.0, octaves=2)
-    image += np.where(section.mask == ADDITIVE, 16.0, 0).astype(np.float32) * grains
-    image += 4.0 * smooth_field(rng, height, width, 0.5 * max(height, width))
-    image = cv2.GaussianBlur(image, (0, 0), 0.9)
-    noise = rng.standard_normal((height, width), dtype=np.float32)
-    image += noise * np.sqrt(20.0 + 0.25 * np.maximum(image, 0))
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    particle = rng.normal(0, 1, int(section.labels.max()) + 1).astype(np.float32) * np.float32(
+        imaging.particle_spread
+    )
+    tint = particle[section.labels]
+    if imaging.channelling > 0:
+        grain = rng.normal(0, 1, int(section.grains.max()) + 1).astype(np.float32)
+        tint += (grain * np.float32(imaging.channelling))[section.grains]
+    tint[section.mask != NCM] = 0
+    image += tint
+    amount = np.zeros(256, np.float32)
+    amount[[ADDITIVE, BINDER]] = imaging.texture, 0.35 * imaging.texture
+    image += amount[section.mask] * fractal_field(rng, height, width, 4.0, octaves=2)
+    if imaging.mottle > 0:
+        amount = np.zeros(256, np.float32)
+        amount[[NCM, ADDITIVE, BINDER]] = np.float32(imaging.mottle) * np.array([1.0, 0.7, 0.7], np.float32)
+        image += amount[section.mask] * fractal_field(rng, height, width, 26.0, octaves=4)
+    return image
+
+
+def _shine_through(image: np.ndarray, section: Section, imaging: Imaging) -> None:
+    """Material below an open pore shows in it, dimmer with depth (the pore-back effect of FIB-SEM)."""
+    if imaging.shine_through > 0:
+        depth = np.float32(imaging.shine_through * (imaging.grey_ncm - imaging.grey_pore))
+        image += depth * section.behind * (section.mask == PORE)
+
+
+def _rims(image: np.ndarray, section: Section, imaging: Imaging) -> None:
+    """Particle rims glow, as more secondary electrons leave there, and shade the low ground beside them."""
+    if imaging.edge_brightening <= 0 and imaging.shadowing <= 0:
+        return
+    solid = (section.mask == NCM).astype(np.float32)
+    wide = cv2.GaussianBlur(solid, (0, 0), 2.5)
+    # Both are strongest at the surface: the glow where the surrounding is open, the shade where it is not.
+    image += np.float32(2 * imaging.edge_brightening) * solid * np.maximum(0, 1 - wide)
+    image -= np.float32(2 * imaging.shadowing) * (1 - solid) * wide
+
+
+def _charging(rng: np.random.Generator, image: np.ndarray, section: Section, imaging: Imaging) -> None:
+    """A few poorly conducting particles glow, with bright and dark streaks along the scan lines behind them."""
+    if imaging.charging <= 0:
+        return
+    height, width = image.shape
+    charged = rng.random(int(section.labels.max()) + 1) < 0.12
+    charged[0] = False
+    source = (charged[section.labels] & (section.mask == NCM)).astype(np.float32)
+    image += np.float32(0.7 * imaging.charging) * cv2.GaussianBlur(source, (0, 0), 5.0)
+    line = rng.standard_normal((height, 1)).astype(np.float32)
+    trail = cv2.blur(source, (min(121, 2 * (width // 4) + 1), 1), anchor=(min(120, 2 * (width // 4)), 0))
+    image += np.float32(0.8 * imaging.charging) * line * trail
+
+
+def _curtaining(rng: np.random.Generator, image: np.ndarray, section: Section, imaging: Imaging) -> None:
+    """Vertical streaks of the ion mill; they begin at edges and grow fainter downwards."""
+    if imaging.curtaining <= 0:
+        return
+    height, width = image.shape
+    streak = rng.standard_normal((1, width)).astype(np.float32)
+    streak = cv2.GaussianBlur(streak, (0, 0), 1.2) * np.float32(2.0)
+    wander = 0.5 + 0.5 * np.clip(smooth_field(rng, height, width, height / 2.5), -1, 1)
+    image += np.float32(imaging.curtaining) * streak * wander
+
+
+def _optics(image: np.ndarray, imaging: Imaging) -> np.ndarray:
+    """Finite resolution; in nano-CT also fringes along edges and a smear from missing angles."""
+    if imaging.blur_px > 0.2:
+        sigma = imaging.blur_px
+        image = cv2.GaussianBlur(image, (0, 0), sigmaX=sigma * (1 + imaging.smear), sigmaY=sigma)
+    if imaging.fringe > 0:
+        wide = cv2.GaussianBlur(image, (0, 0), max(1.5, 2.0 * imaging.blur_px))
+        image += np.float32(imaging.fringe) * (image - wide)
+    return image
+
+
+def _background(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> None:
+    """Slow changes of brightness: tilt, detector position, beam profile."""
+    if imaging.gradient <= 0:
+        return
+    height, width = image.shape
+    y, x = np.linspace(-1, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)
+    a, b, c = rng.normal(0, 1, 3).astype(np.float32)
+    image += np.float32(imaging.gradient) * (a * y + b * x + 0.7 * c * (x * x + y * y - 0.7))
+    image += np.float32(0.5 * imaging.gradient) * smooth_field(
+        rng, height, width, max(24.0, max(height, width) / 3)
+    )
+
+
+def _rings(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> None:
+    """Concentric rings of uneven detector pixels around the axis of rotation, wherever that lies."""
+    if imaging.rings <= 0:
+        return
+    height, width = image.shape
+    centre_y, centre_x = rng.uniform(-0.5, 1.5) * height, rng.uniform(-0.5, 1.5) * width
+    dy = np.arange(height, dtype=np.float32)[:, None] - np.float32(centre_y)
+    dx = np.arange(width, dtype=np.float32) - np.float32(centre_x)
+    radius = np.sqrt(dy * dy + dx * dx)
+    profile = cv2.GaussianBlur(
+        rng.standard_normal((1, int(radius.max()) + 2)).astype(np.float32), (0, 0), 1.0
+    )
+    image += np.float32(1.9 * imaging.rings) * profile[0][radius.astype(np.int32)]
+
+
+def _drift(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.ndarray:
+    """Rows displaced by drift and vibration while the beam scans; the mask stays where the specimen is."""
+    if imaging.drift_px <= 0:
+        return image
+    height, width = image.shape
+    # The mean displacement is taken out: the frame as a whole stays registered with the mask.
+    path = smooth_field(rng, height, 8, max(8.0, height / 3))[:, :1] + 0.15 * rng.standard_normal((height, 1))
+    path = (path - path.mean()) * imaging.drift_px
+    x = np.arange(width, dtype=np.float32) + path.astype(np.float32)
+    y = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _detect(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.ndarray:
+    """Counting noise by dwell, detector noise, grey scale, whole numbers."""
+    image = np.clip(image, 0, 255) / np.float32(255)
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    if imaging.noise_grain_px > 0.3:
+        noise = cv2.GaussianBlur(noise, (0, 0), imaging.noise_grain_px)
+        noise *= np.float32(2 * np.sqrt(np.pi) * imaging.noise_grain_px)
+    # Poisson counts are as good as Gaussian from a few on: variance of the grey level is level / counts.
+    image += noise * np.sqrt(image / np.float32(imaging.counts) + np.float32((imaging.noise / 255) ** 2))
+    if imaging.gamma != 1:
+        image = np.maximum(image, 0) ** np.float32(imaging.gamma)
+    top, dtype = (255, np.uint8) if imaging.bits == 8 else (65535, np.uint16)
+    return np.clip(np.rint(image * np.float32(top)), 0, top).astype(dtype)
+
+
+def databar(image: np.ndarray, rows: int, pixel_size_nm: float) -> np.ndarray:
+    """The image with a black bar of `rows` below it: a scale bar and its length in white.
+
+    Args:
+        image: (height, width), uint8 or uint16.
+        rows: Height of the bar, at least 16.
+        pixel_size_nm: For the scale bar, which is a round number near a fifth of the width.
+    """
+    width = image.shape[1]
+    white = int(np.iinfo(image.dtype).max)
+    bar = np.zeros((rows, width), image.dtype)
+    wish = width * pixel_size_nm / 5
+    decade = 10 ** np.floor(np.log10(wish))
+    length_nm = decade * max(step for step in (1, 2, 5) if step * decade <= wish)
+    length = round(length_nm / pixel_size_nm)
+    text = f"{length_nm / 1000:g} um" if length_nm >= 1000 else f"{length_nm:g} nm"
+    cv2.rectangle(bar, (8, rows // 2 - 2), (8 + length, rows // 2 + 1), white, -1)
+    cv2.putText(
+        bar, text, (16 + length, rows // 2 + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, white, 1, cv2.LINE_AA
+    )
+    return np.concatenate([image, bar])

@@ -1,4 +1,4 @@
-"""A cathode in 3-D, cut by a plane: parameters in, the phases and particles of one section out."""
+"""A cathode in 3-D, cut by a plane: parameters in, the phases, particles and cracks of one section out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cathode_tf.synthesis.cracks import Cracks, crack_particles, grain_map
 from cathode_tf.synthesis.fields import fractal_field, smooth_field, top_pixels
-from cathode_tf.synthesis.packing import draw_radii, pack_spheres
+from cathode_tf.synthesis.packing import Packing, pack
 from cathode_tf.synthesis.parameters import Parameters
 
 PORE, NCM, ADDITIVE, BINDER = 0, 1, 2, 3
 _REACH = 1.35  # particles may grow to this multiple of their packed radius to meet the loading
 
 
-@dataclass
+@dataclass(frozen=True)
 class Section:
     """What the cut shows, and what only the maker knows.
 
@@ -23,89 +24,188 @@ class Section:
         mask: uint8 (height, width) of phase ids.
         labels: int32 (height, width), the secondary particle of each pixel, 0 = none; cracks and inner pores
             carry their particle's number.
-        depth: float32 (height, width), scaled distance from the particle's centre: 0 centre, 1 surface.
-        diameters_px: 3-D diameters of the particles in `labels`, by label - 1.
-        population_px: 3-D diameters of all packed particles.
+        scaled: float32 (height, width), distance from the particle's centre over its radius; 1 at the surface.
+        grains: int32 (height, width), primary grains.
+        behind: float32 (height, width), 0-1: how near below the cut the next active material lies.
+        cracks: What was broken, by label.
+        diameters_px: Volume-equivalent 3-D diameters of the particles in `labels`, by label - 1.
+        population_px: The same of all packed particles.
     """
 
     mask: np.ndarray
     labels: np.ndarray
-    depth: np.ndarray
+    scaled: np.ndarray
+    grains: np.ndarray
+    behind: np.ndarray
+    cracks: Cracks
     diameters_px: np.ndarray
     population_px: np.ndarray
 
 
 def cut_section(rng: np.random.Generator, height: int, width: int, parameters: Parameters) -> Section:
-    """One section through a freshly packed cathode."""
-    median_px = parameters.particle_um * 500.0 / parameters.pixel_size_nm
-    smallest = max(1.5, median_px * np.exp(-2.5 * parameters.particle_sigma))
-    largest = median_px * np.exp(2.5 * parameters.particle_sigma)
-    depth_px = 2.2 * largest
-    box = (depth_px, max(height, 2.2 * largest), max(width, 2.2 * largest))
-    load = min(parameters.ncm_fraction, 0.62)
-    radii = draw_radii(
-        rng, median_px, parameters.particle_sigma, load * float(np.prod(box)), (smallest, largest)
-    )
-    centres = pack_spheres(rng, radii, box)
-    scaled, owner = _nearest_particle(rng, height, width, centres, radii, np.asarray(box), parameters)
+    """One section through a freshly packed cathode; its phase fractions are those of the parameters."""
+    packing = pack(rng, height, width, parameters)
+    typical = parameters.particle_um * 1000.0 / parameters.pixel_size_nm
+    press = 1.0 - parameters.calendering
+    bumps = fractal_field(rng, height, width, max(3.0, 0.35 * typical), octaves=4)
+    bumps = np.clip(1 + np.float32(parameters.roughness) * bumps, 0.6, 1.5)
+    scaled, owner = nearest_particle(packing, bumps, packing.box[0] / 2)
+    grains, seeds = grain_map(rng, height, width, parameters.grain_um * 1000 / parameters.pixel_size_nm)
+    cracks = crack_particles(rng, owner, grains, seeds, parameters)
+    gaps = _contact_gaps(rng, owner, parameters)
+    holes = _inner_pores(rng, scaled, owner, typical, parameters)
 
-    # Scaling all particles by one factor meets the loading of this section exactly.
-    ncm = top_pixels(-scaled, np.isfinite(scaled), round(parameters.ncm_fraction * height * width))
-    factor = float(scaled[ncm].max()) if ncm.any() else 1.0
-    present = np.unique(owner[ncm])
-    relabel = np.zeros(radii.size + 1, np.int32)
+    # Scaling all particles by one factor meets the loading of this very section.
+    solid = np.isfinite(scaled) & ~cracks.open & ~holes & ~gaps
+    ncm = top_pixels(-scaled, solid, round(parameters.ncm_fraction * height * width))
+    factor = np.float32(scaled[ncm].max())
+    inside = (scaled <= factor) & ~gaps
+    present = np.flatnonzero(np.bincount(owner[ncm], minlength=packing.radii.size + 1))
+    relabel = np.zeros(packing.radii.size + 1, np.int32)
     relabel[present] = np.arange(1, present.size + 1)
-    labels = np.where(ncm, relabel[owner], 0).astype(np.int32)
-    mask = _fill_between(rng, ncm, parameters)
-    diameters = 2 * radii * factor
-    return Section(mask, labels, (scaled / np.float32(factor)), diameters[present - 1], diameters)
+    labels = relabel[owner] * inside
+
+    mask = _fill_between(rng, ncm, inside, typical, press, parameters)
+    diameters = 2 * packing.radii * factor
+    return Section(
+        mask=mask,
+        labels=labels,
+        scaled=scaled / factor,
+        grains=grains,
+        behind=_behind(packing, bumps, factor, typical, parameters),
+        cracks=cracks.of(present, inside),
+        diameters_px=diameters[present - 1],
+        population_px=diameters,
+    )
 
 
-def _nearest_particle(rng, height, width, centres, radii, box, parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled distance to the nearest particle's centre (inf: far from all) and its number, from 1."""
+def nearest_particle(packing: Packing, bumps: np.ndarray, plane: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scaled distance to the nearest particle's centre (inf: far from all) and its number, from 1, on a plane.
+
+    Each particle only touches the window around it, so the cost is that of the area the particles cover.
+
+    Args:
+        packing: The particles.
+        bumps: float32 (height, width), local factor of the distance: the rough outline.
+        plane: Depth of the plane in the box.
+    """
+    height, width = bumps.shape
     scaled = np.full((height, width), np.inf, np.float32)
     owner = np.zeros((height, width), np.int32)
-    typical = float(np.median(radii))
-    rough = 1 + np.float32(parameters.roughness) * fractal_field(rng, height, width, 0.7 * typical, octaves=3)
-    np.clip(rough, 0.6, 1.5, out=rough)
-    above = centres[:, 0] - box[0] / 2
-    for index in np.flatnonzero(np.abs(above) < _REACH * radii):
-        reach = np.sqrt((_REACH * radii[index]) ** 2 - above[index] ** 2)
-        for shift_y in _copies(centres[index, 1], reach, height, box[1]):
-            for shift_x in _copies(centres[index, 2], reach, width, box[2]):
-                y, x = centres[index, 1] + shift_y, centres[index, 2] + shift_x
-                top, bottom = max(0, int(y - reach)), min(height, int(y + reach) + 2)
-                left, right = max(0, int(x - reach)), min(width, int(x + reach) + 2)
+    below = plane - packing.centres[:, 0]
+    below -= packing.box[0] * np.round(below / packing.box[0])
+    reach = 1.1 * _REACH * packing.radii * packing.stretch
+    for index in np.flatnonzero(np.abs(below) < reach):
+        radius = float(np.sqrt(reach[index] ** 2 - below[index] ** 2))
+        for y in _copies(packing.centres[index, 1], radius, height, packing.box[1]):
+            for x in _copies(packing.centres[index, 2], radius, width, packing.box[2]):
+                top, bottom = max(0, int(y - radius)), min(height, int(y + radius) + 2)
+                left, right = max(0, int(x - radius)), min(width, int(x + radius) + 2)
                 if top >= bottom or left >= right:
                     continue
-                dy = (np.arange(top, bottom, dtype=np.float32) - np.float32(y))[:, None]
-                dx = (np.arange(left, right, dtype=np.float32) - np.float32(x))[None, :]
+                dy = np.arange(top - y, bottom - y, dtype=np.float32)[: bottom - top, None]
+                dx = np.arange(left - x, right - x, dtype=np.float32)[None, : right - left]
                 window = (slice(top, bottom), slice(left, right))
-                distance = np.sqrt(dy * dy + (dx * dx + np.float32(above[index] ** 2)))
-                distance *= rough[window] / np.float32(radii[index])
-                closer = (distance < scaled[window]) & (distance < _REACH)
+                distance = _ellipsoid(packing, index, np.float32(below[index]), dy, dx)
+                distance *= bumps[window]
+                closer = distance < np.minimum(scaled[window], _REACH)
                 np.copyto(scaled[window], distance, where=closer)
                 owner[window][closer] = index + 1
     return scaled, owner
 
 
+def _ellipsoid(packing: Packing, index: int, dz: np.float32, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
+    """Distance from a particle's centre in units of its surface: 1 on the ellipsoid."""
+    stretch = packing.stretch[index]
+    across = np.float32(stretch / packing.radii[index] ** 2)
+    along = np.float32(1 / (stretch * packing.radii[index]) ** 2) - across
+    uz, uy, ux = packing.axes[index].astype(np.float32)
+    projected = (uy * dy + uz * dz) + ux * dx
+    projected *= projected
+    projected *= along
+    projected += across * (dy * dy + dz * dz) + across * (dx * dx)
+    return np.sqrt(projected, out=projected)
+
+
 def _copies(position: float, reach: float, length: int, period: float) -> list[float]:
-    """Shifts under which a periodic particle touches the image along one axis."""
-    return [s for s in (-period, 0.0, period) if position + s + reach >= 0 and position + s - reach < length]
+    """Places at which a periodic particle touches the image along one axis."""
+    shifts = (position - period, position, position + period)
+    return [place for place in shifts if place + reach >= 0 and place - reach < length]
 
 
-def _fill_between(rng: np.random.Generator, ncm: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Carbon clusters and binder between the particles, each with exactly its fraction of the section."""
+def _contact_gaps(rng, owner: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Gaps between neighbours, of changing width: here wide, there the particles truly touch."""
+    width = parameters.contact_gap_um * 1000 / parameters.pixel_size_nm
+    if width <= 0:
+        return np.zeros(owner.shape, bool)
+    seam = np.ones(owner.shape, np.uint8)
+    seam[:, :-1][(owner[:, :-1] != owner[:, 1:]) & (owner[:, :-1] > 0) & (owner[:, 1:] > 0)] = 0
+    seam[:-1][(owner[:-1] != owner[1:]) & (owner[:-1] > 0) & (owner[1:] > 0)] = 0
+    half = 0.5 * width * (1 + 0.8 * smooth_field(rng, *owner.shape, 12 * width + 6))
+    return cv2.distanceTransform(seam, cv2.DIST_L2, 5) < half
+
+
+def _inner_pores(
+    rng, scaled: np.ndarray, owner: np.ndarray, typical: float, parameters: Parameters
+) -> np.ndarray:
+    """Pores inside the particles, more of them near the centres and in some particles than in others."""
+    if parameters.inner_porosity <= 0:
+        return np.zeros(scaled.shape, bool)
+    inner = scaled < 0.85
+    spongy = rng.normal(0, 0.7, int(owner.max()) + 1).astype(np.float32)
+    potential = (
+        fractal_field(rng, *scaled.shape, max(2.0, parameters.inner_pore_ratio * typical), octaves=2)
+        + spongy[owner]
+    )
+    potential -= 1.5 * np.where(inner, scaled, 1) ** 2
+    return top_pixels(potential, inner, round(parameters.inner_porosity * np.count_nonzero(scaled < 1)))
+
+
+def _fill_between(
+    rng, ncm: np.ndarray, inside: np.ndarray, typical: float, press: float, parameters: Parameters
+) -> np.ndarray:
+    """Carbon and binder between the particles, each with exactly its fraction of the section."""
     height, width = ncm.shape
     mask = np.where(ncm, NCM, PORE).astype(np.uint8)
-    size = parameters.particle_um * 1000.0 / parameters.pixel_size_nm
-    free = ~ncm
-    near = cv2.GaussianBlur(ncm.astype(np.float32), (0, 0), max(1.0, 0.06 * size))
-    clusters = fractal_field(rng, height, width, max(4.0, 0.35 * size), octaves=3)
+    free = ~inside
+    cluster = max(2.5, parameters.additive_um * 1000 / parameters.pixel_size_nm)
+    compact = fractal_field(rng, height, width, cluster, octaves=4, flatten=press)
+    strings = -np.abs(fractal_field(rng, height, width, 0.8 * cluster, octaves=3, flatten=press))
+    clusters = (1 - parameters.additive_chains) * compact + parameters.additive_chains * (
+        2 * strings + 0.5 * compact
+    )
     additive = top_pixels(clusters, free, round(parameters.additive_fraction * ncm.size))
     mask[additive] = ADDITIVE
     free &= ~additive
-    # Binder sits where particles come close (necks), along their surfaces (films), with some chance in it.
-    where = 6.0 * near + smooth_field(rng, height, width, max(3.0, 0.3 * size)) + 0.4 * clusters
+
+    # The blurred solid is high along surfaces (films) and highest in the necks between them (bridges).
+    film = max(0.8, 0.05 * typical)
+    solid = (inside | additive).astype(np.float32)
+    near = cv2.GaussianBlur(solid, (0, 0), film) + 0.5 * cv2.GaussianBlur(solid, (0, 0), 3 * film)
+    patchy = smooth_field(rng, height, width, max(3.0, 0.5 * typical), flatten=press)
+    webs = -np.abs(fractal_field(rng, height, width, max(3.0, 0.4 * typical), octaves=3, flatten=press))
+    share = parameters.binder_webs
+    where = (1 - share) * (4 * near + 0.7 * patchy) + share * (3 * webs + 1.0 * near)
     mask[top_pixels(where, free, round(parameters.binder_fraction * ncm.size))] = BINDER
     return mask
+
+
+def _behind(
+    packing: Packing, bumps: np.ndarray, factor: float, typical: float, parameters: Parameters
+) -> np.ndarray:
+    """How near below the cut active material lies, 1 at the cut to 0 out of sight; made at low resolution."""
+    height, width = bumps.shape
+    total = np.zeros((height, width), np.float32)
+    if parameters.imaging.shine_through <= 0:
+        return total
+    shrink = 4
+    small = Packing(
+        packing.centres / shrink, packing.radii / shrink, packing.axes, packing.stretch, packing.box / shrink
+    )
+    coarse = cv2.resize(bumps, (-(-width // shrink), -(-height // shrink)), interpolation=cv2.INTER_AREA)
+    seen = np.zeros(coarse.shape, np.float32)
+    for depth in (0.12, 0.3, 0.55):
+        plane = (packing.box[0] / 2 + depth * typical) / shrink
+        hit = nearest_particle(small, coarse, plane)[0] < factor
+        np.maximum(seen, np.float32(np.exp(-2.5 * depth)) * hit, out=seen)
+    return cv2.resize(cv2.GaussianBlur(seen, (0, 0), 0.8), (width, height), interpolation=cv2.INTER_LINEAR)

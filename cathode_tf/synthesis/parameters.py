@@ -1,12 +1,74 @@
-"""What a synthetic cathode is made of and how it is imaged; every field says its unit and sensible range."""
+"""What a synthetic cathode is made of and how it is imaged; every field carries its range and its meaning."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from cathode_tf.errors import InputError
+
+MODALITIES = ("sem", "nano-ct")
+
+
+def _number(
+    default: float, low: float, high: float, drawn: tuple[float, float], about: str, *, ct: Any = None
+) -> Any:
+    """A field with its allowed range, the range domain randomisation draws from (`ct`: for nano-CT), its meaning."""
+    metadata = {"limits": (low, high), "drawn": {"sem": drawn, "nano-ct": ct or drawn}, "about": about}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """How the section is imaged; every effect is off at 0. `Parameters.table()` prints all fields.
+
+    Attributes:
+        modality: `"sem"` (a polished cross-section or FIB-SEM slice) or `"nano-ct"` (an X-ray slice).
+    """
+
+    modality: str = "sem"
+    grey_pore: float = _number(28, 0, 255, (5, 60), "grey level of pore", ct=(40, 75))
+    grey_ncm: float = _number(178, 0, 255, (130, 225), "grey level of active material", ct=(150, 200))
+    grey_additive: float = _number(112, 0, 255, (70, 120), "grey level of additive", ct=(70, 105))
+    grey_binder: float = _number(70, 0, 255, (45, 105), "grey level of binder", ct=(65, 100))
+    channelling: float = _number(3, 0, 40, (0, 16), "grey spread between the grains of a particle", ct=(0, 4))
+    particle_spread: float = _number(4, 0, 40, (0, 12), "grey spread between particles", ct=(0, 14))
+    texture: float = _number(12, 0, 60, (2, 22), "grey spread of the grainy carbon", ct=(3, 16))
+    mottle: float = _number(0, 0, 40, (0, 5), "grey spread of soft clouds inside the solids", ct=(4, 18))
+    edge_brightening: float = _number(6, 0, 100, (0, 40), "grey gained at the rim of a particle", ct=(0, 0))
+    shadowing: float = _number(4, 0, 80, (0, 30), "grey lost beside a tall rim", ct=(0, 0))
+    shine_through: float = _number(
+        0.25, 0, 1, (0, 0.8), "how much of what lies behind shows in a pore", ct=(0, 0)
+    )
+    charging: float = _number(0, 0, 100, (0, 30), "grey of streaks and halos where charge gathers", ct=(0, 0))
+    curtaining: float = _number(2, 0, 60, (0, 14), "grey spread of the mill's vertical streaks", ct=(0, 0))
+    gradient: float = _number(6, 0, 80, (0, 25), "grey spread of slow brightness changes", ct=(0, 25))
+    fringe: float = _number(0, 0, 3, (0, 0), "strength of phase fringes at edges", ct=(0, 1.2))
+    rings: float = _number(0, 0, 30, (0, 0), "grey spread of ring artefacts", ct=(0, 5))
+    smear: float = _number(0, 0, 1, (0, 0), "blur along the rows from missing angles, x blur_px", ct=(0, 1))
+    blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(1.0, 6.0))
+    drift_px: float = _number(0, 0, 12, (0, 2), "row displacement while scanning", ct=(0, 0))
+    counts: float = _number(
+        60, 1, 1e5, (8, 300), "electrons or photons at the brightest pixel: dwell", ct=(100, 2000)
+    )
+    noise: float = _number(4, 0, 80, (0, 10), "Gaussian noise of the detector, grey", ct=(1, 10))
+    noise_grain_px: float = _number(0, 0, 5, (0, 0.6), "correlation length of the noise", ct=(0.5, 2.0))
+    gamma: float = _number(1, 0.3, 3, (0.75, 1.35), "exponent of the grey scale", ct=(0.8, 1.25))
+    databar_px: float = _number(0, 0, 400, (0, 0), "rows of a burnt-in text bar (255 in the mask)")
+    bits: float = _number(8, 8, 16, (8, 8), "8 or 16 bits a pixel")
+
+    def __post_init__(self) -> None:
+        if self.modality not in MODALITIES:
+            raise InputError(
+                f"synthesis: modality must be one of {', '.join(MODALITIES)}. Received {self.modality!r}."
+            )
+        _check(self)
+        if self.bits not in (8, 16):
+            raise InputError(f"synthesis: bits must be 8 or 16. Received {self.bits:g}.")
 
 
 @dataclass(frozen=True)
@@ -14,52 +76,152 @@ class Parameters:
     """Structure and imaging of a synthetic cathode section; the defaults make a calendered NCM cathode in SEM.
 
     Fractions are area fractions of the section, which estimate volume fractions; the rest is pore.
-
-    Attributes:
-        pixel_size_nm: Edge of a pixel, 10-500.
-        ncm_fraction: Solid active material, 0.1-0.9; cracks and inner pores are not counted in.
-        additive_fraction: Conductive carbon, 0-0.3.
-        binder_fraction: Binder, 0-0.3.
-        particle_um: Number-weighted median diameter of the secondary particles, 1-20.
-        particle_sigma: Log standard deviation of the diameters, 0-0.6.
-        roughness: Deviation of the outline from a sphere, as a share of the radius, 0-0.2.
-        fragmentation: 0 = intact, 1 = every particle fully broken, 0-1.
+    `Parameters.table()` lists every field with its range, its randomisation range and its meaning.
     """
 
-    pixel_size_nm: float = 100.0
-    ncm_fraction: float = 0.58
-    additive_fraction: float = 0.07
-    binder_fraction: float = 0.07
-    particle_um: float = 6.0
-    particle_sigma: float = 0.35
-    roughness: float = 0.06
-    fragmentation: float = 0.0
+    pixel_size_nm: float = _number(100, 1, 2000, (30, 200), "edge of a pixel, nm")
+    ncm_fraction: float = _number(0.58, 0.1, 0.92, (0.4, 0.75), "solid active material", ct=(0.45, 0.88))
+    additive_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.14), "conductive carbon", ct=(0.01, 0.14))
+    binder_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.12), "binder", ct=(0.01, 0.14))
+    particle_um: float = _number(
+        6, 0.1, 100, (3, 12), "median diameter of the secondary particles, by number"
+    )
+    particle_sigma: float = _number(0.35, 0, 0.6, (0.05, 0.45), "log standard deviation of the diameters")
+    fines_fraction: float = _number(
+        0, 0, 0.8, (0, 0.4), "share of the loading in small particles", ct=(0, 0.6)
+    )
+    fines_ratio: float = _number(
+        0.3, 0.15, 0.6, (0.25, 0.5), "their diameter, relative to particle_um", ct=(0.2, 0.5)
+    )
+    elongation: float = _number(0.15, 0, 0.5, (0, 0.3), "typical excess of a particle's longest axis")
+    roughness: float = _number(0.05, 0, 0.3, (0.01, 0.09), "deviation of the outline, share of the radius")
+    calendering: float = _number(
+        0, 0, 0.5, (0, 0.35), "thickness lost in the press; rows run through the thickness"
+    )
+    grain_um: float = _number(0.6, 0.02, 5, (0.2, 1.2), "size of the primary grains")
+    inner_porosity: float = _number(0.01, 0, 0.3, (0, 0.04), "pores inside particles, share of their area")
+    inner_pore_ratio: float = _number(
+        0.06, 0.01, 0.3, (0.03, 0.14), "size of an inner pore, relative to particle_um", ct=(0.06, 0.2)
+    )
+    contact_gap_um: float = _number(
+        0.15, 0, 2, (0, 0.3), "typical gap between touching particles, left to binder and pore"
+    )
+    fragmentation: float = _number(0, 0, 1, (0, 0.6), "0 intact ... 1 all particles broken up", ct=(0, 0.25))
+    fragment_ratio: float = _number(0.3, 0.1, 0.7, (0.2, 0.5), "size of a fragment, relative to particle_um")
+    crack_um: float = _number(
+        0.25, 0.01, 3, (0.1, 0.5), "typical opening of a crack; at least a pixel is drawn"
+    )
+    additive_um: float = _number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters")
+    additive_chains: float = _number(0.3, 0, 1, (0, 1), "0 compact clusters ... 1 chains", ct=(0, 0.4))
+    binder_webs: float = _number(
+        0.3, 0, 1, (0, 1), "0 films and bridges at contacts ... 1 webs across pores", ct=(0, 0.5)
+    )
+    imaging: Imaging = field(default_factory=Imaging)
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _LIMITS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"synthesis: {name} must be {low:g} to {high:g}. Received {value}.")
-        if self.porosity < 0.02:
+        _check(self)
+        if self.porosity < 0.015:
             raise InputError(
-                "synthesis: ncm_fraction, additive_fraction and binder_fraction must leave at least 0.02 of pore. "
+                "synthesis: ncm_fraction, additive_fraction and binder_fraction must leave at least 0.015 of pore. "
                 f"Received a sum of {1 - self.porosity:.3f}."
             )
 
     @property
     def porosity(self) -> float:
-        """What the solids leave, 0-1."""
+        """What the solids leave, 0-1; cracks and inner pores are part of it."""
         return 1.0 - self.ncm_fraction - self.additive_fraction - self.binder_fraction
 
     @classmethod
     def demo(cls) -> Parameters:
         """A clear SEM cross-section, whose four phases a small network tells apart within minutes."""
-        return cls()
+        parameters = cls(ncm_fraction=0.52, additive_fraction=0.11, binder_fraction=0.12, particle_um=8)
+        return parameters.replace(additive_um=3.5, additive_chains=0.1, binder_webs=0.1, roughness=0.04)
+
+    @classmethod
+    def nano_ct(cls) -> Parameters:
+        """A slice of X-ray nano tomography: soft edges, fringes, rings, carbon hardly brighter than pore."""
+        imaging = Imaging(
+            modality="nano-ct",
+            grey_pore=58,
+            grey_ncm=170,
+            grey_additive=88,
+            grey_binder=80,
+            channelling=1,
+            particle_spread=5,
+            texture=8,
+            mottle=8,
+            edge_brightening=0,
+            shadowing=0,
+            shine_through=0,
+            curtaining=0,
+            gradient=8,
+            fringe=0.5,
+            rings=2,
+            smear=0.3,
+            blur_px=2.5,
+            counts=500,
+            noise=4,
+            noise_grain_px=1,
+        )
+        return cls(ncm_fraction=0.62, fines_fraction=0.35, particle_um=9, imaging=imaging)
+
+    @classmethod
+    def random(cls, rng: np.random.Generator, modality: str | None = None) -> Parameters:
+        """Domain randomisation: every field drawn evenly from its documented range.
+
+        Args:
+            rng: Source of randomness.
+            modality: `"sem"` or `"nano-ct"`; default: either, with equal chance.
+
+        Example:
+            >>> Parameters.random(np.random.default_rng(0), "nano-ct").imaging.modality
+            'nano-ct'
+        """
+        modality = modality or MODALITIES[int(rng.integers(2))]
+        structure = {name: float(rng.uniform(*meta["drawn"][modality])) for name, meta in _fields(cls)}
+        seen = {name: float(rng.uniform(*meta["drawn"][modality])) for name, meta in _fields(Imaging)}
+        # About a quarter of the effects is off at a time, so that none becomes the mark of a synthetic image.
+        for name in (
+            "shine_through",
+            "charging",
+            "curtaining",
+            "drift_px",
+            "fringe",
+            "rings",
+            "smear",
+            "mottle",
+        ):
+            seen[name] *= float(rng.random() > 0.25)
+        # The scale is free: particles of 18 to 200 px across, which is what matters to a network.
+        across_px = float(np.exp(rng.uniform(np.log(18.0), np.log(200.0))))
+        structure["pixel_size_nm"] = structure["particle_um"] * 1000 / across_px
+        if across_px < 45:
+            structure["fines_fraction"] = 0.0
+            structure["fragmentation"] *= 0.4
+        # An annotator draws what can be seen: clusters are wider than the blur, particles much wider.
+        seen["blur_px"] = min(seen["blur_px"], 0.6 + 0.04 * across_px)
+        least_um = (6 if modality == "nano-ct" else 3) * seen["blur_px"] * structure["pixel_size_nm"] / 1000
+        structure["additive_um"] = min(20.0, max(structure["additive_um"], least_um))
+        reach = seen["grey_ncm"] - seen["grey_pore"]
+        if modality == "nano-ct":
+            # X-rays hardly tell carbon from binder, and neither well from pore.
+            carbon = seen["grey_pore"] + rng.uniform(0.1, 0.45) * reach
+            seen["grey_additive"] = carbon + rng.uniform(-0.04, 0.04) * reach
+            seen["grey_binder"] = carbon + rng.uniform(-0.04, 0.04) * reach
+        else:
+            # Carbon must differ from pore: at least by a sixth of the way to the active material.
+            for name in ("grey_additive", "grey_binder"):
+                seen[name] = max(seen[name], seen["grey_pore"] + reach / 6)
+        solids = structure["ncm_fraction"] + structure["additive_fraction"] + structure["binder_fraction"]
+        if solids > 0.97:
+            for name in ("ncm_fraction", "additive_fraction", "binder_fraction"):
+                structure[name] *= 0.97 / solids
+        return cls(**structure, imaging=Imaging(modality=modality, **seen))
 
     @classmethod
     def preset(cls, name: str) -> Parameters:
-        """Parameters by the name of a preset: `default` or `demo`."""
-        return cls.demo() if name == "demo" else cls()
+        """Parameters by the name of a preset: `default`, `demo` or `nano-ct`."""
+        return {"default": cls, "demo": cls.demo, "nano-ct": cls.nano_ct}[name]()
 
     @classmethod
     def parse(cls, changes: Iterable[str]) -> dict[str, float]:
@@ -72,7 +234,7 @@ class Parameters:
             >>> Parameters.parse(["fragmentation=0.4"])
             {'fragmentation': 0.4}
         """
-        known = [field.name for field in dataclasses.fields(cls)]
+        known = [name for name, _ in (*_fields(cls), *_fields(Imaging))]
         parsed = {}
         for change in changes:
             name, _, value = change.partition("=")
@@ -86,18 +248,62 @@ class Parameters:
                 raise InputError(f"synthesis: {name} must be a number. Received {change!r}.") from error
         return parsed
 
-    def replace(self, **changes: float) -> Parameters:
-        """The same parameters with some changed."""
+    @classmethod
+    def table(cls) -> str:
+        """Every parameter as a markdown table: default, range, what randomisation draws, meaning."""
+        lines = [
+            "| parameter | default | range | drawn, SEM | drawn, nano-CT | meaning |",
+            "|---|---|---|---|---|---|",
+        ]
+        for kind in (cls, Imaging):
+            defaults = kind()
+            for name, meta in _fields(kind):
+                spans = [meta["limits"], meta["drawn"]["sem"], meta["drawn"]["nano-ct"]]
+                cells = [f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in spans]
+                lines.append(
+                    f"| `{name}` | {getattr(defaults, name):g} | {' | '.join(cells)} | {meta['about']} |"
+                )
+        return "\n".join(lines)
+
+    def replace(self, **changes: Any) -> Parameters:
+        """The same parameters with some changed, those of the imaging included.
+
+        Example:
+            >>> Parameters().replace(fragmentation=0.5, blur_px=2.0).imaging.blur_px
+            2.0
+        """
+        seen = {name: changes.pop(name) for name, _ in _fields(Imaging) if name in changes}
+        if "modality" in changes:
+            seen["modality"] = changes.pop("modality")
+        if seen:
+            changes["imaging"] = dataclasses.replace(changes.get("imaging", self.imaging), **seen)
         return dataclasses.replace(self, **changes)
 
+    def calendered(self, reduction: float) -> Parameters:
+        """The same cathode after the press took `reduction` (0-0.5) of its thickness: less pore, same solids.
 
-_LIMITS = {
-    "pixel_size_nm": (1.0, 2000.0),
-    "ncm_fraction": (0.1, 0.92),
-    "additive_fraction": (0.0, 0.4),
-    "binder_fraction": (0.0, 0.4),
-    "particle_um": (0.1, 100.0),
-    "particle_sigma": (0.0, 0.8),
-    "roughness": (0.0, 0.3),
-    "fragmentation": (0.0, 1.0),
-}
+        Example:
+            >>> loose = Parameters(ncm_fraction=0.45, additive_fraction=0.05, binder_fraction=0.05)
+            >>> round(loose.porosity, 3), round(loose.calendered(0.3).porosity, 3)  # 1 - 0.55 / 0.7
+            (0.45, 0.214)
+        """
+        kept = 1.0 - reduction
+        return self.replace(
+            calendering=1 - (1 - self.calendering) * kept,
+            ncm_fraction=self.ncm_fraction / kept,
+            additive_fraction=self.additive_fraction / kept,
+            binder_fraction=self.binder_fraction / kept,
+        )
+
+
+def _fields(kind: type) -> Iterator[tuple[str, Any]]:
+    """Name and metadata of the numbers of a dataclass."""
+    return ((f.name, f.metadata) for f in dataclasses.fields(kind) if "limits" in f.metadata)
+
+
+def _check(parameters: Parameters | Imaging) -> None:
+    for name, meta in _fields(type(parameters)):
+        low, high = meta["limits"]
+        value = getattr(parameters, name)
+        if not low <= value <= high:
+            raise InputError(f"synthesis: {name} must be {low:g} to {high:g}. Received {value}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -14,11 +14,13 @@ import tifffile
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_folder, write_json
 from cathode_tf.imaging import write_mask
-from cathode_tf.phases import Phases
-from cathode_tf.synthesis.acquisition import acquire
+from cathode_tf.phases import IGNORE, Phases
+from cathode_tf.synthesis.acquisition import acquire, databar
 from cathode_tf.synthesis.geometry import cut_section
 from cathode_tf.synthesis.parameters import Parameters
 from cathode_tf.synthesis.truth import tell_truth
+
+Draw = Parameters | Callable[[np.random.Generator], Parameters]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class SyntheticSample:
     """One synthetic section with everything that is known about it.
 
     Attributes:
-        image: Micrograph, uint8 (height, width).
+        image: Micrograph, uint8 or uint16 (height, width).
         mask: Phase ids, uint8 (height, width).
         labels: Secondary particles, int32 (height, width), 0 = none. Cracks and inner pores carry the number
             of their particle; they are pore in `mask`.
@@ -48,7 +50,7 @@ class SyntheticSample:
 class _Samples(Sequence[SyntheticSample]):
     """Samples made when they are asked for; each depends on seed and index alone."""
 
-    def __init__(self, count: int, seed: int, height: int, width: int, parameters: Parameters) -> None:
+    def __init__(self, count: int, seed: int, height: int, width: int, parameters: Draw) -> None:
         self._count, self._seed, self._height, self._width = count, seed, height, width
         self._parameters = parameters
 
@@ -76,7 +78,7 @@ def synthesize(
     seed: int = 0,
     height: int = 512,
     width: int = 512,
-    parameters: Parameters | None = None,
+    parameters: Draw | None = None,
 ) -> Sequence[SyntheticSample]:
     """Annotated cathode sections with known answers, for training, tests and for checking an analysis.
 
@@ -85,7 +87,8 @@ def synthesize(
         seed: The same seed gives the same samples; sample i does not depend on `count`.
         height: Rows, at least 32.
         width: Columns, at least 32.
-        parameters: Structure and imaging; default `Parameters()`.
+        parameters: Structure and imaging, or a function that draws them anew for each section, such as
+            `Parameters.random`; default `Parameters()`.
 
     Returns:
         A sequence of `SyntheticSample`, each made when it is asked for.
@@ -101,25 +104,31 @@ def synthesize(
     for name, value, least in (("count", count, 1), ("height", height, 32), ("width", width, 32)):
         if value < least:
             raise InputError(f"synthesis: {name} must be at least {least}. Received {value}.")
+    bar = 0 if parameters is None or callable(parameters) else parameters.imaging.databar_px
+    if bar and not 16 <= bar <= height - 32:
+        raise InputError(
+            f"synthesis: databar_px must be 0, or at least 16 and leave 32 rows of image. Received {bar:g} of {height}."
+        )
     if seed < 0:
         raise InputError(f"synthesis: seed must be 0 or more. Received {seed}.")
     return _Samples(count, seed, height, width, parameters or Parameters())
 
 
-def _make(index: int, seed: int, height: int, width: int, parameters: Parameters) -> SyntheticSample:
-    structure, imaging = (np.random.default_rng([seed, index, part]) for part in (0, 1))
-    section = cut_section(structure, height, width, parameters)
-    image = acquire(imaging, section, parameters)
+def _make(index: int, seed: int, height: int, width: int, parameters: Draw) -> SyntheticSample:
+    # Structure and imaging draw from streams of their own: another noise leaves the cathode as it was.
+    choice, structure, imaging = (np.random.default_rng([seed, index, part]) for part in range(3))
+    chosen = parameters(choice) if callable(parameters) else parameters
+    bar = round(chosen.imaging.databar_px)
+    section = cut_section(structure, height - bar, width, chosen)
+    image, mask, labels = acquire(imaging, section, chosen.imaging), section.mask, section.labels
+    if bar:
+        image = databar(image, bar, chosen.pixel_size_nm)
+        mask = np.pad(mask, ((0, bar), (0, 0)), constant_values=IGNORE)
+        labels = np.pad(labels, ((0, bar), (0, 0)))
     phases = Phases.default()
-    truth = {"seed": seed, "index": index, **tell_truth(section, phases, parameters)}
+    truth = {"seed": seed, "index": index, **tell_truth(section, phases, chosen)}
     return SyntheticSample(
-        image,
-        section.mask,
-        section.labels,
-        truth,
-        parameters.pixel_size_nm,
-        phases,
-        f"synthetic_{seed}_{index:04d}",
+        image, mask, labels, truth, chosen.pixel_size_nm, phases, f"synthetic_{seed}_{index:04d}"
     )
 
 
