@@ -55,7 +55,7 @@ def label_instances(
         labels = connected_components(solid, connectivity=1).astype(np.int32)
     else:
         labels = Separation(solid).labels(depth)
-    return _without_small(labels, min_area_px) if min_area_px > 1 else labels
+    return without_small(labels, min_area_px) if min_area_px > 1 else labels
 
 
 class Separation:
@@ -148,7 +148,8 @@ def _solid(mask: np.ndarray, phase_id: int) -> np.ndarray:
     return mask == phase_id
 
 
-def _without_small(labels: np.ndarray, min_area_px: int) -> np.ndarray:
+def without_small(labels: np.ndarray, min_area_px: int) -> np.ndarray:
+    """The label image with instances below this area taken out and the others numbered without gaps."""
     keep = np.bincount(labels.ravel()) >= min_area_px
     keep[0] = False
     lut = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
