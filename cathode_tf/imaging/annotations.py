@@ -125,7 +125,7 @@ def _is_text(path: Path) -> bool:
 
 def _parse(path: Path) -> tuple[str, Any]:
     """(format, parsed content) of a JSON or XML annotation file."""
-    from cathode_tf.imaging.vendors import parse_xml
+    from cathode_tf.imaging.metadata import parse_xml
 
     try:
         text = path.read_bytes().decode("utf-8-sig")

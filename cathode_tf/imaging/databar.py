@@ -10,24 +10,55 @@ from cathode_tf.errors import InputError
 def find_databar(pixels: np.ndarray) -> int:
     """Rows at the bottom that are a databar: text on a uniform ground, not microscopy; 0 = none.
 
-    Each of its rows is mostly one value, the same in all of them, as no detector gives; text stands
-    out from it; and it ends at a row where that value is gone.
+    A detector's noise spreads a row over many grey levels, while most of a drawn row is one level. So a databar
+    is a block of drawn rows near the bottom, up to a quarter of the image, that starts with a row of ground from
+    edge to edge, right below rows that are not drawn, and that has text which stands out from its ground.
+    A few rows of picture below it (Zeiss leaves two) are counted with it.
+
+    Args:
+        pixels: (height, width) uint8 or uint16.
     """
     height, width = pixels.shape
     if height < 64 or width < 64:
         return 0
     lower = pixels[height - height // 4 :]
-    values, counts = np.unique(lower[-8:], return_counts=True)
-    ground = values[counts.argmax()]
-    is_ground = lower == ground
-    share = is_ground.mean(axis=1)
-    bare = np.flatnonzero(share < 0.4)
-    rows = lower.shape[0] - (int(bare[-1]) + 1 if bare.size else 0)
-    if rows < 10 or rows == lower.shape[0] or share[-rows - 1] > 0.25:
+    share, level = _dominant(lower)
+    drawn = np.flatnonzero(share >= 0.4)
+    if not drawn.size or drawn[-1] < lower.shape[0] - max(2, height // 64):
         return 0
-    span = 64 * (257 if pixels.dtype == np.uint16 else 1)
-    text = np.abs(lower[-rows:].astype(np.int32) - int(ground)) > span
-    return rows if 0.003 <= text.mean() <= 0.5 else 0
+    bare = np.flatnonzero(share[: drawn[-1]] < 0.4)
+    if not bare.size:
+        return 0
+    top, end = int(bare[-1]) + 1, int(drawn[-1]) + 1
+    if end - top < max(10, height // 100) or share[top] < 0.9:
+        return 0
+    if share[top - 1] > 0.25 or np.median(share[:top]) > 0.25:
+        return 0
+    levels, counts = np.unique(level[top:end], return_counts=True)
+    ground = int(levels[counts.argmax()])
+    span = 64 if pixels.dtype == np.uint8 else 64 * 257
+    text = np.abs(lower[top:end].astype(np.int32) - ground) > span
+    if counts.max() < 0.7 * (end - top) or not 0.003 <= text.mean() <= 0.5:
+        return 0
+    return lower.shape[0] - top
+
+
+def _dominant(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row, the share of its most frequent value, and that value."""
+    ordered = np.sort(rows, axis=1)
+    width = rows.shape[1]
+    # Lengths of the runs of equal values in the sorted rows, found where they end.
+    ends = np.ones(ordered.shape, bool)
+    ends[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
+    row, column = np.nonzero(ends)
+    begins = np.where(np.r_[True, row[1:] != row[:-1]], -1, np.r_[-1, column[:-1]])
+    lengths = column - begins
+    best = np.zeros(len(rows), np.int64)
+    np.maximum.at(best, row, lengths)
+    value = np.zeros(len(rows), np.int64)
+    winners = lengths == best[row]
+    value[row[winners]] = ordered[row[winners], column[winners]]
+    return best / width, value
 
 
 def fit_mask_to_cut(mask: np.ndarray, shape: tuple[int, int], databar_rows: int, source: str) -> np.ndarray:

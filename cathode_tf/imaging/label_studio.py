@@ -22,10 +22,8 @@ def is_label_studio(content: Any) -> bool:
     if not isinstance(tasks, list) or not tasks or not isinstance(tasks[0], Mapping):
         return False
     task = tasks[0]
-    return (
-        (bool({"annotations", "predictions", "completions"} & set(task))
-        and "data" in task)
-        or bool(_minimal(task))
+    return (bool({"annotations", "predictions", "completions"} & set(task)) and "data" in task) or bool(
+        _minimal(task)
     )
 
 

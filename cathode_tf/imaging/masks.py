@@ -7,6 +7,7 @@ model that is nearly right.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,6 @@ def read_mask(
     """
     path = Path(path)
     with open_raster(path, max_megapixels=max_megapixels) as raster:
-        if raster.lossy:
-            raise InputError(
-                f"{path}: must be a mask without loss (PNG or TIFF). {raster.lossy} compression invents "
-                "values at every boundary; export the mask again from the tool that made it."
-            )
         if raster.count > 1:
             raise InputError(
                 f"{path}: must hold one mask. Received a stack of {raster.count}; "
@@ -59,8 +55,29 @@ def read_mask(
         return to_mask(raster.read(0), phases, path)
 
 
+def iter_masks(
+    path: str | Path, phases: Phases, *, max_megapixels: float = MAX_MEGAPIXELS
+) -> Iterator[np.ndarray]:
+    """As `read_mask`, for a stack: the segmentation mask of one slice after the other.
+
+    Args:
+        path: A stack, or a single mask.
+        phases: Names, ids, and the values that stand for them.
+        max_megapixels: Of one slice.
+    """
+    path = Path(path)
+    with open_raster(path, max_megapixels=max_megapixels) as raster:
+        for index in range(raster.count):
+            yield to_mask(raster.read(index), phases, path)
+
+
 def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.ndarray:
     """Phase ids of a decoded raster: by colour where it has colours, by value otherwise."""
+    if raster.lossy:
+        raise InputError(
+            f"{source}: must be a mask without loss (PNG or TIFF). {raster.lossy} compression invents "
+            "values at every boundary; export the mask again from the tool that made it."
+        )
     samples = raster.samples
     if samples.ndim == 3 and samples.shape[2] in (1, 2):
         samples = samples[..., 0]

@@ -7,6 +7,7 @@ raise leaves here as one `InputError`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import io
 import logging
@@ -37,11 +38,13 @@ class Raster:
         samples: (height, width), or (height, width, channels) in RGB(A) order, any number type.
         colormap: (n, 3) uint8 colours of the indices in `samples`; None unless it is a palette image.
         white_is_zero: The file says that the smallest sample is white.
+        lossy: Name of the lossy compression they went through, "" where there was none.
     """
 
     samples: np.ndarray
     colormap: np.ndarray | None = None
     white_is_zero: bool = False
+    lossy: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,11 @@ def _damage(path: Path) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _guarded(path: Path, read: Callable[[int], Raster]) -> Callable[[int], Raster]:
+def _guarded(path: Path, lossy: str, read: Callable[[int], Raster]) -> Callable[[int], Raster]:
     def guarded(index: int) -> Raster:
         with _damage(path):
-            return read(index)
+            raster = read(index)
+        return dataclasses.replace(raster, lossy=lossy)
 
     return guarded
 
@@ -147,7 +151,9 @@ def _open_simple(path: Path, content: bytes, max_megapixels: float) -> RasterFil
     _check_size(height, width, max_megapixels)
     text = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
     lossy = "JPEG" if image.format == "JPEG" else ""
-    return RasterFile(path, height, width, 1, lossy, _guarded(path, lambda _: _decode(image)), text=text)
+    return RasterFile(
+        path, height, width, 1, lossy, _guarded(path, lossy, lambda _: _decode(image)), text=text
+    )
 
 
 def _decode(image: Any) -> Raster:
@@ -187,7 +193,7 @@ def _open_tiff(path: Path, content: bytes, max_megapixels: float, stack: context
     _check_size(height, width, max_megapixels)
     lossy = first.compression.name if getattr(first.compression, "name", "") in _LOSSY_TIFF else ""
     pages = _pages(tiff, first, len(content))
-    read = _guarded(path, lambda index: _decode_page(*pages[index]))
+    read = _guarded(path, lossy, lambda index: _decode_page(*pages[index]))
     return RasterFile(path, height, width, len(pages), lossy, read, tiff)
 
 
