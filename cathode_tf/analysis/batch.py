@@ -1,14 +1,13 @@
 """Segmentation masks of a batch in, `Analysis` out: every quantity with its interval, and a row per instance.
 
-`measure_image` looks at one mask and keeps sums; `Analysis` adds the sums up, over all images and over each
-group, into `Estimate`s. So a mask is in memory only while it is measured.
+A mask is in memory only while it is measured; the sums over images make every number.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,140 +15,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cathode_tf.analysis.estimate import Estimate, check_pixel_size, ratio_estimate
-from cathode_tf.analysis.fractions import Covariance, covariance, phase_counts, phase_fraction, sum_by_group
-from cathode_tf.analysis.instances import DEPTH, label_instances
-from cathode_tf.analysis.interfaces import (
-    Intercepts,
-    boundary_density,
-    boundary_lengths,
-    contact_fraction,
-    intercepts,
-    surface_density,
-    triple_point_density,
+from cathode_tf.analysis.correction import TestErrors, from_reference_points, read_evaluation
+from cathode_tf.analysis.estimate import Estimate, check_pixel_size
+from cathode_tf.analysis.image import (
+    ImageMeasures,
+    Settings,
+    labelled,
+    measure_image,
+    merges,
+    without_pore_back,
 )
-from cathode_tf.analysis.measures import measure_instances
+from cathode_tf.analysis.interfaces import boundary_lengths
+from cathode_tf.analysis.layers import depth_profile
+from cathode_tf.analysis.sizes import SizeDistribution
+from cathode_tf.analysis.summary import Batch, Summary, plan, size_distributions, summarize
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
 from cathode_tf.phases import Phases
-
-MIN_AREA_PX = 20
-"""Default: smaller instances are noise; they stay in the fractions and leave the lists."""
-
-Summary = dict[str, dict[str, Estimate]]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an analysis was told; it is written beside the numbers.
-
-    Attributes:
-        neck_depth: Touching particles are separated at necks of at least this relative depth (0-1).
-        min_area_px: Instances below this area are noise.
-        instance_phases: Phases whose instances are listed; None: all.
-        replicate: `"image"`, or `"group"` where images of one group (stack, electrode) are not independent.
-    """
-
-    neck_depth: float = DEPTH
-    min_area_px: int = MIN_AREA_PX
-    instance_phases: tuple[str, ...] | None = None
-    replicate: str = "image"
-
-
-@dataclass(frozen=True)
-class ImageMeasures:
-    """The sums of one mask from which every batch quantity follows."""
-
-    name: str
-    group: str
-    shape: tuple[int, int]
-    sha256: str
-    counts: np.ndarray
-    covariance: Covariance
-    intercepts: Intercepts
-    instances: pd.DataFrame
-
-
-def measure_image(
-    name: str,
-    mask: np.ndarray,
-    phases: Phases,
-    *,
-    pixel_size_nm: float | None = None,
-    group: str = "",
-    settings: Settings | None = None,
-) -> ImageMeasures:
-    """Measure one mask.
-
-    Args:
-        name: What to call it in tables.
-        mask: uint8 (height, width) of phase ids; 255 is ignored.
-        phases: Names and ids.
-        pixel_size_nm: None = unknown.
-        group: Stack, electrode or session it belongs to.
-        settings: How to separate particles; default `Settings()`.
-
-    Raises:
-        InputError: If the mask is no mask of these phases, or all of it is ignored.
-    """
-    settings = settings or Settings()
-    mask = _checked(name, mask, phases)
-    counts = phase_counts(mask, phases)
-    if not counts.sum():
-        raise InputError(
-            f"{name}: must hold pixels of a phase. All {mask.size} are ignored (255): leave this mask out."
-        )
-    return ImageMeasures(
-        name,
-        group,
-        (mask.shape[0], mask.shape[1]),
-        pixel_sha256(mask),
-        counts,
-        covariance(mask, phases),
-        intercepts(mask, phases),
-        _instances(name, group, mask, phases, pixel_size_nm, settings),
-    )
-
-
-def _checked(name: str, mask: np.ndarray, phases: Phases) -> np.ndarray:
-    mask = np.asarray(mask)
-    if mask.ndim != 2 or not mask.size:
-        raise InputError(
-            f"{name}: must be a mask (height, width) with at least one pixel. Received shape {mask.shape}."
-        )
-    phases.check_mask(mask, name)
-    return mask
-
-
-def separated(mask: np.ndarray, phase_id: int, separate: bool, settings: Settings) -> np.ndarray:
-    """Label image of a phase's instances with an analysis's settings."""
-    return label_instances(
-        mask, phase_id, separate=separate, depth=settings.neck_depth, min_area_px=settings.min_area_px
-    )
-
-
-def _instances(
-    name: str,
-    group: str,
-    mask: np.ndarray,
-    phases: Phases,
-    pixel_size_nm: float | None,
-    settings: Settings,
-) -> pd.DataFrame:
-    tables = []
-    for phase in phases:
-        if settings.instance_phases is not None and phase.name not in settings.instance_phases:
-            continue
-        labels = separated(mask, phase.id, phase.role == "particle", settings)
-        table = measure_instances(labels, pixel_size_nm=pixel_size_nm)
-        table.insert(0, "phase", phase.name)
-        tables.append(table)
-    if not tables:
-        return pd.DataFrame()
-    table = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    table.insert(0, "group", group)
-    table.insert(0, "image", name)
-    return table
 
 
 @dataclass(frozen=True)
@@ -161,22 +43,34 @@ class Analysis:
         pixel_size_nm: None = unknown; then every length is in px.
         images: The sums of each image.
         settings: What the analysis was told.
+        errors: Error rates of the segmentation from a test set, if they were given.
     """
 
     phases: Phases
     pixel_size_nm: float | None
     images: tuple[ImageMeasures, ...]
     settings: Settings = field(default_factory=Settings)
+    errors: TestErrors | None = None
 
     @property
     def unit(self) -> str:
         """Unit of lengths: `"um"`, or `"px"` where the pixel size is unknown."""
         return "px" if self.pixel_size_nm is None else "um"
 
+    @property
+    def batch(self) -> Batch:
+        """All images, to be summed up together."""
+        return Batch(self.images, self.phases, self.pixel_size_nm, self.settings, self.errors)
+
     @cached_property
     def summary(self) -> Summary:
         """Every batch quantity: quantity -> phase (or `a|b`) -> `Estimate`."""
-        return summarize(self.images, self.phases, self.pixel_size_nm, self.settings)
+        return summarize(self.batch, self.sizes)
+
+    @cached_property
+    def sizes(self) -> dict[str, SizeDistribution]:
+        """Size distribution of each particle phase."""
+        return size_distributions(self.batch, self.instances)
 
     @cached_property
     def by_group(self) -> dict[str, Summary]:
@@ -184,16 +78,33 @@ class Analysis:
         groups = list(dict.fromkeys(image.group for image in self.images))
         if len(groups) < 2:
             return {}
-        settings = Settings(**{**vars(self.settings), "replicate": "image"})
+        settings = replace(self.settings, replicate="image")
+        result = {}
+        for group in groups:
+            images = tuple(image for image in self.images if image.group == group)
+            batch = replace(self.batch, images=images, settings=settings)
+            mine = self.instances[self.instances["group"] == group] if len(self.instances) else self.instances
+            result[group] = summarize(batch, size_distributions(batch, mine))
+        return result
+
+    @cached_property
+    def by_depth(self) -> dict[str, dict[str, Estimate]]:
+        """Fraction of each phase in tenths of the depth."""
+        bands = np.array([image.bands for image in self.images])
         return {
-            group: summarize(
-                [image for image in self.images if image.group == group],
-                self.phases,
-                self.pixel_size_nm,
-                settings,
-            )
-            for group in groups
+            name: depth_profile(bands, index, units=self.batch.units)
+            for index, name in enumerate(self.phases.names)
         }
+
+    @cached_property
+    def planning(self) -> list[dict[str, Any]]:
+        """How many images and particles the main numbers need: a row a number, with a `sentence`."""
+        return plan(self.summary, self.sizes)
+
+    def corrected(self, points: pd.DataFrame) -> dict[str, Estimate]:
+        """Fractions corrected by labelled reference points on these images (`draw_reference_points`)."""
+        counts = np.array([image.counts for image in self.images])
+        return from_reference_points(counts, points, self.phases, units=self.batch.units)
 
     @cached_property
     def instances(self) -> pd.DataFrame:
@@ -210,7 +121,7 @@ class Analysis:
     def methods(self) -> list[str]:
         """Every method that was used, once, with its reference: the methods paragraph of a report."""
         used: dict[str, str] = {}
-        for estimates in self.summary.values():
+        for estimates in [*self.summary.values(), *self.by_depth.values()]:
             for estimate in estimates.values():
                 used.setdefault(estimate.method, estimate.reference)
         return [f"{method} [{reference}]." for method, reference in used.items() if method]
@@ -230,7 +141,7 @@ class Analysis:
             raise InputError(f"{name}: must be the mask that this analysis measured under that name.")
         labels = np.zeros(mask.shape, np.int32)
         for phase in self.phases.with_role("particle"):
-            found = separated(mask, self.phases[phase].id, True, self.settings)
+            found, _ = labelled(mask, self.phases[phase], self.settings)
             labels[found > 0] = found[found > 0] + labels.max()
         return labels
 
@@ -255,6 +166,9 @@ class Analysis:
                 for image in self.images
             ],
             "summary": summary_dict(self.summary),
+            "by_depth": summary_dict(self.by_depth),
+            "sizes": {name: sizes.to_dict() for name, sizes in self.sizes.items()},
+            "planning": self.planning,
             "by_group": {group: summary_dict(summary) for group, summary in self.by_group.items()},
             "per_image": self.per_image.to_dict("records"),
             "methods": self.methods,
@@ -296,6 +210,7 @@ def analyze(
     pixel_size_nm: float | None = None,
     groups: Mapping[str, str] | None = None,
     settings: Settings | None = None,
+    evaluation: str | Path | TestErrors | None = None,
 ) -> Analysis:
     """Measure a batch of segmentation masks.
 
@@ -307,6 +222,7 @@ def analyze(
         groups: Image name -> group (stack, electrode); with `Settings(replicate="group")` the groups are the
             independent units.
         settings: How to measure; default `Settings()`.
+        evaluation: `evaluation.json` of the model that made the masks: adds `fraction_corrected`.
 
     Returns:
         The analysis; `.summary["fraction"]["ncm"]` is an `Estimate`.
@@ -323,7 +239,13 @@ def analyze(
     """
     check_pixel_size(pixel_size_nm)
     settings = settings or Settings()
-    _check_settings(settings, phases, groups)
+    if settings.replicate == "group" and not groups:
+        raise InputError("replicate: group needs to know the group of each image. Received no groups.")
+    left = without_pore_back(phases) if merges(phases, settings) else phases
+    for name in settings.instance_phases or ():
+        left[name]
+    if isinstance(evaluation, (str, Path)):
+        evaluation = read_evaluation(evaluation)
     images = []
     seen = set()
     for name, mask in _named(masks):
@@ -336,16 +258,7 @@ def analyze(
         )
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
-    return Analysis(phases, pixel_size_nm, tuple(images), settings)
-
-
-def _check_settings(settings: Settings, phases: Phases, groups: Mapping[str, str] | None) -> None:
-    if settings.replicate not in ("image", "group"):
-        raise InputError(f"replicate: must be image or group. Received {settings.replicate!r}.")
-    if settings.replicate == "group" and not groups:
-        raise InputError("replicate: group needs to know the group of each image. Received no groups.")
-    for name in settings.instance_phases or ():
-        phases[name]
+    return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation)
 
 
 def _named(masks: Mapping[str, np.ndarray] | Iterable[Any]) -> Iterator[tuple[str, np.ndarray]]:
@@ -356,90 +269,6 @@ def _named(masks: Mapping[str, np.ndarray] | Iterable[Any]) -> Iterator[tuple[st
         return
     for number, item in enumerate(masks):
         yield item if isinstance(item, tuple) else (f"image_{number:04d}", item)
-
-
-def summarize(
-    images: Sequence[ImageMeasures], phases: Phases, pixel_size_nm: float | None, settings: Settings
-) -> Summary:
-    """Every batch quantity of these images."""
-    units = [image.group for image in images] if settings.replicate == "group" else None
-    counts = np.array([image.counts for image in images])
-    tables = [image.covariance for image in images]
-    met = [image.intercepts for image in images]
-    names = phases.names
-    pairs = [(i, j) for i in range(len(names)) for j in range(i + 1, len(names))]
-    length = {"pixel_size_nm": pixel_size_nm, "units": units}
-    summary: Summary = {
-        "fraction": {
-            name: phase_fraction(counts, index, tables, units=units, name=name)
-            for index, name in enumerate(names)
-        },
-        "boundary_density": {
-            f"{names[i]}|{names[j]}": boundary_density(met, i, j, **length) for i, j in pairs
-        },
-        "surface_density": {name: surface_density(met, index, **length) for index, name in enumerate(names)},
-        "contact_fraction": {
-            f"{names[i]}|{names[j]}": contact_fraction(met, i, [j], units=units)
-            for i in range(len(names))
-            for j in range(len(names))
-            if i != j
-        },
-        "coverage": _coverage(met, phases, units),
-        "number_density": _number_density(images, phases, pixel_size_nm, units, settings),
-    }
-    if len(phases) > 2:
-        summary["triple_point_density"] = {"all": triple_point_density(met, **length)}
-    return {quantity: estimates for quantity, estimates in summary.items() if estimates}
-
-
-def _coverage(met: Sequence[Intercepts], phases: Phases, units: Sequence[str] | None) -> dict[str, Estimate]:
-    """Share of each particle phase's surface that binder, additive, or either covers."""
-    covers = {role: phases.with_role(role) for role in ("binder", "additive")}
-    if covers["binder"] and covers["additive"]:
-        covers["binder+additive"] = covers["binder"] + covers["additive"]
-    index = phases.names.index
-    return {
-        f"{particle}|{cover}": contact_fraction(met, index(particle), [index(n) for n in names], units=units)
-        for particle in phases.with_role("particle")
-        for cover, names in covers.items()
-        if names
-    }
-
-
-def _number_density(
-    images: Sequence[ImageMeasures],
-    phases: Phases,
-    pixel_size_nm: float | None,
-    units: Sequence[str] | None,
-    settings: Settings,
-) -> dict[str, Estimate]:
-    """Instances per area, by phase; one that touches the border counts half."""
-    scale = 1.0 if pixel_size_nm is None else (1000 / pixel_size_nm) ** 2
-    areas = np.array([image.counts.sum() for image in images], float)
-    result = {}
-    for name in settings.instance_phases or phases.names:
-        numbers = np.array([_number(image.instances, name) for image in images])
-        if units is None:
-            y, x = numbers * scale, areas
-        else:
-            y, x = sum_by_group(numbers * scale, units), sum_by_group(areas, units)
-        result[name] = ratio_estimate(
-            y,
-            x,
-            unit="1/px2" if pixel_size_nm is None else "1/um2",
-            unit_of_replication="image" if units is None else "group",
-            method="instances per area; one that the frame cuts counts half",
-            reference="Underwood, Quantitative Stereology, Addison-Wesley 1970",
-            what=name,
-        )
-    return result
-
-
-def _number(instances: pd.DataFrame, phase: str) -> float:
-    if not len(instances):
-        return 0.0
-    mine = instances[instances["phase"] == phase]
-    return float(len(mine) - 0.5 * mine["touches_border"].sum())
 
 
 def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from cathode_tf.analysis.estimate import Estimate, ratio_estimate
 from cathode_tf.analysis.fractions import ABSENT, sum_by_group
+from cathode_tf.analysis.layers import blocks_test
 from cathode_tf.phases import Phases
 
 DIRECTIONS_DEG = (0, 90, 45, 135)
@@ -268,7 +268,7 @@ def isotropy(tables: Sequence[Intercepts], first: int, second: int | None = None
         return Isotropy(dict.fromkeys(DIRECTIONS_DEG, 0.0), 0.0, None, True)
     mean = changes.sum(0) / lines.sum(0)
     anisotropy = float((mean.max() - mean.min()) / mean.mean())
-    p_value = _blocks_test(changes / lines) if len(changes) >= 3 else None
+    p_value = blocks_test(changes / lines) if len(changes) >= 3 else None
     certain = p_value is None or p_value < 0.01
     return Isotropy(
         dict(zip(DIRECTIONS_DEG, mean.tolist(), strict=True)),
@@ -276,17 +276,6 @@ def isotropy(tables: Sequence[Intercepts], first: int, second: int | None = None
         p_value,
         not (anisotropy > LARGEST_ANISOTROPY and certain),
     )
-
-
-def _blocks_test(values: np.ndarray) -> float:
-    """p of equal columns, rows being blocks."""
-    n, k = values.shape
-    residual = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()
-    between = n * ((values.mean(0) - values.mean()) ** 2).sum() / (k - 1)
-    within = (residual**2).sum() / ((n - 1) * (k - 1))
-    if within <= 1e-24 * max(between, 1e-300):
-        return 0.0 if between > 0 else 1.0
-    return float(stats.f.sf(between / within, k - 1, (n - 1) * (k - 1)))
 
 
 def _flag_direction(

@@ -1,0 +1,220 @@
+"""One segmentation mask in, the sums and instance tables from which every batch quantity follows, out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from cathode_tf.analysis.fractions import Covariance, covariance, phase_counts
+from cathode_tf.analysis.instances import DEPTH, Separation, label_instances, without_small
+from cathode_tf.analysis.interfaces import Intercepts, intercepts
+from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
+from cathode_tf.analysis.measures import measure_instances
+from cathode_tf.analysis.sizes import SAMPLE_TYPES
+from cathode_tf.errors import InputError
+from cathode_tf.files import pixel_sha256
+from cathode_tf.phases import Phase, Phases
+
+MIN_AREA_PX = 20
+"""Default: smaller instances are noise; they stay in the fractions and leave the lists."""
+
+PORE_BACK = "pore_back"
+"""Name of the phase for walls that are seen through an open pore, and so lie behind the section."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an analysis was told; it is written beside the numbers.
+
+    Attributes:
+        neck_depth: Touching particles are separated at necks of at least this relative depth (0-1).
+        min_area_px: Instances below this area are noise.
+        instance_phases: Phases whose instances are listed; None: all.
+        replicate: `"image"`, or `"group"` where images of one group (stack, electrode) are not independent.
+        sample_type: `"section"` (through an electrode) or `"dispersed"` (powder spread out flat).
+        depth_axis: Where the electrode's depth runs: `"rows"` (downwards) or `"columns"`.
+        merge_pore_back: Count a phase named `pore_back` as pore, and say how much it was.
+    """
+
+    neck_depth: float = DEPTH
+    min_area_px: int = MIN_AREA_PX
+    instance_phases: tuple[str, ...] | None = None
+    replicate: str = "image"
+    sample_type: str = "section"
+    depth_axis: str = "rows"
+    merge_pore_back: bool = True
+
+    def __post_init__(self) -> None:
+        choices = {
+            "replicate": ("image", "group"),
+            "sample_type": SAMPLE_TYPES,
+            "depth_axis": DEPTH_AXES,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}: must be {' or '.join(allowed)}. Received {getattr(self, name)!r}.")
+        if not 0 <= self.neck_depth <= 1:
+            raise InputError(f"neck_depth: must be 0 to 1. Received {self.neck_depth}.")
+        if self.min_area_px < 0:
+            raise InputError(f"min_area_px: must be 0 or more. Received {self.min_area_px}.")
+
+
+@dataclass(frozen=True)
+class ImageMeasures:
+    """The sums of one mask.
+
+    Attributes:
+        name, group: Of the image.
+        shape: Height and width, px.
+        sha256: Of the mask as it was given.
+        counts: Pixels by phase.
+        pore_back_px: Pixels that were `pore_back` before it was merged.
+        bands: Pixels by band of depth and phase.
+        covariance: Two-point sums.
+        intercepts: Changes of phase along test lines.
+        instances: One row an instance.
+        neck_counts: Instances of each particle phase by neck depth.
+    """
+
+    name: str
+    group: str
+    shape: tuple[int, int]
+    sha256: str
+    counts: np.ndarray
+    pore_back_px: int
+    bands: np.ndarray
+    covariance: Covariance
+    intercepts: Intercepts
+    instances: pd.DataFrame
+    neck_counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
+
+
+def measure_image(
+    name: str,
+    mask: np.ndarray,
+    phases: Phases,
+    *,
+    pixel_size_nm: float | None = None,
+    group: str = "",
+    settings: Settings | None = None,
+) -> ImageMeasures:
+    """Measure one mask.
+
+    Args:
+        name: What to call it in tables.
+        mask: uint8 (height, width) of phase ids; 255 is ignored.
+        phases: Names and ids.
+        pixel_size_nm: None = unknown.
+        group: Stack, electrode or session it belongs to.
+        settings: How to measure; default `Settings()`.
+
+    Raises:
+        InputError: If the mask is no mask of these phases, or all of it is ignored.
+    """
+    settings = settings or Settings()
+    mask = checked(name, mask, phases)
+    sha256 = pixel_sha256(mask)
+    pore_back_px = 0
+    if merges(phases, settings):
+        pore_back_px = int(np.count_nonzero(mask == phases[PORE_BACK].id))
+        mask, phases = merge_pore_back(mask, phases)
+    counts = phase_counts(mask, phases)
+    if not counts.sum():
+        raise InputError(
+            f"{name}: must hold pixels of a phase. All {mask.size} are ignored (255): leave this mask out."
+        )
+    tables, necks = [], {}
+    for phase in phases:
+        if settings.instance_phases is None or phase.name in settings.instance_phases:
+            table, counted = _instances(mask, phase, pixel_size_nm, settings)
+            tables.append(table)
+            if counted:
+                necks[phase.name] = counted
+    return ImageMeasures(
+        name,
+        group,
+        (mask.shape[0], mask.shape[1]),
+        sha256,
+        counts,
+        pore_back_px,
+        band_counts(mask, phases, settings.depth_axis),
+        covariance(mask, phases),
+        intercepts(mask, phases),
+        _stacked(tables, name, group),
+        necks,
+    )
+
+
+def checked(name: str, mask: np.ndarray, phases: Phases) -> np.ndarray:
+    """The mask as an array, if it is a mask of these phases."""
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or not mask.size:
+        raise InputError(
+            f"{name}: must be a mask (height, width) with at least one pixel. Received shape {mask.shape}."
+        )
+    phases.check_mask(mask, name)
+    return mask
+
+
+def merges(phases: Phases, settings: Settings) -> bool:
+    """Whether `pore_back` is to be counted as pore."""
+    return settings.merge_pore_back and PORE_BACK in phases and bool(_front_pores(phases))
+
+
+def _front_pores(phases: Phases) -> tuple[str, ...]:
+    return tuple(name for name in phases.with_role("pore") if name != PORE_BACK)
+
+
+def without_pore_back(phases: Phases) -> Phases:
+    """The phases that are left when `pore_back` has become pore."""
+    return Phases(tuple(phase for phase in phases if phase.name != PORE_BACK), phases.ignore_values)
+
+
+def merge_pore_back(mask: np.ndarray, phases: Phases) -> tuple[np.ndarray, Phases]:
+    """A mask in which the walls seen through open pores are pore, and its phases.
+
+    Example:
+        >>> phases = Phases.from_names(["pore", "ncm", "pore_back"])
+        >>> merged, left = merge_pore_back(np.array([[0, 1, 2]], np.uint8), phases)
+        >>> merged.tolist(), left.names
+        ([[0, 1, 0]], ('pore', 'ncm'))
+    """
+    into = phases[_front_pores(phases)[0]].id
+    merged = np.where(mask == phases[PORE_BACK].id, np.uint8(into), mask)
+    return merged, without_pore_back(phases)
+
+
+def _instances(
+    mask: np.ndarray, phase: Phase, pixel_size_nm: float | None, settings: Settings
+) -> tuple[pd.DataFrame, dict[float, int]]:
+    """Table of one phase's instances, and their number at half, once and twice the neck depth."""
+    labels, separation = labelled(mask, phase, settings)
+    table = measure_instances(labels, pixel_size_nm=pixel_size_nm)
+    table.insert(0, "phase", phase.name)
+    if separation is None:
+        return table, {}
+    depths = [settings.neck_depth * factor for factor in (0.5, 1.0, 2.0) if settings.neck_depth * factor <= 1]
+    # Specks below the smallest area are the same at every depth, so they are taken off once.
+    specks = separation.count(settings.neck_depth) - len(table)
+    return table, {round(depth, 6): max(separation.count(depth) - specks, 0) for depth in depths}
+
+
+def labelled(mask: np.ndarray, phase: Phase, settings: Settings) -> tuple[np.ndarray, Separation | None]:
+    """Label image of a phase's instances with an analysis's settings; particles are separated where they touch."""
+    if phase.role != "particle":
+        return label_instances(mask, phase.id, separate=False, min_area_px=settings.min_area_px), None
+    separation = Separation(mask == phase.id)
+    return without_small(separation.labels(settings.neck_depth), settings.min_area_px), separation
+
+
+def _stacked(tables: list[pd.DataFrame], name: str, group: str) -> pd.DataFrame:
+    if not tables:
+        return pd.DataFrame()
+    filled = [table for table in tables if len(table)]
+    table = pd.concat(filled or tables[:1], ignore_index=True)
+    table.insert(0, "group", group)
+    table.insert(0, "image", name)
+    return table

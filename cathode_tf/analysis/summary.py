@@ -1,0 +1,292 @@
+"""The sums of a batch's images in; every batch quantity as `Estimate`, and what is missing for better ones, out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cathode_tf.analysis.correction import TestErrors, transferred
+from cathode_tf.analysis.estimate import LEVEL, Estimate, ratio_estimate
+from cathode_tf.analysis.fractions import integral_range, phase_fraction, sum_by_group
+from cathode_tf.analysis.image import ImageMeasures, Settings
+from cathode_tf.analysis.interfaces import (
+    Intercepts,
+    boundary_density,
+    contact_fraction,
+    surface_density,
+    triple_point_density,
+)
+from cathode_tf.analysis.layers import LAYERED, layering
+from cathode_tf.analysis.planning import required_images, required_particles
+from cathode_tf.analysis.sizes import SizeDistribution, size_distribution
+from cathode_tf.phases import Phases
+
+Summary = dict[str, dict[str, Estimate]]
+
+TARGET_FRACTION = 0.005
+TARGET_D50 = 0.05
+NECK_DEPTH = "NECK_DEPTH"
+"""Flag: what the number of particles would be if necks were cut at half or twice the depth."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that are summed up together.
+
+    Attributes:
+        images: Their sums.
+        phases: What they hold (without `pore_back` if it was merged).
+        pixel_size_nm: None = unknown.
+        settings: How they were measured.
+        errors: Error rates of the segmentation from a test set, if there are any.
+    """
+
+    images: tuple[ImageMeasures, ...]
+    phases: Phases
+    pixel_size_nm: float | None
+    settings: Settings
+    errors: TestErrors | None = None
+
+    @property
+    def units(self) -> list[str] | None:
+        """The group of each image, if groups are the independent units."""
+        return [image.group for image in self.images] if self.settings.replicate == "group" else None
+
+    @property
+    def unit(self) -> str:
+        """`"image"` or `"group"`."""
+        return self.settings.replicate
+
+    @property
+    def instance_phases(self) -> tuple[str, ...]:
+        """Phases whose instances are listed."""
+        chosen = self.settings.instance_phases
+        return self.phases.names if chosen is None else chosen
+
+    def counts(self) -> np.ndarray:
+        """Pixels by image and phase."""
+        return np.array([image.counts for image in self.images])
+
+
+def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
+    """Every batch quantity: quantity -> phase (or `a|b`) -> `Estimate`."""
+    summary: Summary = {"fraction": _fractions(batch)}
+    if batch.errors is not None:
+        summary["fraction_corrected"] = transferred(
+            batch.counts(), batch.errors, batch.phases, units=batch.units
+        )
+    summary["number_density"] = _number_density(batch)
+    for phase, distribution in sizes.items():
+        for name, estimate in distribution.estimates.items():
+            summary.setdefault(name, {})[phase] = estimate
+    summary |= _interfaces(batch)
+    return {quantity: estimates for quantity, estimates in summary.items() if estimates}
+
+
+def _fractions(batch: Batch) -> dict[str, Estimate]:
+    counts, tables = batch.counts(), [image.covariance for image in batch.images]
+    bands = np.array([image.bands for image in batch.images])
+    result = {}
+    for index, name in enumerate(batch.phases.names):
+        mean = float(counts[:, index].sum() / counts.sum())
+        layered = layering(bands, index, integral_range(tables, index, mean))
+        # Layers make the covariance decay slowly or never, so the integral range would mislead.
+        estimate = phase_fraction(counts, index, () if layered else tables, units=batch.units, name=name)
+        result[name] = estimate.with_flag(LAYERED, layered) if layered else estimate
+    back = np.array([image.pore_back_px for image in batch.images])
+    if back.any():
+        name = batch.phases.with_role("pore")[0]
+        result[name] = with_pore_back(result[name], float(back.sum() / counts.sum()))
+    return result
+
+
+def with_pore_back(estimate: Estimate, merged_share: float) -> Estimate:
+    """A porosity that counts walls seen through open pores, with the doubt that this leaves.
+
+    The truth lies between the pores without and with the merged share; half the width of that range, over
+    sqrt(3), is its standard uncertainty (rectangular), which adds to the others.
+
+    Args:
+        estimate: The pore fraction with `pore_back` merged.
+        merged_share: Fraction of the area that was `pore_back`.
+
+    Reference:
+        JCGM 100:2008 (GUM), rectangular distribution.
+    """
+    if estimate.value is None:
+        return estimate
+    u = merged_share / 2 / math.sqrt(3)
+    extra = float(stats.norm.ppf(0.5 + LEVEL / 2)) * u
+    ci = estimate.ci
+    if ci is not None:
+        ci = (
+            max(0.0, estimate.value - math.hypot(estimate.value - ci[0], extra)),
+            min(1.0, estimate.value + math.hypot(ci[1] - estimate.value, extra)),
+        )
+    text = (
+        f"{estimate.value:.3f} counts the walls seen through open pores as pore; "
+        f"without them it would be {estimate.value - merged_share:.3f}"
+    )
+    components = {**estimate.components, "pore_back": u}
+    return replace(estimate, ci=ci, components=components).with_flag("PORE_BACK", text)
+
+
+def _interfaces(batch: Batch) -> Summary:
+    met = [image.intercepts for image in batch.images]
+    names = batch.phases.names
+    length: dict[str, Any] = {"pixel_size_nm": batch.pixel_size_nm, "units": batch.units}
+    everyone = range(len(names))
+    summary: Summary = {
+        "surface_density": {name: surface_density(met, i, **length) for i, name in enumerate(names)},
+        "coverage": _coverage(met, batch),
+        "contact_fraction": {
+            f"{names[i]}|{names[j]}": contact_fraction(met, i, [j], units=batch.units)
+            for i in everyone
+            for j in everyone
+            if i != j
+        },
+        "boundary_density": {
+            f"{names[i]}|{names[j]}": boundary_density(met, i, j, **length)
+            for i in everyone
+            for j in everyone
+            if i < j
+        },
+    }
+    if len(names) > 2:
+        summary["triple_point_density"] = {"all": triple_point_density(met, **length)}
+    return summary
+
+
+def _coverage(met: Sequence[Intercepts], batch: Batch) -> dict[str, Estimate]:
+    """Share of each particle phase's surface that binder, additive, or either covers."""
+    phases = batch.phases
+    covers = {role: phases.with_role(role) for role in ("binder", "additive")}
+    if covers["binder"] and covers["additive"]:
+        covers["binder+additive"] = covers["binder"] + covers["additive"]
+    index = phases.names.index
+    return {
+        f"{particle}|{cover}": contact_fraction(
+            met, index(particle), [index(name) for name in names], units=batch.units
+        )
+        for particle in phases.with_role("particle")
+        for cover, names in covers.items()
+        if names
+    }
+
+
+def _number_density(batch: Batch) -> dict[str, Estimate]:
+    """Instances per area, by phase; one that the frame cuts counts half."""
+    scale = 1.0 if batch.pixel_size_nm is None else (1000 / batch.pixel_size_nm) ** 2
+    areas = np.array([image.counts.sum() for image in batch.images], float)
+    result = {}
+    for name in batch.instance_phases:
+        y, x = np.array([_number(image.instances, name) for image in batch.images]) * scale, areas
+        if batch.units is not None:
+            y, x = sum_by_group(y, batch.units), sum_by_group(x, batch.units)
+        estimate = ratio_estimate(
+            y,
+            x,
+            unit="1/px2" if batch.pixel_size_nm is None else "1/um2",
+            unit_of_replication=batch.unit,
+            method="instances per area; one that the frame cuts counts half",
+            reference="Underwood, Quantitative Stereology, Addison-Wesley 1970",
+            what=name,
+        )
+        result[name] = _with_neck_band(estimate, batch.images, name)
+    return result
+
+
+def _number(instances: pd.DataFrame, phase: str) -> float:
+    if not len(instances):
+        return 0.0
+    mine = instances[instances["phase"] == phase]
+    return float(len(mine) - 0.5 * mine["touches_border"].sum())
+
+
+def _with_neck_band(estimate: Estimate, images: Sequence[ImageMeasures], phase: str) -> Estimate:
+    """The number of particles hangs on the neck depth; say how much."""
+    counted = [image.neck_counts[phase] for image in images if phase in image.neck_counts]
+    if estimate.value is None or not counted or len(counted[0]) < 2:
+        return estimate
+    totals = {depth: sum(counts[depth] for counts in counted) for depth in counted[0]}
+    text = ", ".join(f"{number} at {depth:g}" for depth, number in totals.items())
+    return estimate.with_flag(NECK_DEPTH, f"particles counted by neck depth: {text}")
+
+
+def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeDistribution]:
+    """Sizes of the particles (of every phase, if none is one)."""
+    particles = [name for name in batch.phases.with_role("particle") if name in batch.instance_phases]
+    return {
+        name: size_distribution(instances[instances["phase"] == name], sample_type=batch.settings.sample_type)
+        for name in particles or batch.instance_phases
+        if len(instances.columns)
+    }
+
+
+def plan(summary: Summary, sizes: Mapping[str, SizeDistribution]) -> list[dict[str, Any]]:
+    """What would make the main numbers sure enough: images for fractions, particles for D50.
+
+    Returns:
+        A row a number: quantity, phase, target, have, need (None: cannot be told), unit, sentence.
+    """
+    rows = []
+    for name, estimate in summary["fraction"].items():
+        need = required_images(estimate, TARGET_FRACTION)
+        rows.append(
+            _plan_row(
+                f"{name} fraction +-{100 * TARGET_FRACTION:g} %",
+                ("fraction", name, TARGET_FRACTION),
+                estimate.n,
+                need,
+                f"{estimate.unit_of_replication}s",
+            )
+        )
+    for name, distribution in sizes.items():
+        rows.append(
+            _plan_row(
+                f"D50 (volume) of {name} +-{100 * TARGET_D50:g} %",
+                ("x50_3", name, TARGET_D50),
+                distribution.n,
+                particles_needed(distribution),
+                "whole particles",
+            )
+        )
+    return rows
+
+
+def particles_needed(distribution: SizeDistribution) -> int | None:
+    """Particles for a D50 (volume) known to +- 5 %: from the interval found, or from the width of the sizes."""
+    estimate = distribution["x50_3"]
+    if estimate.value and estimate.half_width:
+        return math.ceil(distribution.n * (estimate.half_width / estimate.value / TARGET_D50) ** 2)
+    if distribution.n < 5:
+        return None
+    sigma_g = float(np.exp(np.std(np.log(distribution.diameters), ddof=1)))
+    return required_particles(sigma_g, relative_error=TARGET_D50) if sigma_g > 1 else None
+
+
+def _plan_row(
+    text: str, target: tuple[str, str, float], have: int, need: int | None, unit: str
+) -> dict[str, Any]:
+    quantity, phase, wanted = target
+    if need is None:
+        sentence = f"{text}: the data do not tell how many {unit} it takes; you have {have}."
+    elif need <= have:
+        sentence = f"{text}: reached; you have {have} {unit}, {need} are enough."
+    else:
+        sentence = f"{text}: needs {need} {unit}; you have {have}."
+    return {
+        "quantity": quantity,
+        "phase": phase,
+        "target": wanted,
+        "have": have,
+        "need": need,
+        "unit": unit,
+        "sentence": sentence,
+    }

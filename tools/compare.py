@@ -1,0 +1,67 @@
+"""`cathode-tf compare`: two analyses in, what differs, by how much and how surely, out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    "compare",
+    epilog="Example: cathode-tf compare fresh aged --margin fraction/pore=0.01 --out aged.json",
+)
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option(
+    "--margin",
+    "margins",
+    multiple=True,
+    metavar="QUANTITY[/PHASE]=X",
+    help="Largest difference that still counts as the same, in the unit of the quantity.",
+)
+@click.option("--all", "show_all", is_flag=True, help="Print every quantity, not only what differs.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write everything to this JSON file.")
+@click.option("--force", is_flag=True, help="Replace --out.")
+def command(
+    a: Path, b: Path, margins: tuple[str, ...], show_all: bool, out: Path | None, force: bool
+) -> None:
+    """Tell what differs between batch A (the reference) and batch B.
+
+    A and B are folders that `analyze` wrote, or their summary.json. Without a margin nothing is called
+    equivalent: that no difference was found does not show that there is none.
+    """
+    from cathode_tf.analysis import compare
+    from cathode_tf.files import refuse_overwrite
+
+    if out is not None:
+        refuse_overwrite(out, force)
+    comparison = compare(a, b, margins=read_margins(margins), names=(a.stem, b.stem))
+    differences = list(comparison)
+    told = [d for d in differences if show_all or d.margin is not None or d.verdict.startswith("different")]
+    click.echo(f"{b} against {a}:")
+    for item in told:
+        click.echo(f"  {item.sentence}")
+    if not told:
+        click.echo("  Nothing differs surely.")
+    rest = len(differences) - len(told)
+    if rest:
+        click.echo(f"  {rest} more quantities are undecided or not comparable (--all prints them).")
+    click.echo(comparison.note)
+    if out is not None:
+        comparison.write(out, force=force)
+        click.echo(f"Wrote {out}.")
+
+
+def read_margins(texts: tuple[str, ...]) -> dict[str, float]:
+    """Margins from `fraction/pore=0.01`."""
+    from cathode_tf.errors import InputError
+
+    margins = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            margins[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"--margin: must look like fraction/pore=0.01. Received {text!r}.") from None
+    return margins
