@@ -14,7 +14,7 @@ from cathode_tf.files import refuse_overwrite
 
 SECTIONS = 16
 SECTION_PX = 512
-TRAINING_S = 110.0
+TRAINING_S = 150.0
 NEW_SECTIONS = 4
 NEW_PX = (768, 1024)
 """The images to analyse are larger than those trained on, as in a lab."""
@@ -105,7 +105,7 @@ def _learn(records, out: Path, training_s: float, seed: int, force: bool, tell):
     evaluation = evaluate(Segmenter(run.path), records, split="test", out=out / "evaluation", force=force)
     tell(str(evaluation))
     tell("5/7 Exporting it as a SavedModel ...")
-    exported = export_savedmodel(run.path, out / "savedmodel", force=force)
+    exported = export_savedmodel(run.path, out / "savedmodel")
     section = evaluation_section(evaluation.to_dict(), run.path / "curves.png", out / "evaluation")
     return Segmenter(exported), evaluation.mean_dice, section
 

@@ -14,7 +14,7 @@ TOOLS = Path(__file__).parents[1] / "tools"
 
 # Each room, and the rooms it may import from: those before it in the way of the data, and only
 # where the way leads. Files directly in cathode_tf/ that are no room are the floor that all stand on.
-FLOOR = {"errors", "files", "phases", "progress"}
+FLOOR = {"errors", "files", "phases", "progress", "terminal"}
 MAY_IMPORT = {
     "imaging": set(),
     "synthesis": {"imaging"},
@@ -48,7 +48,7 @@ def imported_rooms(path: Path) -> set[str]:
             names = [node.module or ""]
             if node.module == "cathode_tf":
                 names = [f"cathode_tf.{alias.name}" for alias in node.names]
-        rooms |= {name.split(".")[1] for name in names if name.startswith("cathode_tf.")}
+        rooms |= {name.split(".")[1] for name in names if name.startswith("cathode_tf.") and "__" not in name}
     return rooms
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import warnings
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.terminal import quieten_tensorflow
 
 # In the order in which a user meets them. The texts stand here so that `--help` loads no verb.
 VERBS = {
@@ -74,8 +74,7 @@ def _print_warning(message, category, filename, lineno, file=None, line=None) ->
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with 0 (done), 1 (the input is wrong) or 2 (wrong usage)."""
-    # TensorFlow reads this when it is first imported; its own start-up lines help nobody here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    quieten_tensorflow()
     warnings.showwarning = _print_warning
     try:
         cli.main(args=args, prog_name="cathode-tf", standalone_mode=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 
-from cathode_tf.reporting.figures import png_data
+from cathode_tf.reporting.figures import picture_data
 from cathode_tf.reporting.page import Picture, Section, Table
 
 PICTURES = 2
@@ -37,7 +37,7 @@ def evaluation_section(
     captions += [path.stem for path in shown]
     for path, caption in zip([curves, *shown] if curves else shown, captions, strict=True):
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        section.pictures.append(Picture(png_data(pixels[..., ::-1]), caption))
+        section.pictures.append(Picture(picture_data(pixels[..., ::-1]), caption))
     return section
 
 

@@ -1,4 +1,4 @@
-"""Figures for the report: numbers with intervals in, standalone SVG or PNG data out.
+"""Figures for the report: numbers with intervals in, standalone SVG or image data out.
 
 Figures are drawn with matplotlib's object interface, so that no global state and no screen is needed.
 """
@@ -32,8 +32,8 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def png_data(picture: np.ndarray) -> str:
-    """A picture, uint8 (height, width) or (height, width, 3) RGB, as a `data:` address; reduced if it is large."""
+def picture_data(picture: np.ndarray) -> str:
+    """A picture, uint8 (height, width) or (height, width, 3) RGB, as a `data:` address; reduced if large."""
     import cv2
 
     scale = PICTURE_PX / max(picture.shape[:2])
@@ -41,8 +41,9 @@ def png_data(picture: np.ndarray) -> str:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     if picture.ndim == 3:
         picture = picture[..., ::-1]
-    _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 6])
-    return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+    # WebP is a fifth of PNG's size on noisy micrographs, and every browser of the last years shows it.
+    _, encoded = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 85])
+    return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
 def axes(width: float = 6.4, height: float = 3.2):

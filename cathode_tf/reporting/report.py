@@ -15,7 +15,7 @@ from cathode_tf.reporting.figures import (
     histogram,
     instance_picture,
     phase_picture,
-    png_data,
+    picture_data,
 )
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
 
@@ -62,10 +62,10 @@ def write_report(
     sections = [
         *extra,
         _composition(analysis),
+        *_pictures(analysis, masks, micrographs),
         *_instances(analysis),
         *_other_quantities(analysis),
         *_interfaces(analysis),
-        *_pictures(analysis, masks, micrographs),
         _methods(analysis),
         _provenance(analysis),
     ]
@@ -84,7 +84,7 @@ def split_text(estimate: Estimate) -> tuple[str, str]:
     if estimate.value is None or not text.endswith(")"):
         return text, ""
     number, _, bracket = text[:-1].rpartition(" (")
-    return number, bracket
+    return number.replace("um2", "µm²").replace("um3", "µm³").replace("um", "µm"), bracket
 
 
 def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str = "") -> Table:
@@ -94,7 +94,10 @@ def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str =
         number, bracket = split_text(estimate)
         reasons = "; ".join(reason for flag, reason in estimate.flags.items() if flag != "REFUSED")
         rows.append([name.replace("|", " | "), number, bracket, reasons])
-    return Table([what, "estimate", "rests on", "note"], rows, caption)
+    header = [what, "estimate", "rests on", "note"]
+    if not any(row[-1] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return Table(header, rows, caption)
 
 
 def _lead(analysis: Analysis) -> str:
@@ -241,12 +244,10 @@ def _pictures(
     for name in names:
         pixels = micrographs.get(name)
         picture = phase_picture(masks[name], analysis.phases, pixels)
-        section.pictures.append(Picture(png_data(picture), f"{name}: phases"))
-        labels = analysis.labels(name, masks[name]) if hasattr(analysis, "labels") else None
-        if labels is not None:
-            section.pictures.append(
-                Picture(png_data(instance_picture(labels, pixels)), f"{name}: particles, as separated")
-            )
+        section.pictures.append(Picture(picture_data(picture), f"{name}: phases"))
+        if analysis.phases.with_role("particle"):
+            particles = instance_picture(analysis.labels(name, masks[name]), pixels)
+            section.pictures.append(Picture(picture_data(particles), f"{name}: particles, as separated"))
     return [section]
 
 
