@@ -218,7 +218,7 @@ def write_mask(path: str | Path, mask: np.ndarray, phases: Phases, *, force: boo
     from PIL import Image
 
     phases.check_mask(mask, path)
-    picture = Image.fromarray(mask, "L")
+    picture = Image.fromarray(mask)
     picture.putpalette(phases.palette().ravel().tolist())
     with atomic_file(path, force=force) as temporary:
         picture.save(temporary, "PNG", compress_level=6)

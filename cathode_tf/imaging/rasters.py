@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import io
 import logging
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -215,7 +216,10 @@ def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.
         _check_segments([first], size)
         return _planes(first, first.shape[0], first.asarray)
     same = [first]
-    for page in tiff.pages[1:]:
+    pages = list(tiff.pages)
+    if _next_offset(tiff, pages[-1]) >= size:
+        raise ValueError("the file ends before its last page")
+    for page in pages[1:]:
         page = page.aspage()
         if page.shape == first.shape and page.dtype == first.dtype and not page.is_reduced:
             same.append(page)
@@ -228,6 +232,15 @@ def _planes(
 ) -> list[tuple[Any, Callable[[], np.ndarray]]]:
     whole = functools.cache(decode)
     return [(page, functools.partial(lambda index: whole()[index], index)) for index in range(count)]
+
+
+def _next_offset(tiff: Any, page: Any) -> int:
+    """Where the page says that another one begins; 0 = it is the last."""
+    layout, file = tiff.tiff, tiff.filehandle
+    file.seek(page.offset)
+    (count,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+    file.seek(page.offset + layout.tagnosize + count * layout.tagsize)
+    return struct.unpack(layout.offsetformat, file.read(layout.offsetsize))[0]
 
 
 def _check_segments(pages: list[Any], size: int) -> None:
