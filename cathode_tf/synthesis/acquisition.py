@@ -82,7 +82,9 @@ def _charging(rng: np.random.Generator, image: np.ndarray, section: Section, ima
     if imaging.charging <= 0:
         return
     height, width = image.shape
-    charged = rng.random(int(section.labels.max()) + 1) < 0.12
+    particles = int(section.labels.max())
+    charged = rng.random(particles + 1) < 0.12
+    charged[rng.integers(1, particles + 1)] = True
     charged[0] = False
     source = (charged[section.labels] & (section.mask == NCM)).astype(np.float32)
     image += np.float32(0.7 * imaging.charging) * cv2.GaussianBlur(source, (0, 0), 5.0)
@@ -162,7 +164,8 @@ def _detect(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np
         noise = cv2.GaussianBlur(noise, (0, 0), imaging.noise_grain_px)
         noise *= np.float32(2 * np.sqrt(np.pi) * imaging.noise_grain_px)
     # Poisson counts are as good as Gaussian from a few on: variance of the grey level is level / counts.
-    image += noise * np.sqrt(image / np.float32(imaging.counts) + np.float32((imaging.noise / 255) ** 2))
+    shot = np.float32(1 / imaging.counts if imaging.counts else 0)
+    image += noise * np.sqrt(image * shot + np.float32((imaging.noise / 255) ** 2))
     if imaging.gamma != 1:
         image = np.maximum(image, 0) ** np.float32(imaging.gamma)
     top, dtype = (255, np.uint8) if imaging.bits == 8 else (65535, np.uint16)

@@ -13,7 +13,7 @@ from cathode_tf.synthesis.packing import Packing, pack
 from cathode_tf.synthesis.parameters import Parameters
 
 PORE, NCM, ADDITIVE, BINDER = 0, 1, 2, 3
-_REACH = 1.35  # particles may grow to this multiple of their packed radius to meet the loading
+_REACH = 1.5  # particles may grow to this multiple of their packed radius to meet the loading
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def cut_section(rng: np.random.Generator, height: int, width: int, parameters: P
     press = 1.0 - parameters.calendering
     bumps = fractal_field(rng, height, width, max(3.0, 0.35 * typical), octaves=4)
     bumps = np.clip(1 + np.float32(parameters.roughness) * bumps, 0.6, 1.5)
-    scaled, owner = nearest_particle(packing, bumps, packing.box[0] / 2)
+    scaled, owner, particle = nearest_particle(packing, bumps, packing.box[0] / 2)
     grains, seeds = grain_map(rng, height, width, parameters.grain_um * 1000 / parameters.pixel_size_nm)
     cracks = crack_particles(rng, owner, grains, seeds, parameters)
     gaps = _contact_gaps(rng, owner, parameters)
@@ -60,8 +60,8 @@ def cut_section(rng: np.random.Generator, height: int, width: int, parameters: P
     ncm = top_pixels(-scaled, solid, round(parameters.ncm_fraction * height * width))
     factor = np.float32(scaled[ncm].max())
     inside = (scaled <= factor) & ~gaps
-    present = np.flatnonzero(np.bincount(owner[ncm], minlength=packing.radii.size + 1))
-    relabel = np.zeros(packing.radii.size + 1, np.int32)
+    present = np.flatnonzero(np.bincount(owner[ncm], minlength=particle.size))
+    relabel = np.zeros(particle.size, np.int32)
     relabel[present] = np.arange(1, present.size + 1)
     labels = relabel[owner] * inside
 
@@ -74,13 +74,13 @@ def cut_section(rng: np.random.Generator, height: int, width: int, parameters: P
         grains=grains,
         behind=_behind(packing, bumps, factor, typical, parameters),
         cracks=cracks.of(present, inside),
-        diameters_px=diameters[present - 1],
+        diameters_px=diameters[particle[present]],
         population_px=diameters,
     )
 
 
-def nearest_particle(packing: Packing, bumps: np.ndarray, plane: float) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled distance to the nearest particle's centre (inf: far from all) and its number, from 1, on a plane.
+def nearest_particle(packing: Packing, bumps: np.ndarray, plane: float) -> tuple[np.ndarray, ...]:
+    """The particles on a plane.
 
     Each particle only touches the window around it, so the cost is that of the area the particles cover.
 
@@ -88,12 +88,18 @@ def nearest_particle(packing: Packing, bumps: np.ndarray, plane: float) -> tuple
         packing: The particles.
         bumps: float32 (height, width), local factor of the distance: the rough outline.
         plane: Depth of the plane in the box.
+
+    Returns:
+        float32 (height, width), scaled distance to the nearest particle's centre, inf far from all; int32
+        (height, width), the number of that particle on this plane, from 1, 0 = none; and (n + 1,) the particle of
+        the packing by that number (entry 0 stands for none). A particle seen at two edges has two numbers.
     """
     height, width = bumps.shape
     scaled = np.full((height, width), np.inf, np.float32)
     owner = np.zeros((height, width), np.int32)
     below = plane - packing.centres[:, 0]
     below -= packing.box[0] * np.round(below / packing.box[0])
+    numbered = [0]
     reach = 1.1 * _REACH * packing.radii * packing.stretch
     for index in np.flatnonzero(np.abs(below) < reach):
         radius = float(np.sqrt(reach[index] ** 2 - below[index] ** 2))
@@ -110,8 +116,10 @@ def nearest_particle(packing: Packing, bumps: np.ndarray, plane: float) -> tuple
                 distance *= bumps[window]
                 closer = distance < np.minimum(scaled[window], _REACH)
                 np.copyto(scaled[window], distance, where=closer)
-                owner[window][closer] = index + 1
-    return scaled, owner
+                if closer.any():
+                    owner[window][closer] = len(numbered)
+                    numbered.append(index)
+    return scaled, owner, np.asarray(numbered)
 
 
 def _ellipsoid(packing: Packing, index: int, dz: np.float32, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:

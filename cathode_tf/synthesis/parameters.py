@@ -53,13 +53,24 @@ class Imaging:
     blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(1.0, 6.0))
     drift_px: float = _number(0, 0, 12, (0, 2), "row displacement while scanning", ct=(0, 0))
     counts: float = _number(
-        60, 1, 1e5, (8, 300), "electrons or photons at the brightest pixel: dwell", ct=(100, 2000)
+        60, 0, 1e6, (8, 300), "electrons or photons at the brightest pixel: dwell", ct=(100, 2000)
     )
     noise: float = _number(4, 0, 80, (0, 10), "Gaussian noise of the detector, grey", ct=(1, 10))
     noise_grain_px: float = _number(0, 0, 5, (0, 0.6), "correlation length of the noise", ct=(0.5, 2.0))
     gamma: float = _number(1, 0.3, 3, (0.75, 1.35), "exponent of the grey scale", ct=(0.8, 1.25))
     databar_px: float = _number(0, 0, 400, (0, 0), "rows of a burnt-in text bar (255 in the mask)")
     bits: float = _number(8, 8, 16, (8, 8), "8 or 16 bits a pixel")
+
+    @classmethod
+    def plain(cls) -> Imaging:
+        """No effect at all: four flat grey levels.
+
+        Example:
+            >>> Imaging.plain().noise
+            0.0
+        """
+        levels = ("grey_pore", "grey_ncm", "grey_additive", "grey_binder", "bits")
+        return cls(gamma=1.0, **{n: 0.0 for n, _ in _fields(cls) if n not in (*levels, "gamma")})
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
