@@ -1,0 +1,125 @@
+"""The door of the review server: only this computer's browser, with the token, from our own page.
+
+Each request is checked before any other code sees it: the Host (against DNS rebinding), the Origin
+(against other web pages), the token, and the declared size of the body.
+"""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class TooLarge(Exception):
+    """The body is longer than allowed."""
+
+
+class Guard:
+    """ASGI middleware that lets nothing pass but our own page.
+
+    Args:
+        app: What it guards.
+        token: Secret of the printed address; the page gets it as a cookie.
+        hosts: Names under which the server may be addressed, with port.
+        max_body: Longest body accepted, bytes.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, hosts: set[str], max_body: int) -> None:
+        self.app, self.token, self.hosts, self.max_body = app, token, hosts, max_body
+        # Cookies do not know ports; two servers on one computer must not sign each other out.
+        self.cookie = "cathode_review_" + token[:6].replace("-", "_")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        await self._bounded(scope, receive, self._hardened(send))
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | RedirectResponse | None:
+        headers = Headers(scope=scope)
+        if headers.get("host", "") not in self.hosts:
+            return PlainTextResponse("Wrong host: open the address that the server printed.", 421)
+        origin = headers.get("origin")
+        ours = {f"http://{host}" for host in self.hosts}
+        foreign = origin is not None and origin not in ours
+        if foreign or headers.get("sec-fetch-site", "same-origin") == "cross-site":
+            return PlainTextResponse("Refused: this request comes from another site.", 403)
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if given and scope["path"] == "/" and self._is_token(given):
+            answer = RedirectResponse("/", 303, headers=_HEADERS)
+            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path="/")
+            return answer
+        if not self._is_token(self._cookie_of(headers)):
+            return PlainTextResponse(
+                "Open the whole address that `cathode-tf review` printed, with ?token=.", 401
+            )
+        if int(headers.get("content-length") or 0) > self.max_body:
+            return PlainTextResponse(f"Too large: at most {self.max_body} bytes.", 413)
+        return None
+
+    def _is_token(self, value: str) -> bool:
+        return hmac.compare_digest(value.encode(), self.token.encode())
+
+    def _cookie_of(self, headers: Headers) -> str:
+        for part in headers.get("cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self.cookie:
+                return value
+        return ""
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, but stop a body that grows beyond the limit while it comes."""
+        received = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_body:
+                raise TooLarge
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, counted, watched)
+        except TooLarge:
+            if not started:
+                await PlainTextResponse(f"Too large: at most {self.max_body} bytes.", 413)(
+                    scope, receive, send
+                )
+
+    @staticmethod
+    def _hardened(send: Send) -> Send:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", []), *extra]}
+            await send(message)
+
+        return with_headers

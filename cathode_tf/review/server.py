@@ -1,0 +1,96 @@
+"""Runs the review page: on this computer only, behind a token, until Ctrl-C."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import atomic_file
+from cathode_tf.rounds import Project
+
+DEFAULT_PORT = 8765
+
+
+def serve(
+    project: Project,
+    *,
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    who: str | None = None,
+    browser: bool = True,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serve the page until interrupted.
+
+    Args:
+        project: What is reviewed.
+        port: TCP port; default: 8765, or the next free one.
+        host: Address to listen on; others than this computer can only reach it where this is changed.
+        who: Name of the person, for the ledger.
+        browser: Open the page.
+        announce: Gets the address once the port is ours.
+
+    Raises:
+        InputError: If the port is taken.
+    """
+    import uvicorn
+
+    from cathode_tf.review.app import build_app
+    from cathode_tf.rounds.ledger import user_name
+
+    listening = _listen(host, port)
+    port = listening.getsockname()[1]
+    token = _token(project)
+    hosts = {f"{name}:{port}" for name in _names(host)}
+    app = build_app(project, token=token, hosts=hosts, who=who or user_name())
+    address = f"http://{_names(host)[0]}:{port}/?token={token}"
+    announce(address)
+    if browser:
+        webbrowser.open(address)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    candidates = [port] if port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 20), 0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in candidates:
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, candidate))
+            listening.listen(128)
+            return listening
+        except OSError as error:
+            listening.close()
+            reason = error.strerror
+    raise InputError(f"port {port}: cannot be opened on {host} ({reason}). Choose another with --port.")
+
+
+def _names(host: str) -> list[str]:
+    """What a browser may call us: never more than was asked for, or any page could reach us by DNS."""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if host in ("0.0.0.0", "::"):
+        return [socket.gethostname(), "127.0.0.1", "localhost"]
+    return [host, "localhost", "127.0.0.1"] if local else [host]
+
+
+def _token(project: Project) -> str:
+    """The project's token; kept, so that an open page goes on when the server is started again."""
+    path = project.path / ".review-token"
+    if path.exists():
+        token = path.read_text().strip()
+        if len(token) >= 20:
+            return token
+    token = secrets.token_urlsafe(24)
+    with atomic_file(path, force=True) as temporary:
+        temporary.chmod(0o600)
+        temporary.write_text(token)
+    return token

@@ -1,0 +1,530 @@
+// The page: opens images of the queue, hands the pointer and the keyboard to the tools, keeps the work.
+
+import * as api from "./api.js";
+import { commands, helpHtml, onKey } from "./commands.js";
+import { Clock, Outbox, load } from "./draft.js";
+import { Labels } from "./labels.js";
+import { Queue } from "./queue.js";
+import { decodeMask, decodeStrokes, encodeMask, encodeStroke } from "./runs.js";
+import { Superpixels } from "./superpixels.js";
+import { Hand, TOOLS } from "./tools.js";
+import { View } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+const RENEW_S = 10;
+
+class Editor {
+  constructor() {
+    this.view = new View($("stage"));
+    this.hand = new Hand(this);
+    this.view.drawCursor = (context) => this.hand.draw(context);
+    this.clock = new Clock();
+    this.queue = new Queue($("queue"), (key) => this.open(key));
+    this.size = 25;
+    this.phase = 0;
+    this.replace = -1;
+    this.labels = null;
+    this.readonly = true;
+    this.region = -1;
+  }
+
+  async start() {
+    const project = await api.json(`/api/project?${api.query({})}`);
+    this.project = project;
+    document.title = `${project.name} · review`;
+    $("project").textContent = project.name;
+    $("who").value = api.name() || project.who;
+    localStorage.setItem("who", $("who").value);
+    this.values = [...project.phases, project.ignore];
+    this.colors = new Uint32Array(256);
+    for (const phase of project.phases) this.colors[phase.id] = rgba(phase.color);
+    this._buildPhases();
+    this._buildTools();
+    this.setPhase(project.phases[Math.min(1, project.phases.length - 1)].id);
+    this.setTool("brush");
+    this.queue.show(project.images);
+    const wanted = location.hash.slice(1);
+    const first = this.queue.images.find((image) => image.key === wanted) || this.queue.first();
+    if (first) await this.open(first.key);
+    else this.nothing();
+  }
+
+  // ---- images
+
+  async open(key) {
+    await this.close();
+    this.opening = key;
+    this.say("");
+    let loaded;
+    try {
+      loaded = await this.queue.take(key);
+    } catch (error) {
+      this.say(error.message);
+      return;
+    }
+    if (this.opening !== key) return;
+    const { card, pixels, mask, draft } = loaded;
+    this.card = card;
+    this.labels = new Labels(card.width, card.height, decodeMask(mask, card.width * card.height));
+    this.labels.replay(decodeStrokes(draft));
+    this.view.open(this.labels, pixels, this.colors, null);
+    this.superpixels = new Superpixels(key, card.width, card.height, () => this.view.cursor());
+    this.superpixels.setGrain(Number($("grain").value));
+    $("stage").classList.remove("empty");
+    $("image-name").textContent = card.name;
+    this.clock.take();
+    this.before = card.seconds + 60 * card.minutes;
+    this.outbox = new Outbox(key, draft.byteLength, this.clock, (state, text) => this.saved(state, text));
+    const lost = this.outbox.stashed();
+    this.labels.onstroke = (stroke, kind) => {
+      this.outbox.add(encodeStroke(stroke, kind));
+      this._shares();
+      this._buttons();
+    };
+    location.hash = key;
+    this.region = -1;
+    this.queue.mark(key);
+    await this._claim(false);
+    if (lost && !this.readonly) {
+      this.labels.replay(decodeStrokes(lost.buffer));
+      this.outbox.add(lost);
+      this.view.redraw();
+      this.view.labelLayer.clear();
+    }
+    const from = card.draft || lost ? "Draft restored" : card.status === "accepted" ? "Accepted mask" : card.proposed ? "Proposal" : "Nothing labelled yet";
+    this.saved("saved", from);
+    this._shares();
+    this._buttons();
+    this._facts();
+    this.setHeat(this.view.heat);
+    this.setTool(this.hand.tool);
+    $("stage").focus();
+    this.queue.prefetch(key);
+  }
+
+  async _claim(force) {
+    try {
+      await api.tell(`/api/images/${this.card.key}/claim`, { force });
+      this.readonly = false;
+      $("banner").hidden = true;
+    } catch (error) {
+      if (!(error instanceof api.Refused)) throw error;
+      this._taken(error.message);
+    }
+  }
+
+  _taken(message) {
+    this.readonly = true;
+    const banner = $("banner");
+    banner.replaceChildren(message, button("Take over", () => this._takeOver()), button("Next image", () => this.next()));
+    banner.hidden = false;
+    this._buttons();
+  }
+
+  // The other tab may have painted since: begin again with what it left.
+  async _takeOver() {
+    const key = this.card.key;
+    await this._claim(true);
+    this.queue.forget(key);
+    this.readonly = true;
+    await this.open(key);
+  }
+
+  async close() {
+    this.hand.cancel();
+    if (!this.outbox) return;
+    const { outbox, card } = this;
+    if (!this.readonly) {
+      await outbox.flush(true);
+      api.tell(`/api/images/${card.key}/release`, {}).catch(() => {});
+    }
+    outbox.close();
+    this.outbox = null;
+    this.queue.forget(card.key);
+  }
+
+  nothing() {
+    this.labels = null;
+    this.card = null;
+    this.view.labels = null;
+    for (const context of Object.values(this.view.canvases)) context.clearRect(0, 0, this.view.width, this.view.height);
+    $("stage").classList.add("empty");
+    $("banner").hidden = true;
+    $("image-name").textContent = "";
+    $("image-facts").textContent = "";
+    this.say("");
+    const accepted = this.queue.images.filter((image) => image.status === "accepted").length;
+    $("banner").replaceChildren(`Nothing waits for you: ${accepted} of ${this.queue.images.length} images are annotated. See `, link("Progress", "/status"), ".");
+    $("banner").hidden = false;
+    this._buttons();
+  }
+
+  // ---- decisions
+
+  async decide(decision) {
+    if (!this.labels || this.readonly || this.deciding) return;
+    this.hand.cancel();
+    this.deciding = true;
+    try {
+      await this.outbox.flush();
+      if (!this.outbox.empty) throw new Error("The server is away: your work is kept. Try again when it is back.");
+      const seconds = this.clock.take();
+      const values = api.query({ decision, seconds: seconds.toFixed(2) });
+      const body = decision === "accept" ? encodeMask(this.labels.data) : "";
+      try {
+        await api.post(`/api/images/${this.card.key}/decision?${values}`, body);
+      } catch (error) {
+        this.clock.giveBack(seconds);
+        throw error;
+      }
+      const key = this.card.key;
+      this.outbox.close();
+      this.outbox = null;
+      this.queue.forget(key);
+      const next = this.queue.after(key);
+      if (next) await this.open(next.key);
+      else this.nothing();
+      this.refresh();
+    } catch (error) {
+      this.saved("away", error.message);
+    } finally {
+      this.deciding = false;
+    }
+  }
+
+  async next(step = 1) {
+    const next = this.card ? this.queue.after(this.card.key, step) : this.queue.first();
+    if (next) await this.open(next.key);
+    this.refresh();
+  }
+
+  async refresh() {
+    const project = await api.json(`/api/project?${api.query({})}`).catch(() => null);
+    if (project) this.queue.show(project.images, this.card?.key);
+  }
+
+  async save() {
+    if (!this.outbox || this.readonly) return;
+    this.hand.cancel();
+    await this.outbox.flush(true);
+  }
+
+  saved(state, text) {
+    const chip = $("saved");
+    chip.className = `chip ${state}`;
+    chip.textContent = text;
+    chip.title = text;
+    if (state === "taken") this._taken(text);
+  }
+
+  // ---- tools
+
+  setTool(tool) {
+    this.hand.choose(tool);
+    for (const element of $("tools").children) element.setAttribute("aria-pressed", element.dataset.tool === tool);
+    $("replace-row").hidden = tool !== "replace";
+    $("grain-row").hidden = tool !== "superpixel";
+    if (tool === "superpixel") this._prepareSuperpixels();
+    else this.say(sentence(TOOLS.find((t) => t.id === tool)), 4000);
+    this.view.cursor();
+  }
+
+  _prepareSuperpixels() {
+    if (!this.labels) return;
+    const { view } = this;
+    const box = [-view.y, -view.x, view.height - view.y, view.width - view.x].map((v) => v / view.scale);
+    if (view.scale < 0.5) this.say("Zoom in: superpixels are made for the part under the pointer.", 3000);
+    else if (this.superpixels.prepare(...box)) this.say("Superpixels are being made …", 2500);
+  }
+
+  setPhase(id) {
+    if (!this.values.some((value) => value.id === id)) return;
+    this.phase = id;
+    const value = this.values.find((v) => v.id === id);
+    this.color = id === this.project.ignore.id ? "#ffffff" : value.color;
+    for (const element of $("phases").children) element.setAttribute("aria-checked", Number(element.dataset.id) === id);
+    this.view.cursor();
+  }
+
+  setSize(size) {
+    this.size = Math.min(200, Math.max(1, Math.round(size)));
+    $("size").value = this.size;
+    $("size-out").textContent = `${this.size} px`;
+    this.view.cursor();
+  }
+
+  async setHeat(on) {
+    $("heat").checked = on;
+    this.view.setHeat(on);
+    if (!on || !this.card) return;
+    if (!this.card.proposed) return this.say("There is no proposal yet, so no uncertainty.", 3000);
+    if (!this.card.uncertainty) {
+      const { card } = this;
+      card.uncertainty = new Uint8Array(await api.bytes(`/api/images/${card.key}/uncertainty`));
+      if (card !== this.card) return;
+    }
+    if (!this.view.heatLayer) this.view.setUncertainty(this.card.uncertainty);
+  }
+
+  nextRegion(step) {
+    const regions = this.card?.regions || [];
+    if (!regions.length) return this.say("No uncertain place: there is no proposal, or it is sure everywhere.", 3000);
+    this.region = (this.region + step + regions.length) % regions.length;
+    const region = regions[this.region];
+    if (this.view.scale < 3) this.view.scale = 3;
+    this.view.centre(region.row, region.column);
+    this.hand.at = [region.row, region.column];
+    this.view.cursor();
+    this.say(`Uncertain place ${this.region + 1} of ${regions.length} (${Math.round(100 * region.score)} %)`, 3000);
+  }
+
+  setOpacity(value) {
+    set("opacity", Math.min(1, Math.max(0, value)));
+    this.view.setOpacity($("opacity").value);
+    $("opacity-out").textContent = `${Math.round(100 * $("opacity").value)} %`;
+  }
+
+  setTone(name, value) {
+    set(name, value);
+    this.view.setTone({ [name]: Number($(name).value) });
+    $(`${name}-out`).textContent = Number($(name).value).toFixed(2);
+  }
+
+  undo() {
+    if (!this.readonly && this.labels && !this.labels.undo()) this.say("Nothing to undo", 1500);
+  }
+
+  redo() {
+    if (!this.readonly && this.labels && !this.labels.redo()) this.say("Nothing to redo", 1500);
+  }
+
+  say(text, forMs = 0) {
+    $("hint").textContent = text;
+    clearTimeout(this.silence);
+    if (forMs) this.silence = setTimeout(() => ($("hint").textContent = ""), forMs);
+  }
+
+  // ---- what the page shows
+
+  _buildPhases() {
+    const rows = this.values.map((value, i) => {
+      const row = button("", () => this.setPhase(value.id));
+      row.dataset.id = value.id;
+      row.setAttribute("role", "radio");
+      const ignore = value.id === this.project.ignore.id;
+      const key = ignore ? "0" : i < 9 ? String(i + 1) : "";
+      const swatch = document.createElement("i");
+      swatch.className = ignore ? "swatch ignore" : "swatch";
+      if (!ignore) swatch.style.background = value.color;
+      row.append(swatch, value.name, element("span", "share", ""), element("kbd", "", key));
+      return row;
+    });
+    $("phases").replaceChildren(...rows);
+    const options = this.project.phases.map((phase) => new Option(`only ${phase.name}`, phase.id));
+    $("replace").replaceChildren(new Option("the phase under the pointer", -1), ...options, new Option("only ignore", this.project.ignore.id));
+  }
+
+  _buildTools() {
+    $("tools").replaceChildren(
+      ...TOOLS.map((tool) => {
+        const b = button("", () => this.setTool(tool.id));
+        b.innerHTML = `${tool.icon}<span>${tool.label}</span>`;
+        b.dataset.tool = tool.id;
+        b.title = `${sentence(tool)} (${tool.key.toUpperCase()})`;
+        b.setAttribute("aria-label", tool.label);
+        return b;
+      }),
+    );
+  }
+
+  // Share of the image that each phase covers now; counted when the browser has time.
+  _shares() {
+    clearTimeout(this.counting);
+    this.counting = setTimeout(() => {
+      if (!this.labels) return;
+      const counts = new Uint32Array(256);
+      const { data } = this.labels;
+      for (let i = 0; i < data.length; i++) counts[data[i]]++;
+      for (const row of $("phases").children) {
+        const share = (100 * counts[row.dataset.id]) / data.length;
+        row.querySelector(".share").textContent = `${share.toFixed(1)} %`;
+      }
+    }, 400);
+  }
+
+  _buttons() {
+    const off = !this.labels || this.readonly;
+    $("undo").disabled = off || !this.labels.done.length;
+    $("redo").disabled = off || !this.labels.undone.length;
+    for (const id of ["save", "accept", "reject", "skip"]) $(id).disabled = off;
+  }
+
+  _facts() {
+    if (!this.card) return;
+    const { width, height, pixel_size_nm: nm, role } = this.card;
+    const size = nm ? `, ${nm.toPrecision(4)} nm a pixel` : "";
+    const test = role === "test" ? " · test image: measures the models, never trained on" : "";
+    $("image-facts").textContent = `${width} × ${height}${size} · ${Math.round(100 * this.view.scale)} %${test}`;
+  }
+
+  tick() {
+    this.clock.tick();
+    if (!this.card) return;
+    const seconds = Math.floor(this.before + this.outbox?.seconds + this.clock.seconds || 0);
+    $("clock").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  }
+}
+
+function sentence(tool) {
+  return `${tool.label}: ${tool.says}`;
+}
+
+function rgba(color) {
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(color.slice(i, i + 2), 16));
+  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function button(text, onclick) {
+  const made = element("button", "", text);
+  made.type = "button";
+  made.addEventListener("click", onclick);
+  return made;
+}
+
+function link(text, href) {
+  const made = element("a", "", text);
+  made.href = href;
+  return made;
+}
+
+function set(id, value) {
+  $(id).value = value;
+}
+
+const editor = new Editor();
+window.editor = editor; // for tests and the curious
+
+function listen() {
+  const stage = $("stage");
+  const { view, hand } = editor;
+  let panning = null;
+  let space = false;
+  stage.addEventListener("pointerdown", (event) => {
+    stage.focus();
+    if (!editor.labels) return;
+    stage.setPointerCapture(event.pointerId);
+    if (event.button === 1 || event.button === 2 || space) {
+      panning = [event.clientX, event.clientY];
+      stage.classList.add("panning");
+    } else if (event.button === 0 && (!editor.readonly || event.altKey)) {
+      const place = view.locate(event);
+      if (event.shiftKey) hand.line(place);
+      else hand.down(place, event.altKey);
+      view.cursor();
+    }
+    event.preventDefault();
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (!editor.labels) return;
+    if (panning) {
+      view.pan((event.clientX - panning[0]) * view.ratio, (event.clientY - panning[1]) * view.ratio);
+      panning = [event.clientX, event.clientY];
+    } else if (hand.busy)
+      for (const part of event.getCoalescedEvents?.().concat(event) || [event]) hand.move(view.locate(part));
+    else hand.at = view.locate(event);
+    view.cursor();
+  });
+  const up = () => {
+    panning = null;
+    stage.classList.remove("panning");
+    if (hand.busy) hand.up();
+  };
+  stage.addEventListener("pointerup", up);
+  stage.addEventListener("pointercancel", up);
+  stage.addEventListener("pointerleave", () => {
+    if (hand.busy || hand.corners.length) return;
+    hand.at = null;
+    view.cursor();
+  });
+  stage.addEventListener("contextmenu", (event) => event.preventDefault());
+  stage.addEventListener("dblclick", () => hand.tool === "polygon" && hand.closePolygon());
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      if (!editor.labels) return;
+      if (event.shiftKey) return editor.setSize(editor.size * (event.deltaY + event.deltaX < 0 ? 1.15 : 1 / 1.15) + (event.deltaY + event.deltaX < 0 ? 0.5 : -0.5));
+      const box = stage.getBoundingClientRect();
+      const at = [(event.clientY - box.top) * view.ratio, (event.clientX - box.left) * view.ratio];
+      view.zoomTo(view.scale * Math.pow(1.0016, -event.deltaY), at);
+    },
+    { passive: false },
+  );
+  view.onview = () => {
+    editor._facts();
+    if (hand.tool === "superpixel" && editor.superpixels && view.scale >= 0.5) editor._prepareSuperpixels();
+  };
+
+  for (const name of ["pointermove", "pointerdown", "keydown", "wheel"])
+    document.addEventListener(name, () => editor.clock.touch(), { passive: true, capture: true });
+  document.addEventListener("visibilitychange", () => {
+    editor.clock.tick();
+    if (document.hidden) editor.outbox?.flush(true);
+  });
+  window.addEventListener("pagehide", () => {
+    if (!editor.outbox || editor.readonly) return;
+    hand.cancel();
+    editor.outbox.leave();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === " " && event.target === stage) {
+      space = true;
+      event.preventDefault();
+    } else onKey(event, editor);
+  });
+  document.addEventListener("keyup", (event) => {
+    if (event.key === " ") space = false;
+    if (event.key.toLowerCase() === "v") view.setOpacity($("opacity").value);
+  });
+
+  $("size").addEventListener("input", () => editor.setSize($("size").value));
+  $("opacity").addEventListener("input", () => editor.setOpacity($("opacity").value));
+  for (const name of ["contrast", "brightness", "gamma"])
+    $(name).addEventListener("input", () => editor.setTone(name, $(name).value));
+  $("outlines").addEventListener("change", () => view.setOutlines($("outlines").checked));
+  $("heat").addEventListener("change", () => editor.setHeat($("heat").checked));
+  $("replace").addEventListener("change", () => (editor.replace = Number($("replace").value)));
+  $("grain").addEventListener("input", () => {
+    $("grain-out").textContent = `${$("grain").value} px`;
+    editor.superpixels?.setGrain(Number($("grain").value));
+    view.cursor();
+  });
+  $("who").addEventListener("change", () => localStorage.setItem("who", $("who").value.trim()));
+  for (const id of ["undo", "redo", "save", "reject", "skip", "next", "accept", "next-region", "reset-tone"])
+    $(id).addEventListener("click", () => {
+      commands.find((command) => command.id === id).run(editor);
+      stage.focus();
+    });
+  $("help").innerHTML = helpHtml();
+  $("help-button").addEventListener("click", () => $("help").showModal());
+  setInterval(() => editor.tick(), 1000);
+  setInterval(() => {
+    if (editor.outbox && !editor.readonly) editor.outbox.flush(true);
+  }, 1000 * RENEW_S);
+  setInterval(() => editor.refresh(), 15000);
+}
+
+listen();
+editor.setSize(25);
+editor.setOpacity(0.45);
+for (const [name, value] of [["contrast", 1], ["brightness", 0], ["gamma", 1]]) editor.setTone(name, value);
+$("grain").value = 16;
+$("grain-out").textContent = "16 px";
+editor.start().catch((error) => editor.saved("away", error.message));

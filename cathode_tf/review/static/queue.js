@@ -1,0 +1,112 @@
+// The list of images: best ranked first; the next one is fetched while the present one is worked on.
+
+import { load } from "./draft.js";
+
+export class Queue {
+  constructor(host, onopen) {
+    this.host = host;
+    this.onopen = onopen;
+    this.images = [];
+    this.loads = new Map();
+  }
+
+  show(images, current = this.current) {
+    this.images = images;
+    this.current = current;
+    this.host.replaceChildren(...images.map((image) => this._row(image)));
+    const open = images.filter((image) => !["accepted", "rejected"].includes(image.status)).length;
+    document.getElementById("left-count").textContent = `· ${open} of ${images.length} to do`;
+    this.mark(current);
+  }
+
+  _row(image) {
+    const row = document.createElement("li");
+    row.className = image.taken_by ? "taken" : image.status;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.key = image.key;
+    const picture = document.createElement("img");
+    picture.src = `/api/images/${image.key}/thumbnail`;
+    picture.loading = "lazy";
+    picture.alt = "";
+    const title = document.createElement("span");
+    title.className = "title";
+    title.textContent = image.name;
+    const note = document.createElement("span");
+    note.className = "note";
+    if (image.score !== null && !["accepted", "rejected"].includes(image.status)) {
+      const meter = document.createElement("span");
+      meter.className = "meter";
+      meter.title = `uncertainty ${image.score.toFixed(3)}`;
+      const fill = document.createElement("i");
+      fill.style.width = `${Math.round(100 * Math.min(1, this._relative(image.score)))}%`;
+      meter.append(fill);
+      note.append(meter);
+    }
+    note.append(describe(image));
+    button.append(picture, title, note);
+    button.addEventListener("click", () => this.onopen(image.key));
+    row.append(button);
+    return row;
+  }
+
+  _relative(score) {
+    const largest = Math.max(...this.images.map((image) => image.score || 0), 1e-9);
+    return score / largest;
+  }
+
+  mark(key) {
+    this.current = key;
+    for (const button of this.host.querySelectorAll("button")) {
+      const on = button.dataset.key === key;
+      button.setAttribute("aria-current", on);
+      if (on) button.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  get open() {
+    return this.images.filter((image) => !["accepted", "rejected"].includes(image.status));
+  }
+
+  first() {
+    return this.open.find((image) => !image.taken_by) || this.open[0] || null;
+  }
+
+  // The open image after this one (or before it), going round; taken ones are passed over.
+  after(key, step = 1) {
+    const start = this.images.findIndex((image) => image.key === key);
+    for (let i = 1; i < this.images.length; i++) {
+      const image = this.images[(start + i * step + i * this.images.length) % this.images.length];
+      if (this.open.includes(image) && !image.taken_by) return image;
+    }
+    return null;
+  }
+
+  prefetch(key) {
+    const next = this.after(key);
+    if (next && !this.loads.has(next.key)) {
+      this.loads.clear();
+      const coming = load(next.key);
+      coming.catch(() => this.loads.delete(next.key));
+      this.loads.set(next.key, coming);
+    }
+  }
+
+  take(key) {
+    const coming = this.loads.get(key) || load(key);
+    this.loads.delete(key);
+    return coming;
+  }
+
+  forget(key) {
+    this.loads.delete(key);
+  }
+}
+
+function describe(image) {
+  if (image.taken_by) return `taken by ${image.taken_by}`;
+  const test = image.role === "test" ? "test · " : "";
+  if (image.status === "accepted") return `${test}accepted · ${image.minutes.toFixed(1)} min`;
+  if (image.draft) return `${test}draft`;
+  return test + { new: "to annotate", proposed: "proposal", skipped: "skipped, doubtful", rejected: "rejected" }[image.status];
+}

@@ -1,0 +1,113 @@
+"""What the page needs to see of an image: grey bytes, thumbnails, uncertain regions, superpixels."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import atomic_file
+from cathode_tf.rounds import Project
+
+THUMBNAIL_PX = 160
+SUPERPIXEL_TILE = 512
+
+
+class Views:
+    """Pictures of a project's images, the recent ones kept in memory."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.grey = lru_cache(maxsize=4)(self._grey)
+        self.superpixels = lru_cache(maxsize=256)(self._superpixels)
+
+    def _grey(self, key: str) -> np.ndarray:
+        """The image stretched to uint8 (height, width)."""
+        from cathode_tf.imaging import display
+
+        return np.ascontiguousarray(display(self.project.pixels(self.project.image(key))))
+
+    def thumbnail(self, key: str) -> bytes:
+        """A small PNG of the image."""
+        import cv2
+
+        path = self.project.path / "thumbnails" / f"{key}.png"
+        if not path.exists():
+            grey = self.grey(key)
+            scale = THUMBNAIL_PX / max(grey.shape)
+            size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+            small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+            with atomic_file(path, force=True) as temporary:
+                temporary.write_bytes(cv2.imencode(".png", small)[1].tobytes())
+        return path.read_bytes()
+
+    def _superpixels(self, key: str, row: int, column: int, size: int) -> bytes:
+        """Superpixels of one 512 px tile, uint16 (height, width) of the tile, numbered from 0.
+
+        Args:
+            key: The image.
+            row: Row of the tile.
+            column: Column of the tile.
+            size: Wished width of a superpixel, px.
+        """
+        from skimage.filters import gaussian
+        from skimage.segmentation import slic
+
+        grey = self.grey(key)
+        step = SUPERPIXEL_TILE
+        tile = grey[row * step : (row + 1) * step, column * step : (column + 1) * step]
+        if not tile.size:
+            raise InputError(f"superpixels: there is no tile {row}, {column} in an image of {grey.shape}.")
+        smooth = gaussian(tile, 1.0, preserve_range=False)
+        count = max(1, tile.size // (size * size))
+        labels = slic(
+            smooth, n_segments=count, compactness=0.08, channel_axis=None, start_label=0, max_num_iter=5
+        )
+        return labels.astype("<u2").tobytes()
+
+
+def uncertain_regions(
+    uncertainty: np.ndarray, *, count: int = 40, block_px: int = 32
+) -> list[dict[str, Any]]:
+    """The places where a proposal is least sure, worst first.
+
+    Args:
+        uncertainty: uint8 (height, width), 255 = least sure.
+        count: How many places at most.
+        block_px: Side of the squares that are averaged.
+
+    Returns:
+        `row`, `column` (centre, px), `size` (px) and `score` (mean, 0-1) of each place; no two adjoin.
+
+    Example:
+        >>> uncertainty = np.zeros((64, 96), np.uint8)
+        >>> uncertainty[32:, 64:] = 255
+        >>> uncertain_regions(uncertainty)
+        [{'row': 48, 'column': 80, 'size': 32, 'score': 1.0}]
+    """
+    height, width = uncertainty.shape
+    rows, columns = -(-height // block_px), -(-width // block_px)
+    edges_y, edges_x = np.arange(rows) * block_px, np.arange(columns) * block_px
+    sums = np.add.reduceat(np.add.reduceat(uncertainty.astype(np.uint32), edges_y, 0), edges_x, 1)
+    heights = np.minimum(edges_y + block_px, height) - edges_y
+    widths = np.minimum(edges_x + block_px, width) - edges_x
+    means = sums / np.outer(heights, widths) / 255
+    free = means > 0.02
+    places: list[dict[str, Any]] = []
+    for index in np.argsort(-means, axis=None, kind="stable"):
+        row, column = divmod(int(index), columns)
+        if len(places) == count or not means[row, column] > 0.02:
+            break
+        if free[row, column]:
+            free[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = False
+            places.append(
+                {
+                    "row": int(edges_y[row] + heights[row] // 2),
+                    "column": int(edges_x[column] + widths[column] // 2),
+                    "size": block_px,
+                    "score": round(float(means[row, column]), 3),
+                }
+            )
+    return places
