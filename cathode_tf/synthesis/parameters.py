@@ -122,7 +122,7 @@ class Parameters:
     crack_um: float = _number(
         0.25, 0.01, 3, (0.1, 0.5), "typical opening of a crack; at least a pixel is drawn"
     )
-    additive_um: float = _number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters")
+    additive_um: float = _number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters", ct=(1.5, 6))
     additive_chains: float = _number(0.3, 0, 1, (0, 1), "0 compact clusters ... 1 chains", ct=(0, 0.4))
     binder_webs: float = _number(
         0.3, 0, 1, (0, 1), "0 films and bridges at contacts ... 1 webs across pores", ct=(0, 0.5)
