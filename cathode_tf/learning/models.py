@@ -13,6 +13,9 @@ from cathode_tf.files import atomic_file
 from cathode_tf.learning.layers import Card
 from cathode_tf.phases import Phases
 
+DEFAULT = Path(__file__).with_name("default.keras")
+"""The model that ships with the package, pre-trained on synthetic cathodes; its name is `"default"`."""
+
 BEST = "best.keras"
 """Name of the model of the highest validation mean Dice in a run's folder."""
 
@@ -40,7 +43,7 @@ def load_model(path: str | Path) -> tuple[keras.Model, dict[str, Any]]:
     """A trained model and its card.
 
     Args:
-        path: A run's folder (its best model is taken), or a `.keras` file.
+        path: A run's folder (its best model is taken), a `.keras` file, or `"default"`.
 
     Returns:
         The Keras model and its card; `Phases.from_list(card["phases"])` are its phases.
@@ -48,7 +51,7 @@ def load_model(path: str | Path) -> tuple[keras.Model, dict[str, Any]]:
     Raises:
         InputError: If there is no such file, it is no Keras file, or it carries no card.
     """
-    path = Path(path)
+    path = DEFAULT if path == "default" else Path(path)
     file = path / BEST if path.is_dir() else path
     if path.is_dir() and not file.exists():
         raise InputError(

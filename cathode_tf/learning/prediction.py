@@ -29,38 +29,37 @@ def predict_image(model: keras.Model, pixels: np.ndarray, *, tile_px: int = TILE
     Returns:
         float32 array (height, width, phases); sums to 1 over the phases.
     """
-    z = standardize(pixels, *image_statistics(pixels))
+    height, width = pixels.shape
     multiple = read_card(model)["size_multiple"]
-    tile_px = max(tile_px // multiple * multiple, multiple)
-    rows, columns = _tiles(z.shape[0], tile_px), _tiles(z.shape[1], tile_px)
-    out = None
-    for read_row, write_row in rows:
-        for read_column, write_column in columns:
-            tile = z[slice(*read_row), slice(*read_column)]
-            p = _predict(model, tile, multiple)
-            if out is None:
-                out = np.empty((*z.shape, p.shape[-1]), np.float32)
-            out[slice(*write_row), slice(*write_column)] = p[
-                write_row[0] - read_row[0] : write_row[1] - read_row[0],
-                write_column[0] - read_column[0] : write_column[1] - read_column[0],
-            ]
-    assert out is not None
-    return out
-
-
-def _predict(model: keras.Model, z: np.ndarray, multiple: int) -> np.ndarray:
-    height, width = z.shape
-    pad = [(0, -height % multiple), (0, -width % multiple)]
+    z = standardize(pixels, *image_statistics(pixels))
     # "symmetric" also works where the image is smaller than the padding.
-    padded = np.pad(z, pad, mode="symmetric")[None, :, :, None]
-    return np.asarray(model.predict_on_batch(padded))[0, :height, :width]
+    z = np.pad(z, [(0, -height % multiple), (0, -width % multiple)], mode="symmetric")
+    rows, columns = _tiles(z.shape[0], tile_px, multiple), _tiles(z.shape[1], tile_px, multiple)
+    out = None
+    for (top, bottom), own_rows in rows:
+        for (left, right), own_columns in columns:
+            tile = np.asarray(model.predict_on_batch(z[None, top:bottom, left:right, None]))[0]
+            if out is None:
+                out = np.empty((*z.shape, tile.shape[-1]), np.float32)
+            within = (slice(*np.subtract(own_rows, top)), slice(*np.subtract(own_columns, left)))
+            out[slice(*own_rows), slice(*own_columns)] = tile[within]
+    assert out is not None
+    return out[:height, :width]
 
 
-def _tiles(length: int, tile: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Read and write regions along one axis; the write regions cover it once, away from tile edges."""
+def _tiles(length: int, tile: int, multiple: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Read and write regions along one axis of `length`, a multiple of `multiple`.
+
+    The write regions cover the axis once and stay away from the inner edges of the read regions, which
+    begin and end at multiples, so that the network's blocks of pixels are the same in every tile.
+    """
+    tile = max(tile // multiple, 1) * multiple
     if length <= tile:
         return [((0, length), (0, length))]
-    overlap = min(OVERLAP_PX, tile // 2)
-    starts = list(range(0, length - tile, tile - overlap)) + [length - tile]
-    cuts = [0, *((a + tile + b) // 2 for a, b in itertools.pairwise(starts)), length]
-    return [((s, s + tile), (cuts[i], cuts[i + 1])) for i, s in enumerate(starts)]
+    overlap = min(OVERLAP_PX // multiple, tile // multiple // 2) * multiple
+    starts = range(0, length - overlap, tile - overlap)
+    cuts = [0, *(start + overlap // 2 for start in starts[1:]), length]
+    return [
+        ((start, min(start + tile, length)), cut)
+        for start, cut in zip(starts, itertools.pairwise(cuts), strict=True)
+    ]

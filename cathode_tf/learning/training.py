@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cathode_tf.datasets import open_records, patches
+from cathode_tf.datasets import RecordSet, open_records, patches
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, refuse_overwrite, write_json
 from cathode_tf.learning import run_folder
@@ -29,7 +29,7 @@ WEIGHT_DECAY = 0.01
 
 
 def train(
-    records: Any,
+    records: RecordSet | str | Path,
     out: str | Path,
     *,
     preset: str = "base",
@@ -165,22 +165,21 @@ def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progr
     return run_folder.load_progress(folder) or Progress()
 
 
-def _validation_images(records: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+def _validation_images(records: RecordSet) -> list[tuple[np.ndarray, np.ndarray]]:
     images = [
-        (example.image, records.phases.to_indices(example.mask))
-        for example in _examples(records, "validation")
+        (example.image, records.phases.to_indices(example.mask)) for example in records.examples("validation")
     ]
     if not any((reference != IGNORE).any() for _, reference in images):
         raise InputError(f"{records.path}: the validation split must hold an annotated pixel. Received none.")
     return images
 
 
-def _check_training_split(records: Any) -> int:
+def _check_training_split(records: RecordSet) -> int:
     """The number of annotated training pixels; raises if a phase has none."""
-    counts = np.zeros(256, np.int64)
-    for example in _examples(records, "train"):
-        counts += np.bincount(example.mask.ravel(), minlength=256)
-    missing = [phase.name for phase in records.phases if not counts[phase.id]]
+    if not records.rows_of("train"):
+        next(records.examples("train"))  # says what is missing
+    counts = np.sum([row.counts for row in records.rows_of("train")], axis=0)[:-1]
+    missing = [name for name, count in zip(records.phases.names, counts, strict=True) if not count]
     if len(missing) == len(records.phases):
         raise InputError(
             f"{records.path}: the training split must hold annotated pixels. Received none: all are ignored."
@@ -190,16 +189,7 @@ def _check_training_split(records: Any) -> int:
             f"{records.path}: the training split must hold each phase. Received no pixel of "
             f"{', '.join(missing)}. Annotate some, or take the phase out of phases.toml and convert again."
         )
-    return int(counts[list(records.phases.ids)].sum())
-
-
-def _examples(records: Any, split: str) -> Any:
-    if not records.splits.get(split):
-        raise InputError(
-            f"{records.path}: must have a {split} split with at least one image. "
-            f"Received {', '.join(f'{k} {v}' for k, v in records.splits.items()) or 'none'}."
-        )
-    return records.examples(split)
+    return int(counts.sum())
 
 
 def _steps(train_pixels: int, validation: list[tuple[np.ndarray, np.ndarray]], step_pixels: int) -> int:
@@ -208,9 +198,9 @@ def _steps(train_pixels: int, validation: list[tuple[np.ndarray, np.ndarray]], s
     return max(20, math.ceil(train_pixels / step_pixels), math.ceil(3 * validation_pixels / step_pixels))
 
 
-def _models(records: Any, config: dict[str, Any]) -> tuple[keras.Model, keras.Model]:
+def _models(records: RecordSet, config: dict[str, Any]) -> tuple[keras.Model, keras.Model]:
     """The float32 model that is validated and saved, and the one that trains, with equal weights."""
-    sizes = [e.pixel_size_nm for e in records.examples("train") if math.isfinite(e.pixel_size_nm)]
+    sizes = [row.pixel_size_nm for row in records.rows_of("train") if math.isfinite(row.pixel_size_nm)]
     card = {
         "preset": config["preset"],
         "pixel_size_nm": float(np.median(sizes)) if sizes else None,
@@ -221,9 +211,20 @@ def _models(records: Any, config: dict[str, Any]) -> tuple[keras.Model, keras.Mo
     before = None
     if config["start"] is not None:
         before, before_card = load_model(config["start"])
+        if before.input_shape[-1] != 1 or "architecture" not in before_card:
+            raise InputError(
+                f"{config['start']}: must be a U-Net of this package, which takes one channel. "
+                f"Received a model with input {before.input_shape}."
+            )
         options = dict(before_card["architecture"])
     options |= {"seed": config["seed"], "card": card}
     twin = build_unet(records.phases, **options)
+    multiple = read_card(twin)["size_multiple"]
+    if config["patch_px"] % multiple:
+        raise InputError(
+            f"patch_px: must be a multiple of {multiple} for this network. Received {config['patch_px']}. "
+            f"Take {math.ceil(config['patch_px'] / multiple) * multiple}."
+        )
     model = build_unet(records.phases, dtype=config["precision"], **options)
     if before is not None:
         adapt_weights(before, twin)

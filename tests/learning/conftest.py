@@ -1,0 +1,46 @@
+"""Record sets whose phases a tiny network tells apart in seconds: stripes of distinct brightness."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cathode_tf import Phases
+from cathode_tf.datasets import RecordSet, convert, open_records
+
+STRIPES = Phases.from_names(("pore", "ncm", "binder"))
+SPLITS = ("train", "train", "train", "validation", "test")
+
+
+def stripes(index: int, size: int = 64, n_phases: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Image and mask of vertical stripes 16 px wide; phase k is 60 k + noise up to 30 bright."""
+    row = (np.arange(size) // 16 + index) % n_phases
+    mask = np.tile(row.astype(np.uint8), (size, 1))
+    noise = np.random.default_rng(index).integers(0, 30, mask.shape)
+    return (60 * mask + noise).astype(np.uint8), mask
+
+
+def write_records(folder: Path, pairs, phases: Phases = STRIPES, splits=SPLITS) -> RecordSet:
+    """A record set of (image, mask) pairs, the k-th in the k-th split."""
+    (folder / "images").mkdir(parents=True)
+    lines = ["id,split"]
+    for index, ((image, mask), split) in enumerate(zip(pairs, splits, strict=True)):
+        cv2.imwrite(str(folder / "images" / f"{index}.png"), image)
+        cv2.imwrite(str(folder / "images" / f"{index}_mask.png"), mask)
+        lines.append(f"{index},{split}")
+    (folder / "split.csv").write_text("\n".join(lines) + "\n")
+    out = convert(
+        folder / "images",
+        out=folder / "records",
+        phases=phases,
+        split_file=folder / "split.csv",
+        databar="none",
+    )
+    return open_records(out)
+
+
+@pytest.fixture(scope="session")
+def striped(tmp_path_factory) -> RecordSet:
+    """Three training images, one for validation, one for test, 64 x 64, phases pore, ncm, binder."""
+    return write_records(tmp_path_factory.mktemp("striped"), [stripes(i) for i in range(5)])

@@ -1,0 +1,237 @@
+"""Training on stripes: what a run leaves behind, how it goes on, how it stops, what is refused."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from cathode_tf import InputError, InputWarning, Phases, build_unet, train
+from cathode_tf.learning import load_model, read_card, save_model, training
+from cathode_tf.learning.callbacks import Clock, Schedule, validate
+from cathode_tf.learning.run_folder import STATE, Progress
+
+from .conftest import stripes, write_records
+
+TINY = {"preset": "small", "epochs": 3, "steps_per_epoch": 4, "batch": 2, "patch_px": 32}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tiny_network():
+    patch = pytest.MonkeyPatch()
+    patch.setitem(training.PRESETS, "small", (4, 8))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def run(striped, tmp_path_factory):
+    return train(striped, tmp_path_factory.mktemp("runs") / "run", **TINY)
+
+
+def test_the_folder_explains_itself(run, striped):
+    names = {"config.json", "card.json", "best.keras", "history.csv", "curves.png", "logs", "state"}
+    assert {path.name for path in run.path.iterdir()} == names
+    assert json.loads((run.path / "config.json").read_text())["records"]["fingerprint"] == striped.fingerprint
+    with (run.path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[2]["mean_dice"]) == run.history[2]["mean_dice"]
+    assert cv2.imread(str(run.path / "curves.png")).shape[1] > 500
+
+
+def test_the_best_model_is_the_one_that_was_validated(run, striped):
+    model, card = load_model(run.path)
+    images = [(e.image, striped.phases.to_indices(e.mask)) for e in striped.examples("validation")]
+    assert np.nanmean(validate(model, images)) == pytest.approx(run.best_dice, abs=1e-6)
+    assert card["dice"]["mean"] == run.best_dice == max(row["mean_dice"] for row in run.history)
+    assert json.loads((run.path / "card.json").read_text()) == card
+
+
+def test_tensorboard_reads_the_logs(run):
+    import tensorflow as tf
+
+    [log] = (run.path / "logs").iterdir()
+    events = [event for event in tf.compat.v1.train.summary_iterator(str(log)) if event.summary.value]
+    tags = {value.tag for event in events for value in event.summary.value}
+    assert {"train/loss", "validation/mean_dice", "validation/dice_ncm"} <= tags
+    assert {event.step for event in events} == {1, 2, 3}
+
+
+def test_a_finished_run_is_returned_not_trained_again(run, striped):
+    before = (run.path / STATE).stat().st_mtime_ns
+    assert train(striped, run.path, **TINY).history == run.history
+    assert (run.path / STATE).stat().st_mtime_ns == before
+
+
+def weights(path):
+    return load_model(path)[0].get_weights()
+
+
+def test_a_run_cut_off_goes_on_to_the_same_weights(run, striped, tmp_path, monkeypatch):
+    """The second process dies in the middle of the third epoch, after a state was saved."""
+    real = Schedule.on_train_batch_end
+
+    def die(self, batch, logs=None):
+        real(self, batch, logs)
+        if self.clock.step == 10:
+            raise RuntimeError("killed")
+
+    monkeypatch.setattr(Schedule, "on_train_batch_end", die)
+    with pytest.raises(RuntimeError):
+        train(striped, tmp_path / "run", **TINY)
+    monkeypatch.setattr(Schedule, "on_train_batch_end", real)
+    again = train(striped, tmp_path / "run", **TINY)
+    for row, expected in zip(again.history, run.history, strict=True):
+        assert {**row, "seconds": 0} == {**expected, "seconds": 0}
+    with np.load(again.path / STATE) as a, np.load(run.path / STATE) as b:
+        assert a.files == b.files
+        for name in a.files:
+            if name != "progress":
+                np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_model(striped, tmp_path, monkeypatch):
+    def interrupt(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Schedule, "on_train_batch_end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(striped, tmp_path / "run", **TINY)
+    _, card = load_model(tmp_path / "run")
+    assert 0 <= card["dice"]["mean"] <= 1
+
+
+def test_time_limit_stops_in_time_with_a_model(striped, tmp_path):
+    start = time.monotonic()
+    options = {**TINY, "epochs": None, "steps_per_epoch": 100_000}
+    ended = train(striped, tmp_path / "run", time_limit_s=3, **options)
+    assert ended.stopped == "time limit"
+    assert time.monotonic() - start < 30  # tracing the graphs included
+    assert ended.best_path.exists()
+
+
+def test_the_schedule_follows_whichever_is_further(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("cathode_tf.learning.callbacks.time.monotonic", lambda: now[0])
+    clock = Clock(steps=100, limit_s=50.0, progress=Progress(elapsed_s=10.0))
+    schedule = Schedule(clock, 1.0, Progress(), warmup_steps=1)
+    # By time 10 of 50 s are over, by steps none: cos(pi / 5).
+    assert schedule.rate() == pytest.approx(0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi / 5)))
+    clock.step = 50
+    assert schedule.rate() == pytest.approx(0.01 + 0.99 * 0.5)
+    now[0] = 200.0
+    assert schedule.rate() == pytest.approx(0.01)
+
+
+def test_a_run_without_improvement_stops(striped, tmp_path, monkeypatch):
+    monkeypatch.setattr("cathode_tf.learning.callbacks.validate", lambda *_: np.full((1, 3), 0.5))
+    ended = train(striped, tmp_path / "run", **{**TINY, "epochs": 10, "steps_per_epoch": 1})
+    # The first epoch is best at a tenth of the schedule; the seventh is the first more than half of it later.
+    assert (ended.stopped, len(ended.history)) == ("no improvement", 7)
+
+
+def test_divergence_before_any_model_is_an_error(striped, tmp_path):
+    with pytest.raises(InputError, match="infinite in the first epoch"):
+        train(striped, tmp_path / "run", **TINY, learning_rate=1e30)
+
+
+def test_start_adapts_to_other_phases(striped, run, tmp_path):
+    other = Phases.from_names(("binder", "crack", "ncm"))
+    with pytest.warns(InputWarning, match="crack"):
+        model = build_unet(other, filters=(4, 8))
+        training.adapt_weights(load_model(run.path)[0], model)
+    old = load_model(run.path)[0].get_layer("scores").get_weights()
+    new = model.get_layer("scores").get_weights()
+    # Four block positions, three phases each, phase fastest: old pore ncm binder, new binder crack ncm.
+    np.testing.assert_array_equal(new[0][..., 0::3], old[0][..., 2::3])
+    np.testing.assert_array_equal(new[1][2::3], old[1][1::3])
+
+
+def test_start_begins_with_the_weights_of_the_run(striped, run, tmp_path):
+    options = {**TINY, "epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-9}
+    ended = train(striped, tmp_path / "run", start=run.path, **options)
+    for a, b in zip(weights(ended.path), weights(run.path), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert load_model(ended.path)[1]["trained_on"]["start"] == str(run.path)
+
+
+def test_bad_starts_are_refused(striped, tmp_path):
+    inputs = keras.Input((None, None, 3))
+    outputs = build_unet(striped.phases, filters=(4,)).layers[-1](keras.layers.Conv2D(3, 1)(inputs))
+    save_model(keras.Model(inputs, outputs), tmp_path / "rgb.keras")
+    with pytest.raises(InputError, match="one channel"):
+        train(striped, tmp_path / "run", start=tmp_path / "rgb.keras", **TINY)
+    with pytest.raises(InputError, match="no such file"):
+        train(striped, tmp_path / "run", start=tmp_path / "none.keras", **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_run_is_not_overwritten(run, striped, tmp_path):
+    with pytest.raises(InputError, match=r"holds a run with seed 0\. Received 1"):
+        train(striped, run.path, **TINY, seed=1)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        train(striped, tmp_path, **TINY)
+
+
+def test_changed_records_are_noticed(run, tmp_path):
+    records = write_records(tmp_path / "other", [stripes(i + 5) for i in range(5)])
+    with pytest.raises(InputError, match=r"holds a run with records.*--force"):
+        train(records, run.path, **TINY)
+
+
+def test_records_that_cannot_teach_are_refused(tmp_path):
+    pairs = [stripes(i) for i in range(2)]
+    two = Phases.from_names(("pore", "ncm", "binder", "crack"))
+    records = write_records(tmp_path / "a", pairs, two, ("train", "validation"))
+    with pytest.raises(InputError, match="no pixel of crack"):
+        train(records, tmp_path / "run", **TINY)
+    records = write_records(tmp_path / "b", pairs, splits=("train", "test"))
+    with pytest.raises(InputError, match="validation"):
+        train(records, tmp_path / "run", **TINY)
+    ignored = [(image, np.full_like(mask, 255)) for image, mask in pairs]
+    records = write_records(tmp_path / "c", [ignored[0], pairs[1]], splits=("train", "validation"))
+    with pytest.raises(InputError, match="all are ignored"):
+        train(records, tmp_path / "run", **TINY)
+    records = write_records(tmp_path / "d", [pairs[0], ignored[1]], splits=("train", "validation"))
+    with pytest.raises(InputError, match="validation split must hold"):
+        train(records, tmp_path / "run", **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_image_smaller_than_a_patch_is_enough(tmp_path):
+    records = write_records(tmp_path, [stripes(0, 48), stripes(1, 48)], splits=("train", "validation"))
+    ended = train(records, tmp_path / "run", **{**TINY, "patch_px": 64, "epochs": 1})
+    assert ended.best_path.exists()
+
+
+def test_options_out_of_range_are_refused(striped, tmp_path):
+    for options in ({"batch": 0}, {"preset": "huge"}, {"learning_rate": float("nan")}, {"patch_px": 2}):
+        with pytest.raises(InputError, match=next(iter(options))):
+            train(striped, tmp_path / "run", **{**TINY, **options})
+
+
+@pytest.mark.slow
+def test_kill_minus_9_then_the_same_command(striped, tmp_path):
+    command = [sys.executable, "-m", "cathode_tf.tools", "train", str(striped.path)]
+    command += ["--preset", "small", "--epochs", "4", "--steps", "6", "--batch", "2", "--patch", "32"]
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True)
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "killed")])
+    while not (tmp_path / "killed" / STATE).exists():
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, "--out", str(tmp_path / "killed")], check=True)
+    assert read_card(load_model(tmp_path / "killed")[0])["dice"] == load_model(tmp_path / "whole")[1]["dice"]
+    with np.load(tmp_path / "killed" / STATE) as a, np.load(tmp_path / "whole" / STATE) as b:
+        for name in a.files:
+            if name != "progress":
+                np.testing.assert_array_equal(a[name], b[name], err_msg=name)
