@@ -1,0 +1,108 @@
+"""Bytes against TensorFlow's own, and damage of every kind."""
+
+import contextlib
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cathode_tf.datasets.tfrecord import (
+    crc32c,
+    decode_example,
+    encode_example,
+    frame,
+    locate_frames,
+    read_frames,
+    read_message,
+)
+from cathode_tf.errors import InputError
+
+# No name begins another: protobuf would put the longer one first.
+VALUES = {"raw": b"\x00\xff" * 300, "a": "Größe", "n": -3, "big": 1 << 40, "zero": 0, "x": 1.5, "empty": ""}
+
+
+def crc_bit_by_bit(content):
+    """CRC-32C from its definition: reflected polynomial 0x82F63B78, start and end inverted."""
+    state = 0xFFFFFFFF
+    for byte in content:
+        state ^= byte
+        for _ in range(8):
+            state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
+    return state ^ 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 1023, 1024, 1025, 2048, 3 * 1024 + 7, 7 * 1024])
+def test_crc32c_follows_its_definition_at_every_border_of_lanes(size):
+    content = np.random.default_rng(size).integers(0, 256, size, np.uint8).tobytes()
+    assert crc32c(content) == crc_bit_by_bit(content)
+
+
+def test_an_example_has_the_bytes_of_tensorflows_deterministic_serialisation():
+    def feature(value):
+        if isinstance(value, (bytes, str)):
+            content = value.encode() if isinstance(value, str) else value
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
+        if isinstance(value, int):
+            return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+
+    example = tf.train.Example(
+        features=tf.train.Features(feature={name: feature(value) for name, value in VALUES.items()})
+    )
+    assert encode_example(VALUES) == example.SerializeToString(deterministic=True)
+
+
+def test_values_come_back():
+    back = decode_example(encode_example(VALUES))
+    assert {name: value[0] for name, value in back.items()} == VALUES | {"a": "Größe".encode(), "empty": b""}
+
+
+def test_tensorflow_reads_our_file_and_we_read_tensorflows(tmp_path):
+    messages = [b"one", b"", b"three" * 5000]
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.write_bytes(b"".join(map(frame, messages)))
+    with tf.io.TFRecordWriter(str(theirs)) as writer:
+        for message in messages:
+            writer.write(message)
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert [item.numpy() for item in tf.data.TFRecordDataset(str(ours))] == messages
+    assert list(read_frames(theirs, verify=True)) == messages
+    assert [read_message(theirs, *place) for place in locate_frames(theirs)] == messages
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 11, 13, 20, 29])
+def test_a_truncated_file_is_an_input_error(tmp_path, cut):
+    path = tmp_path / "file"
+    path.write_bytes((frame(b"first") + frame(b"second"))[:-cut] if cut < 29 else b"\x05")
+    with pytest.raises(InputError, match="file: "):
+        list(read_frames(path))
+
+
+def test_a_flipped_bit_is_found_when_asked_for(tmp_path):
+    path = tmp_path / "file"
+    content = bytearray(frame(b"content"))
+    content[14] ^= 1
+    path.write_bytes(content)
+    assert len(list(read_frames(path))) == 1
+    with pytest.raises(InputError, match="checksum"):
+        list(read_frames(path, verify=True))
+
+
+def test_a_wrong_length_is_no_reason_to_ask_for_all_memory(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(struct.pack("<QI", 1 << 60, 0) + b"x")
+    for read in (lambda: list(read_frames(path)), lambda: locate_frames(path)):
+        with pytest.raises(InputError, match="damaged"):
+            read()
+
+
+def test_damaged_messages_are_input_errors_and_nothing_else():
+    rng = np.random.default_rng(0)
+    whole = encode_example(VALUES)
+    for _ in range(2000):
+        damaged = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+        for position in rng.integers(0, min(len(damaged), 60), 3):
+            damaged[position] = rng.integers(256)
+        with contextlib.suppress(InputError):
+            decode_example(bytes(damaged))
