@@ -205,10 +205,12 @@ def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.
     """
     if first.dtype is None or len(first.shape) > 3 or first.samplesperpixel > 65535:
         raise InputError(f"must be a grey, palette or RGB image. Received {first.shape} {first.dtype}.")
-    series = tiff.series[0] if tiff.is_imagej and len(tiff.pages) == 1 else None
-    if series is not None and len(series.shape) == 3 and series.shape[1:] == first.shape:
+    if tiff.is_imagej and len(tiff.pages) == 1 and int((tiff.imagej_metadata or {}).get("images", 1)) > 1:
         # ImageJ writes large stacks as one page followed by the other planes, without saying so in pages.
-        if series.dataoffset is None or series.dataoffset + series.nbytes > size:
+        series = tiff.series[0]
+        if len(series.shape) != 3 or series.shape[1:] != first.shape or series.dataoffset is None:
+            raise ValueError("the file ends before its last plane")
+        if series.dataoffset + series.nbytes > size:
             raise ValueError("the file ends before its last plane")
         return _planes(first, series.shape[0], series.asarray)
     if first.axes == "SYX" and (first.dtype.kind != "u" or int(first.photometric) != 2):

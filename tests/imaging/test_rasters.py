@@ -129,9 +129,8 @@ def test_imagej_stack_with_one_page_of_many_planes(tmp_path):
     stack = read_micrograph(tmp_path / "a.tif")
     assert all(np.array_equal(m.pixels, plane) for m, plane in zip(stack, planes, strict=True))
     (tmp_path / "a.tif").write_bytes(content + planes[1].tobytes())
-    with pytest.raises(InputError, match=r"truncated|stack"):
-        if len(read_micrograph(tmp_path / "a.tif").pixels):  # one plane only must not pass as the stack
-            raise InputError("a stack was read as one image")
+    with pytest.raises(InputError, match="before its last plane"):
+        read_micrograph(tmp_path / "a.tif")
 
 
 def test_previews_are_no_slices(tmp_path):
