@@ -15,7 +15,6 @@ from cathode_tf.files import refuse_overwrite
 SECTIONS = 16
 SECTION_PX = 512
 TRAINING_S = 150.0
-NEW_SECTIONS = 4
 NEW_PX = (768, 1024)
 """The images to analyse are larger than those trained on, as in a lab."""
 
@@ -65,13 +64,21 @@ def run_demo(
     parameters = Parameters.demo()
     samples = synthesize(SECTIONS, seed=seed, height=SECTION_PX, width=SECTION_PX, parameters=parameters)
     drawn = write_samples(samples, out / "sections", force=force)
-    new = synthesize(NEW_SECTIONS, seed=seed + 1, height=NEW_PX[0], width=NEW_PX[1], parameters=parameters)
-    unseen = write_samples(new, out / "new", force=force)
+    unseen = write_samples(_new_sections(parameters, seed + 1), out / "new", force=force)
 
     records = _convert(drawn, out / "records", parameters.pixel_size_nm, seed, force, tell)
     segmenter, mean_dice, section = _learn(records, out, training_s, seed, force, tell)
     report = _analyze(segmenter, unseen, out, parameters.pixel_size_nm, section, force, tell)
     return DemoResult(report, mean_dice, time.monotonic() - start)
+
+
+def _new_sections(parameters, seed: int):
+    """Sections of the batch to analyse; as in a real electrode, the loading varies from place to place."""
+    from cathode_tf.synthesis import synthesize
+
+    for index, offset in enumerate((-0.02, -0.005, 0.01, 0.015)):
+        local = parameters.replace(ncm_fraction=parameters.ncm_fraction + offset)
+        yield synthesize(index + 1, seed=seed, height=NEW_PX[0], width=NEW_PX[1], parameters=local)[index]
 
 
 def _convert(drawn: Path, out: Path, pixel_size_nm: float, seed: int, force: bool, tell):
@@ -116,7 +123,7 @@ def _analyze(segmenter, unseen: Path, out: Path, pixel_size_nm: float, section, 
     from cathode_tf.progress import track
     from cathode_tf.reporting import write_report
 
-    tell(f"6/7 Segmenting {NEW_SECTIONS} new sections ...")
+    tell("6/7 Segmenting new, larger sections ...")
     masks, micrographs = {}, {}
     for path in track(find_images([unseen / "images"]), "Segmenting"):
         micrograph = read_micrograph(path)

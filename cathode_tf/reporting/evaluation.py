@@ -31,6 +31,7 @@ def evaluation_section(
             "perfect agreement, 0 none."
         ],
         tables=[dice_table(evaluation)],
+        wide=True,
     )
     shown = sorted(folder.glob("*.png"))[:PICTURES] if folder else []
     captions = ["Training curves"] if curves else []

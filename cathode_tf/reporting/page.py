@@ -48,7 +48,7 @@ class Picture:
 
 @dataclass
 class Section:
-    """A part of the page that the table of contents names."""
+    """A part of the page that the table of contents names; `wide` gives each picture the full width."""
 
     title: str
     texts: list[str] = field(default_factory=list)
@@ -58,6 +58,7 @@ class Section:
     drawings: list[Drawing] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
+    wide: bool = False
 
     @property
     def anchor(self) -> str:

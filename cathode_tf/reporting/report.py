@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,17 @@ TITLES = {
     "triple_point_density": "Points where three phases meet, per area",
     "number_density": "Instances per area",
 }
+WEIGHTINGS = {"0": "number", "2": "area", "3": "volume"}
+"""ISO 9276's index of what a distribution counts."""
+COLUMNS = {"x10": "D10", "x50": "D50", "x90": "D90", "span": "span"}
+_SIZE = re.compile(r"(x10|x50|x90|span)_[0-3]")
+FAMILIES = {
+    "Fragmentation of particles": "crack|fragment|fines",
+    "Pore space": "pore|chord|thickness|connect|closed|percol|tortuos",
+    "Mean sizes": "mean|diameter",
+    "How much more to measure": "required|more|needed|plan",
+}
+OTHER = "Further quantities"
 INTERFACES = ("surface_density", "coverage", "contact_fraction", "boundary_density", "triple_point_density")
 
 
@@ -64,7 +76,8 @@ def write_report(
         _composition(analysis),
         *_pictures(analysis, masks, micrographs),
         *_instances(analysis),
-        *_other_quantities(analysis),
+        *_sizes(analysis),
+        *_families(analysis),
         *_interfaces(analysis),
         _methods(analysis),
         _provenance(analysis),
@@ -95,8 +108,11 @@ def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str =
         reasons = "; ".join(reason for flag, reason in estimate.flags.items() if flag != "REFUSED")
         rows.append([name.replace("|", " | "), number, bracket, reasons])
     header = [what, "estimate", "rests on", "note"]
-    if not any(row[-1] for row in rows):
+    said = {row[-1] for row in rows}
+    if len(said) == 1:
+        # What holds for all rows is said once.
         header, rows = header[:-1], [row[:-1] for row in rows]
+        caption = ". ".join(filter(None, [caption, *said]))
     return Table(header, rows, caption)
 
 
@@ -212,15 +228,47 @@ def _curves(diameters: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return curves
 
 
-def _other_quantities(analysis: Analysis) -> list[Section]:
-    """Whatever the analysis measured that has no section of its own."""
-    known = {"fraction", "number_density", *INTERFACES}
+def _sizes(analysis: Analysis) -> list[Section]:
+    """Percentiles of the particle sizes: a row a weighting, a column a percentile."""
     sections = []
-    for quantity, estimates in analysis.summary.items():
-        if quantity not in known:
-            title = TITLES.get(quantity, quantity.replace("_", " ").capitalize())
-            sections.append(Section(title, tables=[estimates_table(estimates, "quantity")]))
+    names = {
+        name
+        for quantity in analysis.summary
+        if _SIZE.fullmatch(quantity)
+        for name in analysis.summary[quantity]
+    }
+    for name in [phase for phase in analysis.phases.names if phase in names]:
+        rows, reasons = [], []
+        for weighting, label in WEIGHTINGS.items():
+            cells = [analysis.summary.get(f"{column}_{weighting}", {}).get(name) for column in COLUMNS]
+            if any(cells):
+                rows.append([label, *(split_text(cell)[0] if cell else "" for cell in cells)])
+                reasons += [reason for cell in cells if cell for reason in cell.flags.values()]
+        basis = [
+            split_text(e[name])[1] for q, e in analysis.summary.items() if _SIZE.fullmatch(q) and name in e
+        ]
+        caption = f"Equivalent diameters in the section, edge-corrected; {next(filter(None, basis), '')}."
+        section = Section(
+            f"Sizes of {name}",
+            tables=[Table(["share of", *COLUMNS.values()], rows, caption, numeric=True)],
+            notes=[reason[:1].upper() + reason[1:] + "." for reason in dict.fromkeys(reasons)],
+        )
+        sections.append(section)
     return sections
+
+
+def _families(analysis: Analysis) -> list[Section]:
+    """Every other quantity, with its relatives in one table."""
+    rows: dict[str, dict[str, Estimate]] = {}
+    for quantity, estimates in analysis.summary.items():
+        if quantity in (*INTERFACES, "fraction", "number_density") or _SIZE.fullmatch(quantity):
+            continue
+        family = next((title for title, pattern in FAMILIES.items() if re.search(pattern, quantity)), OTHER)
+        label = quantity.replace("_", " ")
+        for name, estimate in estimates.items():
+            rows.setdefault(family, {})[f"{label}: {name}"] = estimate
+    titles = [title for title in [*FAMILIES, OTHER] if title in rows]
+    return [Section(title, tables=[estimates_table(rows[title], "quantity")]) for title in titles]
 
 
 def _interfaces(analysis: Analysis) -> list[Section]:
