@@ -78,6 +78,13 @@ def covariance(mask: np.ndarray, phases: Phases) -> Covariance:
     return Covariance(shrink, np.array(ff), np.array(fv), vv, float(weight.sum(dtype=float)))
 
 
+def _products(table: Covariance, phase: int) -> np.ndarray:
+    """Sums of products of deviations from the image's own mean, by distance."""
+    # Distance 0 of fv and vv is the sum over pixels of f w and w w: its ratio is the weighted mean.
+    mean = table.fv[phase, 0] / table.vv[0] if table.vv[0] > 0 else 0.0
+    return table.ff[phase] - 2 * mean * table.fv[phase] + mean**2 * table.vv
+
+
 def _block_mean(values: np.ndarray, shrink: int) -> np.ndarray:
     """Mean of each `shrink` x `shrink` block; blocks cut by the border count the missing pixels as 0."""
     if shrink == 1:
@@ -124,10 +131,11 @@ class IntegralRange:
 def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) -> IntegralRange:
     """Variance of a phase's mean fraction from the covariance C(h) within the images.
 
-    Var = 1/A^2 sum_h N(h) C(h) over |h| <= R, with N(h) the pairs at lag h and R twice the distance at which
-    C first falls to 0 (so that a hard-core structure's negative lobe counts too). C is taken about the sample
-    mean and is therefore too low by Var itself: solved for, Var = raw / (1 - sum N / A^2). Cutting the sum at
-    R leaves A / (pi R^2) degrees of freedom, as for a lag window of a spectrum at frequency 0.
+    Var = v / A with v = 1/A sum_h N(h) C(h) over |h| <= R: A the area, N(h) the pairs at lag h, and R twice
+    the distance at which C first falls to 0 (so that a hard-core structure's negative lobe counts too). C is
+    taken about each image's own mean, so that images which differ do not look like one coarse structure; it
+    is therefore too low by v / A_i in image i: solved for, v = raw / (1 - 1/A sum_i N_i / A_i). Cutting the
+    sum at R leaves A / (pi R^2) degrees of freedom, as for a lag window of a spectrum at frequency 0.
 
     Args:
         tables: `covariance` of each image.
@@ -146,10 +154,7 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
     used = [table for table in tables if table.shrink == shrink]
     reach = min(len(table.vv) for table in used)
     pairs = sum(table.vv[:reach] for table in used)
-    products = sum(
-        table.ff[phase, :reach] - 2 * fraction * table.fv[phase, :reach] + fraction**2 * table.vv[:reach]
-        for table in used
-    )
+    products = sum(_products(table, phase)[:reach] for table in used)
     area = sum(table.area for table in used)
     all_px2 = sum(table.area * table.shrink**2 for table in tables)
     spread = fraction * (1 - fraction)
@@ -166,10 +171,10 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
         return IntegralRange(
             0, 0, radius, dof, f"images of {side:.0f} px are too small for a structure of {radius:.0f} px"
         )
-    raw = float(products[: cut + 1].sum()) / area**2
-    variance = max(raw, 0.0) / (1 - float(pairs[: cut + 1].sum()) / area**2)
+    raw = max(float(products[: cut + 1].sum()), 0.0) / area
+    lost = sum(float(table.vv[: cut + 1].sum()) / table.area for table in used) / area
     # The images of another coarseness share the integral range; only the area grows.
-    variance *= area * shrink**2 / all_px2
+    variance = raw / (1 - lost) * shrink**2 / all_px2
     return IntegralRange(variance, variance * all_px2 / spread, radius, dof)
 
 

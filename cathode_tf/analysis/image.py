@@ -72,7 +72,7 @@ class ImageMeasures:
         sha256: Of the mask as it was given.
         counts: Pixels by phase.
         pore_back_px: Pixels that were `pore_back` before it was merged.
-        bands: Pixels by band of depth and phase.
+        bands: Pixels by strip, band of depth and phase.
         covariance: Two-point sums.
         intercepts: Changes of phase along test lines.
         instances: One row an instance.

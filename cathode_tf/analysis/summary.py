@@ -13,7 +13,7 @@ from scipy import stats
 
 from cathode_tf.analysis.correction import TestErrors, transferred
 from cathode_tf.analysis.estimate import LEVEL, Estimate, ratio_estimate
-from cathode_tf.analysis.fractions import integral_range, phase_fraction, sum_by_group
+from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
 from cathode_tf.analysis.image import ImageMeasures, Settings
 from cathode_tf.analysis.interfaces import (
     Intercepts,
@@ -94,8 +94,7 @@ def _fractions(batch: Batch) -> dict[str, Estimate]:
     bands = np.array([image.bands for image in batch.images])
     result = {}
     for index, name in enumerate(batch.phases.names):
-        mean = float(counts[:, index].sum() / counts.sum())
-        layered = layering(bands, index, integral_range(tables, index, mean))
+        layered = layering(bands, index)
         # Layers make the covariance decay slowly or never, so the integral range would mislead.
         estimate = phase_fraction(counts, index, () if layered else tables, units=batch.units, name=name)
         result[name] = estimate.with_flag(LAYERED, layered) if layered else estimate

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from cathode_tf import InputError
+from cathode_tf.analysis import Estimate, required_images, required_particles
+
+
+def test_enough_images_reach_the_target_and_one_fewer_does_not():
+    u, n = 0.01, 6
+    needed = required_images(Estimate(0.3, ci=(0.27, 0.33), n=n, components={"a": u}), 0.008)
+
+    def half_width(number: int) -> float:
+        return stats.t.ppf(0.975, number - 1) * u * np.sqrt(n / number)
+
+    assert half_width(needed) <= 0.008 < half_width(needed - 1)
+
+
+def test_no_uncertainty_no_plan():
+    assert required_images(Estimate(0.3, n=1), 0.005) is None
+    with pytest.raises(InputError):
+        required_images(Estimate(0.3, n=1), 0)
+
+
+def test_particles_for_a_percentile():
+    assert required_particles(1.4, 50) == 756
+    assert required_particles(1.4, 90) == 5072
+    assert required_particles(1.6, 50) == 3893
+    assert required_particles(1.4, 50, weighting="number") < required_particles(1.4, 50)
+
+
+def test_a_fitted_log_normal_needs_fewer():
+    s = np.log(1.4)
+    expected = (1.959964 / 0.05) ** 2 * s**2 * (1 + 18 * s**2)
+    assert required_particles(1.4, estimator="lognormal") == int(expected)
+
+
+def test_planned_numbers_hold_in_simulation():
+    # Median by volume of 756 log-normal particles: standard deviation 5 % / 1.96 = 2.55 %.
+    rng = np.random.default_rng(0)
+    d = np.sort(np.exp(np.log(1.4) * rng.standard_normal((2000, 756))), 1)
+    share = np.cumsum(d**3, 1) / (d**3).sum(1, keepdims=True)
+    median = np.array([np.interp(0.5, row, sizes) for row, sizes in zip(share, d, strict=True)])
+    assert np.std(np.log(median)) == pytest.approx(0.05 / 1.96, rel=0.12)
+
+
+@pytest.mark.parametrize("arguments", [{"sigma_g": 1.0}, {"sigma_g": 1.4, "weighting": "mass"}])
+def test_bad_arguments(arguments):
+    with pytest.raises(InputError):
+        required_particles(**arguments)
