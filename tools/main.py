@@ -73,11 +73,11 @@ def _print_warning(message, category, filename, lineno, file=None, line=None) ->
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and leave with 0 (done), 1 (the input is wrong) or 2 (wrong usage)."""
+    """Run the command line and leave with 0 (done), 1 (the input is wrong), 2 (wrong usage), or a verb's own code."""
     quieten_tensorflow()
     warnings.showwarning = _print_warning
     try:
-        cli.main(args=args, prog_name="cathode-tf", standalone_mode=False)
+        code = cli.main(args=args, prog_name="cathode-tf", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -87,6 +87,9 @@ def main(args: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.exit(130)
+    # Outside click's standalone mode a verb's own exit code comes back as the result.
+    if isinstance(code, int) and code:
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cathode_tf.reporting.evaluation import evaluation_section
+    from cathode_tf.reporting.gating import Gate, gate, read_specs
     from cathode_tf.reporting.report import write_report
 
-_MODULE_OF = {"evaluation_section": "evaluation", "write_report": "report"}
+_MODULE_OF = {
+    "Gate": "gating",
+    "evaluation_section": "evaluation",
+    "gate": "gating",
+    "read_specs": "gating",
+    "write_report": "report",
+}
 
-__all__ = ["evaluation_section", "write_report"]
+__all__ = ["Gate", "evaluation_section", "gate", "read_specs", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

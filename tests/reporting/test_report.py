@@ -1,0 +1,110 @@
+"""The report: every number of the analysis stands in it, nothing in it needs a network, names are escaped."""
+
+import base64
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from cathode_tf import InputError, Phases
+from cathode_tf.analysis import Estimate, analyze
+from cathode_tf.reporting import evaluation_section, write_report
+from cathode_tf.reporting.figures import PICTURE_PX, instance_picture, picture_data
+from cathode_tf.reporting.report import estimates_table, split_text
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Three masks of ncm disks on pore, one with a name that could break a page."""
+    rng = np.random.default_rng(0)
+    masks = {}
+    for name in ("a", "b", "<script>c"):
+        mask = np.zeros((300, 400), np.uint8)
+        for row in range(30, 280, 60):
+            for column in range(30, 380, 60):
+                cv2.circle(mask, (column, row), int(rng.integers(12, 26)), 1, -1)
+        masks[name] = mask
+    return masks
+
+
+def write(batch, path, **options):
+    analysis = analyze(batch, Phases.from_names(("pore", "ncm")), **options)
+    write_report(analysis, path, masks=batch)
+    return analysis, path.read_text(encoding="utf-8")
+
+
+def test_the_page_stands_alone_and_says_every_fraction(batch, tmp_path):
+    analysis, text = write(batch, tmp_path / "report.html", pixel_size_nm=100)
+    for estimate in analysis.summary["fraction"].values():
+        assert split_text(estimate)[0] in text
+    # The only addresses in it are names of XML vocabularies, which no browser fetches.
+    fetched = re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)([^"']+)""", text)
+    assert fetched == []
+    assert "µm" in text
+
+
+def test_without_a_pixel_size_it_says_so_and_prints_no_physical_unit(batch, tmp_path):
+    _, text = write(batch, tmp_path / "report.html")
+    assert "pixel size is unknown" in text
+    assert "µm" not in text
+
+
+def test_names_are_escaped(batch, tmp_path):
+    _, text = write(batch, tmp_path / "report.html")
+    assert "<script>c" not in text
+    assert "&lt;script&gt;c" in text
+
+
+def test_a_report_is_not_overwritten(batch, tmp_path):
+    write(batch, tmp_path / "report.html")
+    with pytest.raises(InputError, match="exists already"):
+        write(batch, tmp_path / "report.html")
+
+
+def test_one_image_comes_with_a_warning(batch, tmp_path):
+    _, text = write({"a": batch["a"]}, tmp_path / "report.html")
+    assert "One image cannot show" in text
+
+
+def test_a_refused_estimate_says_why_in_place_of_a_number():
+    refused = Estimate.refused("two particles are too few", unit="um")
+    assert split_text(refused) == ("not estimable: two particles are too few", "")
+
+
+def test_a_note_that_all_rows_share_is_said_once_in_the_caption():
+    one = Estimate(1.0, ci=(0.9, 1.1), n=3, flags={"X": "shared"})
+    table = estimates_table({"a": one, "b": one}, "phase", "Caption")
+    assert table.caption == "Caption. shared"
+    assert len(table.header) == len(table.rows[0]) == 3
+
+
+def test_pictures_are_reduced_and_decode_to_what_was_given():
+    picture = np.zeros((20, 2 * PICTURE_PX, 3), np.uint8)
+    picture[..., 0] = 200
+    data = picture_data(picture)
+    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(data.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded.shape == (10, PICTURE_PX, 3)
+    # Red in, red out (OpenCV decodes to blue, green, red); WebP may be off by a few levels.
+    np.testing.assert_allclose(decoded.mean((0, 1)), [0, 0, 200], atol=6)
+
+
+def test_instances_that_touch_have_a_dark_line_between_them():
+    labels = np.array([[1, 1, 2, 2]] * 4, np.int32)
+    picture = instance_picture(labels)
+    assert picture[:, 1].max() < 40
+    assert (picture[:, 0] != picture[:, 3]).any()
+
+
+def test_a_phase_that_is_absent_has_no_dice_and_is_left_out_of_the_mean():
+    evaluation = {
+        "images": [
+            {"id": "a", "dice": {"pore": 0.5, "ncm": None}, "mean_dice": 0.5},
+            {"id": "b", "dice": {"pore": 0.7, "ncm": 0.9}, "mean_dice": 0.8},
+        ],
+        "mean_dice": 0.65,
+    }
+    (table,) = evaluation_section(evaluation).tables
+    assert table.rows[0][2] == "absent"
+    # pore: (0.5 + 0.7) / 2; ncm: 0.9 from the one image that has it.
+    assert list(table.rows[-1]) == ["mean over images", "0.600", "0.900", "0.650"]
