@@ -10,6 +10,12 @@ SHOWN = 6
 """So many images at most are shown in the report; all are measured."""
 
 
+CORRECTIONS = {
+    "fraction_corrected": "corrected by the test set's error rates",
+    "fraction_by_points": "corrected by reference points",
+}
+
+
 @click.command(
     "analyze",
     epilog="Example: cathode-tf analyze masks --phases phases.toml --pixel-size-nm 25 --out analysis/b7",
@@ -27,6 +33,27 @@ SHOWN = 6
     show_default=True,
     help="What is independent of its like: group, where images come from the same few stacks or electrodes.",
 )
+@click.option(
+    "--evaluation", type=click.Path(path_type=Path), help="evaluation.json of the model: corrects fractions."
+)
+@click.option(
+    "--reference-points", type=click.Path(path_type=Path), help="Labelled points: corrects fractions."
+)
+@click.option("--draw-points", type=int, metavar="N", help="Draw N points a phase to be labelled.")
+@click.option(
+    "--sample-type",
+    type=click.Choice(["section", "dispersed"]),
+    default="section",
+    show_default=True,
+    help="A section through an electrode, or powder spread out flat.",
+)
+@click.option(
+    "--depth-axis",
+    type=click.Choice(["rows", "columns"]),
+    default="rows",
+    show_default=True,
+    help="Where the electrode's depth runs.",
+)
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
 @click.option("--min-area-px", type=int, help="Instances below this area are noise.")
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
@@ -37,17 +64,21 @@ def command(
     out: Path,
     model: Path | None,
     groups_file: Path | None,
-    replicate: str,
-    neck_depth: float | None,
-    min_area_px: int | None,
-    force: bool,
+    evaluation: Path | None,
+    reference_points: Path | None,
+    draw_points: int | None,
+    **chosen,
 ) -> None:
     """Measure phases, particles and pores of a batch, each with its interval.
 
     MASK... are mask files or folders of them. With --model they are micrographs, which are segmented first;
     their masks are written to OUT/masks.
+
+    What the segmentation gets wrong biases fractions. --evaluation corrects them with a test set's error
+    rates, if these images are like those; --draw-points writes OUT/reference_points.csv, in whose column
+    reference someone writes what is really there, and --reference-points corrects with that.
     """
-    from cathode_tf.analysis import Settings, analyze
+    from cathode_tf.analysis import Settings, analyze, draw_reference_points
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
@@ -55,13 +86,13 @@ def command(
     from cathode_tf.progress import track
     from cathode_tf.reporting import write_report
 
+    force = chosen.pop("force")
     refuse_overwrite(out, force)
-    chosen = {"neck_depth": neck_depth, "min_area_px": min_area_px, "replicate": replicate}
     settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
     paths = find_images(masks)
     groups = None if groups_file is None else read_groups(groups_file)
     with atomic_folder(out, force=force) as folder:
-        shown_masks, shown_images = {}, {}
+        shown_masks, shown_images, drawn_from = {}, {}, {}
         if model is not None:
             source = Segmented(model, paths, pixel_size_nm, folder / "masks")
         elif phases_file is not None:
@@ -77,6 +108,8 @@ def command(
                     shown_masks[name] = mask
                     if image is not None:
                         shown_images[name] = image
+                if draw_points:
+                    drawn_from[name] = mask
                 yield name, mask
 
         analysis = analyze(
@@ -85,7 +118,13 @@ def command(
             pixel_size_nm=source.pixel_size_nm,
             groups=groups,
             settings=settings,
+            evaluation=evaluation,
         )
+        if reference_points is not None:
+            analysis = analysis.with_reference_points(read_points(reference_points))
+        if draw_points:
+            points = draw_reference_points(drawn_from, source.phases, draw_points)
+            points.to_csv(folder / "reference_points.csv", index=False)
         analysis.write_into(folder)
         write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images)
         written = sorted(path.name for path in folder.iterdir())
@@ -99,8 +138,14 @@ def show(analysis) -> None:
         click.echo("Pixel size unknown: lengths are in pixels (give --pixel-size-nm for micrometres).")
     for name, estimate in analysis.summary["fraction"].items():
         click.echo(f"{name} fraction: {estimate}")
+    for quantity, words in CORRECTIONS.items():
+        for name, estimate in analysis.summary.get(quantity, {}).items():
+            click.echo(f"{name} fraction, {words}: {estimate}")
     for name, estimate in analysis.summary.get("x50_3", {}).items():
         click.echo(f"{name} D50 (volume): {estimate}")
+    for row in analysis.planning:
+        if row["need"] is not None:
+            click.echo(row["sentence"])
 
 
 def unique_names(paths: list[Path]) -> list[str]:
@@ -110,6 +155,18 @@ def unique_names(paths: list[Path]) -> list[str]:
         stem if stems.count(stem) == 1 else f"{path.parent.name}/{path.name}"
         for path, stem in zip(paths, stems, strict=True)
     ]
+
+
+def read_points(path: Path):
+    """Table of labelled reference points."""
+    import pandas as pd
+
+    from cathode_tf.errors import InputError
+
+    try:
+        return pd.read_csv(path, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table of reference points ({error}).") from error
 
 
 def read_groups(path: Path) -> dict[str, str]:

@@ -44,6 +44,7 @@ class Analysis:
         images: The sums of each image.
         settings: What the analysis was told.
         errors: Error rates of the segmentation from a test set, if they were given.
+        by_points: Fractions corrected by reference points, if there are any.
     """
 
     phases: Phases
@@ -51,6 +52,7 @@ class Analysis:
     images: tuple[ImageMeasures, ...]
     settings: Settings = field(default_factory=Settings)
     errors: TestErrors | None = None
+    by_points: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -65,7 +67,8 @@ class Analysis:
     @cached_property
     def summary(self) -> Summary:
         """Every batch quantity: quantity -> phase (or `a|b`) -> `Estimate`."""
-        return summarize(self.batch, self.sizes)
+        summary = summarize(self.batch, self.sizes)
+        return summary | {"fraction_by_points": dict(self.by_points)} if self.by_points else summary
 
     @cached_property
     def sizes(self) -> dict[str, SizeDistribution]:
@@ -101,10 +104,18 @@ class Analysis:
         """How many images and particles the main numbers need: a row a number, with a `sentence`."""
         return plan(self.summary, self.sizes)
 
-    def corrected(self, points: pd.DataFrame) -> dict[str, Estimate]:
-        """Fractions corrected by labelled reference points on these images (`draw_reference_points`)."""
+    def with_reference_points(self, points: pd.DataFrame) -> Analysis:
+        """The same analysis, its summary with `fraction_by_points`: corrected by labelled points on these images.
+
+        Args:
+            points: Of `draw_reference_points`, its column `reference` filled in.
+
+        Raises:
+            InputError: If the points cannot correct these fractions (`from_reference_points`).
+        """
         counts = np.array([image.counts for image in self.images])
-        return from_reference_points(counts, points, self.phases, units=self.batch.units)
+        estimates = from_reference_points(counts, points, self.phases, units=self.batch.units)
+        return replace(self, by_points=estimates)
 
     @cached_property
     def instances(self) -> pd.DataFrame:

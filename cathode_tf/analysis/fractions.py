@@ -163,13 +163,15 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
     crossing = np.flatnonzero(profile <= 0.01 * profile[0])
     side = math.sqrt(all_px2 / len(tables))
     if not len(crossing) or spread <= 0:
-        return IntegralRange(0, 0, 0, 0, f"the structure does not decay within {(reach - 1) * shrink} px")
+        return IntegralRange(
+            0, 0, 0, 0, f"correlated beyond {(reach - 1) * shrink} px, too far for images of {side:.0f} px"
+        )
     cut = min(2 * int(crossing[0]), reach - 1)
     radius = (cut + 0.5) * shrink
     dof = all_px2 / (math.pi * radius**2)
     if dof < FEWEST_DOF or 2 * int(crossing[0]) > reach - 1:
         return IntegralRange(
-            0, 0, radius, dof, f"images of {side:.0f} px are too small for a structure of {radius:.0f} px"
+            0, 0, radius, dof, f"correlated over {radius:.0f} px, too far for images of {side:.0f} px"
         )
     raw = max(float(products[: cut + 1].sum()), 0.0) / area
     lost = sum(float(table.vv[: cut + 1].sum()) / table.area for table in used) / area
@@ -239,7 +241,7 @@ def _larger(between: Estimate, inside: IntegralRange) -> Estimate:
     """
     assert between.value is not None
     if inside.reason:
-        return between.with_flag(TOO_SMALL, f"integral range refused: {inside.reason}")
+        return between.with_flag(TOO_SMALL, f"integral range refused: the structure is {inside.reason}")
     u = math.sqrt(inside.variance)
     components = {**between.components, "integral_range": u}
     if between.components.get(f"between_{between.unit_of_replication}s", 0.0) >= u:

@@ -128,12 +128,12 @@ def test_labelled_points_correct_the_fraction():
     mapped = {name: confused(rng, mask, RATES) for name, mask in truth.items()}
     points = draw_reference_points(mapped, PHASES, 250)
     points["reference"] = [PHASES.names[truth[p.image][p.row, p.column]] for p in points.itertuples()]
-    analysis = analyze(mapped, PHASES)
+    corrected = analyze(mapped, PHASES).with_reference_points(points).summary
     for name, share in zip(PHASES.names, shares, strict=True):
-        estimate = analysis.corrected(points)[name]
+        estimate = corrected["fraction_by_points"][name]
         assert estimate.ci[0] <= share <= estimate.ci[1]
         assert estimate.half_width < 0.06
-    assert analysis.corrected(points)["binder"].components["reference_points"] > 0
+    assert corrected["fraction_by_points"]["binder"].components["reference_points"] > 0
 
 
 def test_planned_points_reach_the_planned_precision():

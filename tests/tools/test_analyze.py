@@ -1,0 +1,95 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cathode_tf import InputError, Phases
+from cathode_tf.imaging import write_mask
+from cathode_tf.tools.analyze import command
+
+PHASES = Phases.default()
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Three masks of random cells of 4 px: 30 % ncm, 10 % binder, the rest pore."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "phases.toml").write_text(PHASES.to_toml())
+    for k in range(3):
+        cells = rng.choice([0, 1, 3], (40, 40), p=[0.6, 0.3, 0.1]).astype(np.uint8)
+        write_mask(tmp_path / "masks" / f"m{k}.png", cells.repeat(4, 0).repeat(4, 1), PHASES)
+    return tmp_path
+
+
+def run(folder, *arguments):
+    given = [str(folder / "masks"), "--phases", str(folder / "phases.toml"), "--out", str(folder / "out")]
+    return CliRunner().invoke(command, [*given, *arguments], catch_exceptions=False)
+
+
+def test_writes_summary_tables_and_report(masks):
+    result = run(masks, "--pixel-size-nm", "25")
+    assert result.exit_code == 0
+    assert "ncm fraction: 0.3" in result.output and "report.html" in result.output
+    names = {path.name for path in (masks / "out").iterdir()}
+    assert names == {
+        "summary.json",
+        "instances.csv",
+        "instances.parquet",
+        "per_image.csv",
+        "report.html",
+    }
+    summary = json.loads((masks / "out" / "summary.json").read_text())
+    assert summary["summary"]["surface_density"]["ncm"]["unit"] == "1/um"
+
+
+def test_without_a_pixel_size_all_is_in_pixels_and_it_says_so(masks):
+    assert "Pixel size unknown" in run(masks).output
+    summary = json.loads((masks / "out" / "summary.json").read_text())
+    assert summary["length_unit"] == "px"
+
+
+def test_points_are_drawn_labelled_and_used(masks):
+    run(masks, "--draw-points", "40")
+    path = masks / "out" / "reference_points.csv"
+    points = pd.read_csv(path, keep_default_na=False)
+    points["reference"] = points["mapped"]
+    points.to_csv(masks / "labelled.csv", index=False)
+    result = run(masks, "--reference-points", str(masks / "labelled.csv"), "--force")
+    assert "ncm fraction, corrected by reference points: 0.3" in result.output
+
+
+def test_groups_replicate_and_must_be_complete(masks):
+    (masks / "groups.csv").write_text("id,group\nm0,a\nm1,a\nm2,b\n")
+    result = run(masks, "--groups", str(masks / "groups.csv"), "--replicate", "group")
+    assert "2 groups" in result.output
+    (masks / "groups.csv").write_text("id,group\nm0,a\n")
+    with pytest.raises(InputError, match="m1 is missing"):
+        run(masks, "--groups", str(masks / "groups.csv"), "--force")
+
+
+def test_nothing_is_half_written_when_a_mask_is_wrong(masks):
+    write_mask(masks / "masks" / "z.png", np.full((9, 9), 255, np.uint8), PHASES)
+    with pytest.raises(InputError, match="All 81 are ignored"):
+        run(masks)
+    assert not (masks / "out").exists()
+
+
+def test_an_existing_result_is_kept_without_force(masks):
+    run(masks)
+    with pytest.raises(InputError, match="exists already"):
+        run(masks)
+
+
+@pytest.mark.parametrize("size", ["0", "-3", "nan"])
+def test_a_pixel_size_must_be_above_zero(masks, size):
+    with pytest.raises(InputError, match="above 0"):
+        run(masks, "--pixel-size-nm", size)
+
+
+def test_phases_must_be_named(masks):
+    with pytest.raises(InputError, match="--phases"):
+        CliRunner().invoke(
+            command, [str(masks / "masks"), "--out", str(masks / "out")], catch_exceptions=False
+        )

@@ -1,0 +1,47 @@
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cathode_tf import InputError, Phases, analyze
+from cathode_tf.tools.compare import command
+
+
+@pytest.fixture
+def batches(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, share in (("a", 0.3), ("b", 0.4)):
+        masks = [(rng.random((120, 120)) < share).astype(np.uint8) for _ in range(5)]
+        analyze(masks, Phases.from_names(["pore", "ncm"])).write(tmp_path / name)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_tells_what_differs_and_writes_it(batches):
+    result = run(batches / "a", batches / "b", "--out", batches / "comparison.json")
+    assert "fraction ncm: different; difference 0.10" in result.output
+    content = json.loads((batches / "comparison.json").read_text())
+    assert content["differences"][0]["verdict"] == "different"
+    with pytest.raises(InputError, match="exists already"):
+        run(batches / "a", batches / "b", "--out", batches / "comparison.json")
+
+
+def test_equivalence_needs_a_margin(batches):
+    assert "equivalent" not in run(batches / "a", batches / "a", "--all").output
+    assert "fraction ncm: equivalent" in run(batches / "a", batches / "a", "--margin", "fraction=0.05").output
+
+
+@pytest.mark.parametrize("text", ["fraction", "fraction=x", "fraction=-1", "nothing=1"])
+def test_bad_margins(batches, text):
+    with pytest.raises(InputError, match="margin"):
+        run(batches / "a", batches / "b", "--margin", text)
+
+
+def test_a_folder_without_summary(batches):
+    (batches / "empty").mkdir()
+    with pytest.raises(InputError, match="cannot be read"):
+        run(batches / "a", batches / "empty")
