@@ -6,10 +6,11 @@ number of workers. Then the splits are drawn from what was found, and the record
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ def convert(
     assert previous is not None
     _check_phases(previous, phases)
     version = next_version(previous.version, "minor")
-    with tempfile.TemporaryDirectory(prefix=".staging-", dir=out) as staging:
+    with _alone(out), tempfile.TemporaryDirectory(prefix=_STAGING, dir=out) as staging:
         staged = _stage(sources, Path(staging), jobs, previous.metadata["image_dtype"])
         staged = _allot(_only_new(staged, previous), rule, wanted, previous.rows)
         if not staged:
@@ -141,6 +142,25 @@ def convert(
             )
     write_pointers(out, version)
     return out
+
+
+_STAGING = ".staging-"
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Nobody else adds to the set meanwhile; what a killed conversion left there is cleared away."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            for rest in (*out.glob(f"{_STAGING}*"), *out.glob(".tmp-*")):
+                shutil.rmtree(rest, ignore_errors=True)
+            yield
+    except Timeout as error:
+        raise InputError(f"{out}: another conversion is adding to it. Wait until it has ended.") from error
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}).") from error
 
 
 def _previous(out: Path, add: bool, force: bool) -> RecordSet | None:

@@ -52,6 +52,7 @@ def patches(
         turns=augment,
         balanced=balanced,
         memory_mb=memory_mb,
+        first_step=first_step,
     )
     dtype = tf.as_dtype(records.metadata["image_dtype"])
     shape = (batch, patch_px, patch_px)
@@ -74,7 +75,7 @@ def patches(
             image = change_intensity(image, tf.stack([tf.constant(seed, tf.int64), number]))
         return image, target
 
-    return raw.enumerate().skip(first_step).map(finish, num_parallel_calls=2, deterministic=True).prefetch(4)
+    return raw.enumerate(first_step).map(finish, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
 def change_intensity(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

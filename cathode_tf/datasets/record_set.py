@@ -51,8 +51,8 @@ class RecordSet:
     phases: Phases
     splits: dict[str, int]
     fingerprint: str
-    metadata: dict[str, Any] = field(repr=False)
-    rows: tuple[Row, ...] = field(repr=False)
+    metadata: dict[str, Any] = field(repr=False, compare=False)
+    rows: tuple[Row, ...] = field(repr=False, compare=False)
 
     def examples(self, split: str, *, verify: bool = False) -> Iterator[Example]:
         """Every example of a split, in the order of the files: whole images, not shuffled.

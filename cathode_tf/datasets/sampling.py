@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ PATCHES_PER_IMAGE = 64
 
 _FORCED_SHARE = 1 / 3
 _DECODERS = 2
+_STEPS_AHEAD = 4
 
 
 class Batch(NamedTuple):
@@ -55,10 +57,6 @@ class _Decoded:
     factor: np.float32
     present: frozenset[int]
 
-    @property
-    def bytes(self) -> int:
-        return self.pixels.nbytes + self.target.nbytes
-
 
 class PatchSampler:
     """Endless batches of patches from one split; iterating again gives the same batches again.
@@ -73,6 +71,7 @@ class PatchSampler:
         balanced: A third of the patches, on average, is cut where a phase is that was drawn inversely to its
             share, so that rare phases are seen.
         memory_mb: Decoded images may take so much memory (two images at least are held).
+        first_step: Begin with this batch of the endless row, as a training does that goes on.
     """
 
     def __init__(
@@ -86,6 +85,7 @@ class PatchSampler:
         turns: bool,
         balanced: bool,
         memory_mb: int,
+        first_step: int = 0,
     ) -> None:
         for name, value in (("patch_px", patch_px), ("batch", batch), ("memory_mb", memory_mb)):
             if value < 1:
@@ -98,53 +98,67 @@ class PatchSampler:
             raise InputError(f"{records.path}: {split!r} must hold labelled pixels. All are ignored (255).")
         self.phases: Phases = records.phases
         self.patch_px, self.batch, self.seed = patch_px, batch, seed
-        self.turns, self.balanced = turns, balanced
+        self.turns, self.balanced, self.first_step = turns, balanced, first_step
         self._records = records
         self._places = [(path, *place) for path in records.shards(split) for place in locate_frames(path)]
         self._capacity = memory_mb << 20
         pixel_bytes = np.dtype(records.metadata["image_dtype"]).itemsize + 1
-        size = sum(max(row.height, patch_px) * max(row.width, patch_px) for row in rows) * pixel_bytes
-        self.fits = size <= self._capacity
+        self._bytes = [max(row.height, patch_px) * max(row.width, patch_px) * pixel_bytes for row in rows]
+        self.fits = sum(self._bytes) <= self._capacity
         rarity = np.divide(1.0, counts[:-1], out=np.zeros(len(counts) - 1), where=counts[:-1] > 0)
         self._rarity = rarity / rarity.sum()
 
     def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.seed, 0])
-        coming = self._decoded_images()
         pool: deque[_Decoded] = deque()
-        bytes_held, credit, full = 0, float(min(FIRST_IMAGES, len(self._places))), False
+        with ThreadPoolExecutor(_DECODERS) as threads:
+            changes = self._changes()
+            waiting: deque[tuple[list[Future[_Decoded]], int]] = deque()
+            for step in count(self.first_step):
+                while len(waiting) < _STEPS_AHEAD:
+                    entering, leaving = next(changes)
+                    waiting.append(([threads.submit(self._decode, place) for place in entering], leaving))
+                futures, leaving = waiting.popleft()
+                pool.extend(future.result() for future in futures)
+                for _ in range(leaving):
+                    pool.popleft()
+                yield self._cut_batch(pool, np.random.default_rng([self.seed, 0, step]))
+
+    def _changes(self) -> Iterator[tuple[list[int], int]]:
+        """For each batch from `first_step` on, which images enter the pool and how many, the oldest, leave it."""
+        pool: deque[int] = deque()
+        for step, (entering, leaving) in enumerate(self._all_changes()):
+            if step >= self.first_step:
+                yield [*pool, *entering], leaving
+                pool.clear()
+            else:
+                pool.extend(entering)
+                for _ in range(leaving):
+                    pool.popleft()
+
+    def _all_changes(self) -> Iterator[tuple[list[int], int]]:
+        order = self._order()
+        held: deque[int] = deque()
+        credit, full = float(min(FIRST_IMAGES, len(self._bytes))), False
         while True:
-            while credit >= 1:
+            entering, leaving = [], 0
+            while credit >= 1 and (place := next(order, None)) is not None:
                 credit -= 1
-                if (image := next(coming, None)) is None:
-                    credit = -np.inf  # the whole set is in memory
-                    break
-                pool.append(image)
-                bytes_held += image.bytes
-                while bytes_held > self._capacity and len(pool) > 2 and not self.fits:
-                    bytes_held -= pool.popleft().bytes
-                    full = True
-            yield self._cut_batch(pool, rng)
+                entering.append(place)
+                held.append(self._bytes[place])
+                while full and sum(held) > self._capacity and len(held) > 2:
+                    held.popleft()
+                    leaving += 1
+                if not full and sum(held) > self._capacity:
+                    full, credit = True, 0.0
+            yield entering, leaving
             # Until the pool is full, an image more for each batch; then one for one that is used up.
             credit += self.batch / PATCHES_PER_IMAGE if full else 1
 
-    def _decoded_images(self) -> Iterator[_Decoded]:
-        """Images in random order, each once if all fit into memory, decoded ahead by threads."""
-        order = self._order()
-        with ThreadPoolExecutor(_DECODERS) as threads:
-            waiting = deque(
-                threads.submit(self._decode, place) for place, _ in zip(order, range(4), strict=False)
-            )
-            while waiting:
-                image = waiting.popleft().result()
-                if (place := next(order, None)) is not None:
-                    waiting.append(threads.submit(self._decode, place))
-                yield image
-
     def _order(self) -> Iterator[int]:
+        """Images in a new random order each round; one round only if all fit into memory."""
         rng = np.random.default_rng([self.seed, 1])
         while True:
-            yield from rng.permutation(len(self._places)).tolist()
+            yield from rng.permutation(len(self._bytes)).tolist()
             if self.fits:
                 return
 
