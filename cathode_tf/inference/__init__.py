@@ -10,13 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cathode_tf.inference.client import ServingClient
     from cathode_tf.inference.evaluation import Evaluation, evaluate
     from cathode_tf.inference.export import export_savedmodel
-    from cathode_tf.inference.segmenter import Segmentation, Segmenter
+    from cathode_tf.inference.segmentation import Segmentation
+    from cathode_tf.inference.segmenter import Segmenter
 
 _MODULE_OF = {
     "Segmenter": "segmenter",
-    "Segmentation": "segmenter",
+    "Segmentation": "segmentation",
     "evaluate": "evaluation",
     "Evaluation": "evaluation",
     "export_savedmodel": "export",

@@ -10,6 +10,7 @@ import tensorflow as tf
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_folder
 from cathode_tf.inference.segmenter import Segmenter
+from cathode_tf.inference.serving import write_server_files, write_warmup
 from cathode_tf.inference.sources import Source, savedmodel_folder
 
 
@@ -18,10 +19,14 @@ def export_savedmodel(
 ) -> Path:
     """Write `out/<version>/`, a SavedModel for TF Serving or `tf.saved_model.load`.
 
-    Its signature `serving_default` takes `image`, raw uint16 pixels (batch, height, width, 1) of any size
-    (8-bit images unchanged in value), and gives `mask` (phase ids, uint8), `margin` (uint8) and
-    `phase_fractions` (float32, in the order of the phases). Standardisation, padding, tiles and blending
-    are inside; `describe` gives the model card with the phases as JSON.
+    Its signature `serving_default`, also called `segment`, takes `image`, raw uint16 pixels (batch, height,
+    width, 1) of any size (8-bit images unchanged in value), and gives `mask` (phase ids, uint8), `margin`
+    (uint8), `phase_fractions` (float32, in the order of the phases) and `score` (float32).
+    Standardisation, padding, tiles and blending are inside. `segment_png` takes encoded grey PNGs,
+    `probabilities` gives float32 (batch, height, width, phases), and `describe` the model card as JSON.
+
+    Beside the versions stand `models.config`, `batching.config` and `compose.yaml` for TF Serving; warm-up
+    requests are in each version's `assets.extra`.
 
     Args:
         model: What `Segmenter` takes, or a `Segmenter`.
@@ -44,11 +49,16 @@ def export_savedmodel(
         raise InputError(f"{out}: is one version of a SavedModel itself. Give the folder above, or another.")
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
     with atomic_folder(out / str(version)) as folder:
-        tf.saved_model.save(segmenter.graph, str(folder), signatures=signatures(segmenter))
+        graph = segmenter.graph
+        served = {
+            "serving_default": graph.serve,
+            "segment": graph.serve,
+            "segment_png": graph.serve_png,
+            "probabilities": graph.probabilities,
+            "describe": graph.describe,
+            "describe_by_rest": graph.describe_by_rest,
+        }
+        tf.saved_model.save(graph, str(folder), signatures=served)
+        write_warmup(folder, out.name, segmenter.grid)
+    write_server_files(out, version)
     return out / str(version)
-
-
-def signatures(segmenter: Segmenter) -> dict[str, tf.types.experimental.GenericFunction]:
-    """The functions a server offers, by name."""
-    graph = segmenter.graph
-    return {"serving_default": graph.serve, "describe": graph.describe}

@@ -28,6 +28,9 @@ _FLOAT = tf.TensorSpec((), tf.float32)
 
 Maps = dict[str, tf.Tensor]
 
+SERVED = ("mask", "margin", "phase_fractions", "score")
+"""What goes over the wire."""
+
 
 class SegmentationGraph(tf.Module):
     """The traced functions of a segmenter.
@@ -73,7 +76,27 @@ class SegmentationGraph(tf.Module):
         @tf.function(input_signature=[_BATCH])
         def serve(image):
             maps = segment(image)
-            return {key: maps[key] for key in ("mask", "margin", "phase_fractions", "score")}
+            return {key: maps[key] for key in SERVED}
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="png")])
+        def serve_png(png):
+            shape = tf.shape(decoded_png(png[0]))
+
+            def one(content):
+                pixels = decoded_png(content)
+                tf.debugging.assert_equal(
+                    tf.shape(pixels), shape, "png: the images of a batch must be of one size."
+                )
+                maps = parts.whole(pixels, parts.finish)
+                return {key: maps[key] for key in SERVED}
+
+            specs = parts.signature(parts.finish)
+            return tf.map_fn(
+                one,
+                png,
+                fn_output_signature={key: specs[key] for key in SERVED},
+                parallel_iterations=1,
+            )
 
         @tf.function(input_signature=[_BATCH])
         def probabilities(image):
@@ -86,6 +109,11 @@ class SegmentationGraph(tf.Module):
 
         @tf.function(input_signature=[])
         def describe():
+            return {"card": tf.constant(description)}
+
+        @tf.function(input_signature=[tf.TensorSpec((), tf.string, name="any")])
+        def describe_by_rest(any):
+            # TF Serving's REST front refuses signatures without an input.
             return {"card": tf.constant(description)}
 
         sample = tf.TensorSpec((None, None, None), tf.uint16)
@@ -102,7 +130,13 @@ class SegmentationGraph(tf.Module):
             geometry = (height, top, bottom, first)
             return parts.row(pixels, mean, inverse, packed, above, geometry, parts.finish)
 
-        self.segment, self.serve, self.probabilities = segment, serve, probabilities
+        self.segment, self.serve, self.serve_png, self.probabilities = (
+            segment,
+            serve,
+            serve_png,
+            probabilities,
+        )
+        self.describe_by_rest = describe_by_rest
         self.describe, self.measure, self.row = describe, measure, row
 
 
@@ -178,11 +212,8 @@ class _Parts:
         tf.debugging.assert_positive(tf.size(pixels), "image: must hold at least one pixel. Received none.")
         height, width = tf.unstack(tf.shape(pixels))
         mean, inverse = image_constants(pixels)
-        fits = tf.logical_and(
-            self.grid.padded(height) <= self.grid.tile_px, self.grid.padded(width) <= self.grid.tile_px
-        )
         maps = tf.cond(
-            fits,
+            self.grid.fits((tf.cast(height, tf.int64), tf.cast(width, tf.int64))),
             lambda: self.single(pixels, mean, inverse, finish),
             lambda: self.rows(pixels, mean, inverse, finish),
         )
@@ -329,11 +360,14 @@ class _Parts:
 
 
 def sample_places(length: Any, grid: Grid) -> tuple[tf.Tensor, tf.Tensor]:
-    """Starts and side of the pieces on which the normalisation is measured: the whole axis, or four."""
+    """Starts and side of the pieces on which the normalisation is measured: the whole axis, or four.
+
+    They depend on nothing but the length, so that tiles of any size give the same answer.
+    """
     padded = grid.padded(length)
-    long = tf.cast(padded > grid.tile_px, tf.int32)
+    long = tf.cast(padded > SAMPLE_SIDE_PX * SAMPLES_PER_AXIS, tf.int32)
     count = 1 + long * (SAMPLES_PER_AXIS - 1)
-    side = (1 - long) * padded + long * min(SAMPLE_SIDE_PX, grid.tile_px)
+    side = (1 - long) * padded + long * grid.padded(SAMPLE_SIDE_PX)
     starts = (padded - side) * tf.range(count) // tf.maximum(count - 1, 1)
     return starts // grid.multiple * grid.multiple, side
 
@@ -355,6 +389,17 @@ def image_constants(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def standardized(pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
     """Integer pixels (..., h, w) as the network sees them: float32 (..., h, w, 1)."""
     return ((tf.cast(pixels, tf.float32) - mean) * inverse)[..., None]
+
+
+def decoded_png(content: tf.Tensor) -> tf.Tensor:
+    """Pixels uint16 (h, w) of a grey PNG of 8 or 16 bits, with their values unchanged."""
+    depth, color = (tf.io.decode_raw(tf.strings.substr(content, at, 1), tf.uint8) for at in (24, 25))
+    tf.debugging.assert_equal(
+        color, tf.constant([0], tf.uint8), "png: must be grey, without a palette or alpha."
+    )
+    pixels = tf.io.decode_png(content, channels=1, dtype=tf.uint16)[..., 0]
+    # TensorFlow stretches 8-bit values to 16 bits; this takes them back.
+    return tf.where(depth[0] == 16, pixels, pixels // 257)
 
 
 def _turned(images: tf.Tensor, orientation: int) -> tf.Tensor:

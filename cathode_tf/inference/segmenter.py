@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cathode_tf.datasets.standardize import image_statistics, scale_of
-from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 from cathode_tf.inference.graph import sample_places
+from cathode_tf.inference.segmentation import Segmentation, image_pixels
 from cathode_tf.inference.sources import Source, Traced, trace
 from cathode_tf.inference.tiles import reflect
 
 WHOLE_PX = 1 << 24
 """Images of up to this many pixels are answered in one call of the graph; larger ones row by row."""
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """What a segmenter says about one image.
-
-    Attributes:
-        mask: Segmentation mask, uint8 (height, width) of phase ids.
-        margin: Probability of the best phase minus that of the second best, uint8, 255 = certain.
-        entropy: Entropy of the phases' probabilities, uint8, 0 = certain, 255 = all phases alike.
-        phase_fractions: Share of the area (0-1) by phase name.
-        score: Mean entropy, 0-1; higher = more uncertain. Ranks images for review.
-    """
-
-    mask: np.ndarray
-    margin: np.ndarray
-    entropy: np.ndarray
-    phase_fractions: dict[str, float]
-    score: float
 
 
 class Segmenter:
@@ -120,17 +100,6 @@ class Segmenter:
         return self.graph.probabilities(pixels.astype(np.uint16)[None, :, :, None])["probabilities"][
             0
         ].numpy()
-
-
-def image_pixels(image: np.ndarray | Micrograph) -> np.ndarray:
-    """The checked pixels of an image."""
-    pixels = image.pixels if isinstance(image, Micrograph) else np.asarray(image)
-    if pixels.ndim != 2 or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            "image: must be uint8 or uint16 (height, width) with at least one pixel, as read_micrograph "
-            f"gives it. Received {pixels.dtype} {pixels.shape}."
-        )
-    return pixels
 
 
 def stream(

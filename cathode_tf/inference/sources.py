@@ -19,7 +19,7 @@ from cathode_tf.inference.tiles import Grid
 from cathode_tf.learning import load_model, read_card
 from cathode_tf.phases import Phases
 
-TILE_PX = 1024
+TILE_PX = 1440
 RAMP_PX = 16
 
 Source = str | Path | keras.Model

@@ -67,9 +67,9 @@ class Grid:
         count = _larger(1, -(-room // step))
         return Axis(padded, tile, count, tile - self.overlap_px, self.ramp_px)
 
-    def fits(self, shape: tuple[int, int]) -> bool:
-        """Whether an image (height, width) is one tile."""
-        return max(self.padded(length) for length in shape) <= self.tile_px
+    def fits(self, shape: Any) -> Any:
+        """Whether an image (height, width) has no more pixels than a tile, and so needs none."""
+        return self.padded(shape[0]) * self.padded(shape[1]) <= self.tile_px**2
 
     def ramp(self) -> np.ndarray:
         """Weight of the later tile across the passage, float32 (ramp_px,), strictly between 0 and 1."""

@@ -14,6 +14,16 @@ def test_an_image_that_fits_gets_the_networks_own_answer(model, segmenter, image
     np.testing.assert_allclose(segmenter.probabilities(pixels), predict_image(model, pixels), atol=1e-6)
 
 
+@pytest.mark.parametrize("tile_px", [100, 144])
+def test_the_answer_does_not_depend_on_the_tiles(model, segmenter, image, tile_px):
+    pixels = image(300, 211)
+    whole = segmenter.probabilities(pixels)
+    tiled = Segmenter(model, tile_px=tile_px)
+    assert tiled.grid.axis(300).count > 1
+    np.testing.assert_allclose(tiled.probabilities(pixels), whole, atol=2e-5)
+    assert (tiled.segment(pixels).mask == segmenter.segment(pixels).mask).mean() > 0.9995
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 3), (17, 23), (300, 211)])
 def test_row_by_row_gives_the_same_bytes_as_whole(small_tiles, image, shape, monkeypatch):
     pixels = image(*shape)
