@@ -85,7 +85,8 @@ def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.n
         if samples.dtype != np.uint8:
             raise InputError(f"{source}: colours must have 8 bit. Received {samples.dtype}.")
         colors = samples[..., :3]
-        if (colors == colors[..., :1]).all() and not _declares_grey(phases):
+        # Colours that are all grey are grey values; but all black is what an unlabelled image looks like.
+        if (colors == colors[..., :1]).all() and colors.any() and not _declares_grey(phases):
             return _by_value(colors[..., 0], phases, source)
         return _by_color(colors, phases, source)
     if raster.colormap is not None:

@@ -98,11 +98,9 @@ def open_raster(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> 
 @contextlib.contextmanager
 def _damage(path: Path) -> Iterator[None]:
     """Decoders raise anything on damaged files; users get one sentence that names the file."""
-    logger = logging.getLogger("tifffile")  # it would print what the error says anyway
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with quiet():
+            yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:
@@ -110,6 +108,16 @@ def _damage(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path}: must be a whole TIFF, PNG, BMP or JPEG image. It is damaged or truncated ({reason})."
         ) from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep tifffile from printing what an error says anyway, or what metadata are better without."""
+    logger = logging.getLogger("tifffile")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
     finally:
         logger.setLevel(level)
 
@@ -162,8 +170,9 @@ def _decode(image: Any) -> Raster:
     if image.format == "PNG" and image.mode in ("RGB", "RGBA", "LA") and image.fp.getvalue()[24] == 16:
         import cv2
 
-        decoded = cv2.imdecode(np.frombuffer(image.fp.getvalue(), np.uint8), cv2.IMREAD_UNCHANGED)
-        image.load()  # strict about truncation, which OpenCV is not
+        content = np.frombuffer(image.fp.getvalue(), np.uint8)
+        image.load()  # strict about damage, which OpenCV prints but lets pass
+        decoded = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
         if decoded is None:
             raise ValueError("cannot be decoded")
         if decoded.ndim == 3:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from cathode_tf.imaging import sidecars, tags
 from cathode_tf.imaging.metadata import Metadata
-from cathode_tf.imaging.rasters import RasterFile
+from cathode_tf.imaging.rasters import RasterFile, quiet
 
 # The instrument's own statement before an editor's.
 _READERS: tuple[Callable[[RasterFile], Metadata | None], ...] = (
@@ -24,7 +24,8 @@ def read_metadata(raster: RasterFile) -> Metadata:
     """The first of the vendors' places that states something, checked for plausibility."""
     for reader in _READERS:
         try:
-            found = reader(raster)
+            with quiet():
+                found = reader(raster)
         except Exception:  # a tag is parsed where it is looked at, and a damaged one says nothing
             found = None
         if found is not None and (found.acquisition or found.pixel_size_nm):
