@@ -7,7 +7,7 @@ image (a field of view that holds three particles says little). Both are compute
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,18 +37,23 @@ class Covariance:
     """Sums over pairs of pixels at each distance, of one image, from which any mean's covariance follows.
 
     Attributes:
-        shrink: Pixels per side of the blocks that were averaged first (this leaves the integral unchanged).
-        ff: Sum of products of local fractions, (number of phases, number of radii).
+        step_px: Width of a distance bin.
+        cell_px: Pixels (or voxels) in each of the blocks that were averaged first; this leaves the integral
+            unchanged.
+        ff: Sum of products of local fractions, (number of phases, number of distances).
         fv: Sum of local fractions over pairs, symmetrised, same shape.
-        vv: Weight of pairs, (number of radii,).
-        area: Valid pixels over shrink^2: the sum of all weights.
+        vv: Weight of pairs, (number of distances,).
+        area: Valid pixels over `cell_px`: the sum of all weights.
+        dimensions: 2 for images, 3 for volumes.
     """
 
-    shrink: int
+    step_px: float
+    cell_px: float
     ff: np.ndarray
     fv: np.ndarray
     vv: np.ndarray
     area: float
+    dimensions: int = 2
 
 
 def covariance(mask: np.ndarray, phases: Phases) -> Covariance:
@@ -61,21 +66,51 @@ def covariance(mask: np.ndarray, phases: Phases) -> Covariance:
     shrink = max(1, math.ceil(max(mask.shape) / COARSE_SIDE))
     table = np.zeros((256, len(phases)), np.float32)
     table[list(phases.ids), np.arange(len(phases))] = 1
-    known = np.zeros(256, np.float32)
-    known[list(phases.ids)] = 1
-    weight = _block_mean(known[mask], shrink)
-    height, width = weight.shape
-    reach = max(1, min(height, width) // 3)
-    shape = (fft.next_fast_len(height + reach, real=True), fft.next_fast_len(width + reach, real=True))
-    weight_hat = fft.rfft2(weight, shape)
-    radius = _radii(reach)
-    vv = _radial(fft.irfft2(np.abs(weight_hat) ** 2, shape), radius, reach)
+    shares = (_block_mean(table[:, index][mask], shrink) for index in range(len(phases)))
+    weight = _block_mean(table.sum(1)[mask], shrink)
+    return pair_sums(shares, weight, (float(shrink),) * 2, float(shrink**2))
+
+
+def pair_sums(
+    shares: Iterable[np.ndarray], weight: np.ndarray, spacing_px: tuple[float, ...], cell_px: float
+) -> Covariance:
+    """Two-point sums of arrays of local phase shares, of any dimension.
+
+    Args:
+        shares: Share of each phase in each block, float32; they add up to `weight`.
+        weight: Known share of each block.
+        spacing_px: Distance between blocks along each axis.
+        cell_px: Pixels in a block.
+    """
+    step = min(spacing_px)
+    extent = min(side * spacing for side, spacing in zip(weight.shape, spacing_px, strict=True))
+    reach = max(1, int(extent / step) // 3)
+    lags = [int(reach * step / spacing) for spacing in spacing_px]
+    shape = tuple(
+        fft.next_fast_len(side + lag, real=True) for side, lag in zip(weight.shape, lags, strict=True)
+    )
+    axes = [np.arange(-lag, lag + 1) for lag in lags]
+    grids = np.meshgrid(
+        *[axis * spacing for axis, spacing in zip(axes, spacing_px, strict=True)],
+        indexing="ij",
+        sparse=True,
+    )
+    squares: np.ndarray = sum((grid**2 for grid in grids), np.zeros(1))
+    bins = np.minimum(np.rint(np.sqrt(squares) / step).astype(np.int64), reach + 1).ravel()
+
+    def radial(spectrum: np.ndarray) -> np.ndarray:
+        window = fft.irfftn(spectrum, shape)[np.ix_(*axes)]
+        return np.bincount(bins, window.ravel(), minlength=reach + 2)[: reach + 1]
+
+    weight_hat = fft.rfftn(weight, shape)
+    vv = radial(np.abs(weight_hat) ** 2)
     ff, fv = [], []
-    for index in range(len(phases)):
-        f_hat = fft.rfft2(_block_mean(table[:, index][mask], shrink), shape)
-        ff.append(_radial(fft.irfft2(np.abs(f_hat) ** 2, shape), radius, reach))
-        fv.append(_radial(fft.irfft2((f_hat * weight_hat.conj()).real + 0j, shape), radius, reach))
-    return Covariance(shrink, np.array(ff), np.array(fv), vv, float(weight.sum(dtype=float)))
+    for share in shares:
+        f_hat = fft.rfftn(share, shape)
+        ff.append(radial(np.abs(f_hat) ** 2))
+        fv.append(radial((f_hat * weight_hat.conj()).real.astype(f_hat.dtype)))
+    total = float(weight.sum(dtype=float))
+    return Covariance(step, cell_px, np.array(ff), np.array(fv), vv, total, weight.ndim)
 
 
 def _products(table: Covariance, phase: int) -> np.ndarray:
@@ -95,27 +130,13 @@ def _block_mean(values: np.ndarray, shrink: int) -> np.ndarray:
     return padded.reshape(height // shrink, shrink, width // shrink, shrink).mean((1, 3), dtype=np.float32)
 
 
-def _radii(reach: int) -> np.ndarray:
-    """Rounded distance of each lag, (2 reach + 1, 2 reach + 1); lags beyond `reach` get reach + 1."""
-    steps = np.arange(-reach, reach + 1)
-    distance = np.rint(np.hypot(steps[:, None], steps[None])).astype(int)
-    return np.minimum(distance, reach + 1)
-
-
-def _radial(correlation: np.ndarray, radius: np.ndarray, reach: int) -> np.ndarray:
-    """Sums of a wrapped correlation over the lags of each rounded distance, (reach + 1,)."""
-    steps = np.arange(-reach, reach + 1)
-    window = correlation[np.ix_(steps, steps)]
-    return np.bincount(radius.ravel(), window.ravel(), minlength=reach + 2)[: reach + 1]
-
-
 @dataclass(frozen=True)
 class IntegralRange:
     """What the structure inside the images says about a fraction's uncertainty.
 
     Attributes:
         variance: Of the fraction over all images together.
-        area_px2: Integral range A_n: the area that counts as one independent look.
+        area_px2: Integral range A_n: the area (px^2; of volumes px^3) that counts as one independent look.
         radius_px: How far the covariance was summed.
         dof: Degrees of freedom of `variance`.
         reason: Why it was refused, or "".
@@ -150,34 +171,33 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
         Lantuejoul, J. Microsc. 161 (1991) 387; Kanit et al., Int. J. Solids Struct. 40 (2003) 3647; the idea
         of using one image: Dahari et al., Adv. Sci. (2024), ImageRep.
     """
-    shrink = max(table.shrink for table in tables)
-    used = [table for table in tables if table.shrink == shrink]
+    step = max(table.step_px for table in tables)
+    used = [table for table in tables if table.step_px == step]
     reach = min(len(table.vv) for table in used)
     pairs = sum(table.vv[:reach] for table in used)
     products = sum(_products(table, phase)[:reach] for table in used)
     area = sum(table.area for table in used)
-    all_px2 = sum(table.area * table.shrink**2 for table in tables)
+    all_px = sum(table.area * table.cell_px for table in tables)
+    dimensions = used[0].dimensions
     spread = fraction * (1 - fraction)
     with np.errstate(divide="ignore", invalid="ignore"):
         profile = np.where(pairs > 0, products / pairs, 0.0)
     crossing = np.flatnonzero(profile <= 0.01 * profile[0])
-    side = math.sqrt(all_px2 / len(tables))
+    side = (all_px / len(tables)) ** (1 / dimensions)
     if not len(crossing) or spread <= 0:
-        return IntegralRange(
-            0, 0, 0, 0, f"correlated beyond {(reach - 1) * shrink} px, too far for images of {side:.0f} px"
-        )
+        reason = f"correlated beyond {(reach - 1) * step:.0f} px, too far for images of {side:.0f} px"
+        return IntegralRange(0, 0, 0, 0, reason)
     cut = min(2 * int(crossing[0]), reach - 1)
-    radius = (cut + 0.5) * shrink
-    dof = all_px2 / (math.pi * radius**2)
+    radius = (cut + 0.5) * step
+    dof = all_px / ((math.pi if dimensions == 2 else 4 / 3 * math.pi) * radius**dimensions)
     if dof < FEWEST_DOF or 2 * int(crossing[0]) > reach - 1:
-        return IntegralRange(
-            0, 0, radius, dof, f"correlated over {radius:.0f} px, too far for images of {side:.0f} px"
-        )
+        reason = f"correlated over {radius:.0f} px, too far for images of {side:.0f} px"
+        return IntegralRange(0, 0, radius, dof, reason)
     raw = max(float(products[: cut + 1].sum()), 0.0) / area
     lost = sum(float(table.vv[: cut + 1].sum()) / table.area for table in used) / area
     # The images of another coarseness share the integral range; only the area grows.
-    variance = raw / (1 - lost) * shrink**2 / all_px2
-    return IntegralRange(variance, variance * all_px2 / spread, radius, dof)
+    variance = raw / (1 - lost) * used[0].cell_px / all_px
+    return IntegralRange(variance, variance * all_px / spread, radius, dof)
 
 
 def phase_fraction(
