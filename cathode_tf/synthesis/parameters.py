@@ -50,13 +50,13 @@ class Imaging:
     fringe: float = _number(0, 0, 3, (0, 0), "strength of phase fringes at edges", ct=(0, 1.2))
     rings: float = _number(0, 0, 30, (0, 0), "grey spread of ring artefacts", ct=(0, 5))
     smear: float = _number(0, 0, 1, (0, 0), "blur along the rows from missing angles, x blur_px", ct=(0, 1))
-    blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(1.0, 6.0))
+    blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(1.5, 9.0))
     drift_px: float = _number(0, 0, 12, (0, 2), "row displacement while scanning", ct=(0, 0))
     counts: float = _number(
-        60, 0, 1e6, (8, 300), "electrons or photons at the brightest pixel: dwell", ct=(100, 2000)
+        60, 0, 1e6, (8, 300), "electrons or photons at the brightest pixel: dwell", ct=(300, 6000)
     )
-    noise: float = _number(4, 0, 80, (0, 10), "Gaussian noise of the detector, grey", ct=(1, 10))
-    noise_grain_px: float = _number(0, 0, 5, (0, 0.6), "correlation length of the noise", ct=(0.5, 2.0))
+    noise: float = _number(4, 0, 80, (0, 10), "Gaussian noise of the detector, grey", ct=(0.5, 6))
+    noise_grain_px: float = _number(0, 0, 5, (0, 0.6), "correlation length of the noise", ct=(0.8, 2.5))
     gamma: float = _number(1, 0.3, 3, (0.75, 1.35), "exponent of the grey scale", ct=(0.8, 1.25))
     databar_px: float = _number(0, 0, 400, (0, 0), "rows of a burnt-in text bar (255 in the mask)")
     bits: float = _number(8, 8, 16, (8, 8), "8 or 16 bits a pixel")
@@ -120,7 +120,7 @@ class Parameters:
     fragmentation: float = _number(0, 0, 1, (0, 0.6), "0 intact ... 1 all particles broken up", ct=(0, 0.25))
     fragment_ratio: float = _number(0.3, 0.1, 0.7, (0.2, 0.5), "size of a fragment, relative to particle_um")
     crack_um: float = _number(
-        0.25, 0.01, 3, (0.1, 0.5), "typical opening of a crack; at least a pixel is drawn"
+        0.1, 0.01, 3, (0.1, 0.5), "typical opening of a crack; at least a pixel is drawn"
     )
     additive_um: float = _number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters", ct=(1.5, 6))
     additive_chains: float = _number(0.3, 0, 1, (0, 1), "0 compact clusters ... 1 chains", ct=(0, 0.4))
@@ -203,30 +203,32 @@ class Parameters:
             "mottle",
         ):
             seen[name] *= float(rng.random() > 0.25)
-        # The scale is free: particles of 18 to 200 px across, which is what matters to a network.
-        across_px = float(np.exp(rng.uniform(np.log(18.0), np.log(200.0))))
+        # The scale is free, as the size of a particle in pixels is what matters to a network; drawn by its logarithm.
+        across_px = float(np.exp(rng.uniform(*np.log((18.0, 200.0) if modality == "sem" else (35.0, 260.0)))))
         structure["pixel_size_nm"] = structure["particle_um"] * 1000 / across_px
         if across_px < 45:
             structure["fines_fraction"] = 0.0
             structure["fragmentation"] *= 0.4
         # An annotator draws what can be seen: clusters are wider than the blur, particles much wider.
-        seen["blur_px"] = min(seen["blur_px"], 0.6 + 0.04 * across_px)
-        least_um = (6 if modality == "nano-ct" else 3) * seen["blur_px"] * structure["pixel_size_nm"] / 1000
+        seen["blur_px"] = min(seen["blur_px"], 0.6 + (0.04 if modality == "sem" else 0.075) * across_px)
+        least_um = 3 * seen["blur_px"] * structure["pixel_size_nm"] / 1000
         structure["additive_um"] = min(20.0, max(structure["additive_um"], least_um))
         reach = seen["grey_ncm"] - seen["grey_pore"]
         if modality == "nano-ct":
             # X-rays hardly tell carbon from binder, and neither well from pore.
-            carbon = seen["grey_pore"] + rng.uniform(0.1, 0.45) * reach
+            carbon = seen["grey_pore"] + rng.uniform(0.02, 0.36) * reach
             seen["grey_additive"] = carbon + rng.uniform(-0.04, 0.04) * reach
             seen["grey_binder"] = carbon + rng.uniform(-0.04, 0.04) * reach
         else:
             # Carbon must differ from pore: at least by a sixth of the way to the active material.
             for name in ("grey_additive", "grey_binder"):
                 seen[name] = max(seen[name], seen["grey_pore"] + reach / 6)
+        # Cracks and inner pores need their room too.
+        room = 0.96 - 0.2 * structure["fragmentation"] - structure["inner_porosity"]
         solids = structure["ncm_fraction"] + structure["additive_fraction"] + structure["binder_fraction"]
-        if solids > 0.97:
+        if solids > room:
             for name in ("ncm_fraction", "additive_fraction", "binder_fraction"):
-                structure[name] *= 0.97 / solids
+                structure[name] *= room / solids
         return cls(**structure, imaging=Imaging(modality=modality, **seen))
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import tifffile
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_folder, write_json
 from cathode_tf.imaging import write_mask
 from cathode_tf.phases import IGNORE, Phases
@@ -127,9 +128,23 @@ def _make(index: int, seed: int, height: int, width: int, parameters: Draw) -> S
         labels = np.pad(labels, ((0, bar), (0, 0)))
     phases = Phases.default()
     truth = {"seed": seed, "index": index, **tell_truth(section, phases, chosen)}
+    if chosen is parameters:  # what was drawn at random nobody asked for
+        _warn_unless_met(truth)
     return SyntheticSample(
         image, mask, labels, truth, chosen.pixel_size_nm, phases, f"synthetic_{seed}_{index:04d}"
     )
+
+
+def _warn_unless_met(truth: dict[str, Any]) -> None:
+    """Warn where cracks, inner pores and gaps left too little room for the solids that were asked for."""
+    name = max(truth["fractions"], key=lambda n: truth["target_fractions"][n] - truth["fractions"][n])
+    asked, has = truth["target_fractions"][name], truth["fractions"][name]
+    if asked - has > 0.01:
+        text = f"synthesis: section {truth['index']} has {has:.3f} {name} where {asked:.3f} was asked for: cracks, "
+        warnings.warn(
+            InputWarning(text + "gaps and inner pores leave no more room. Ask for less of them."),
+            stacklevel=4,
+        )
 
 
 def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force: bool = False) -> Path:
