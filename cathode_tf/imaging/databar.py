@@ -21,11 +21,12 @@ def find_databar(pixels: np.ndarray) -> int:
     height, width = pixels.shape
     if height < 64 or width < 64:
         return 0
+    margin = max(2, height // 64)
+    if not (_dominant(pixels[-margin:])[0] >= 0.4).any():
+        return 0  # as in most images, and quickly seen
     lower = pixels[height - height // 4 :]
     share, level = _dominant(lower)
     drawn = np.flatnonzero(share >= 0.4)
-    if not drawn.size or drawn[-1] < lower.shape[0] - max(2, height // 64):
-        return 0
     bare = np.flatnonzero(share[: drawn[-1]] < 0.4)
     if not bare.size:
         return 0

@@ -201,19 +201,20 @@ def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np
         >>> scale_to_uint16(np.array([[-1.0, 0.0, 1.0]]))[0]
         array([[    0, 32768, 65535]], dtype=uint16)
     """
-    bad = ~np.isfinite(samples)
-    if bad.any():
+    low, high = float(samples.min()), float(samples.max())  # NaN, where there is one, comes through both
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = ~np.isfinite(samples)
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise InputError(
             f"{path}: must hold finite numbers. Received {int(bad.sum())} NaN or infinite pixels, the first "
             f"at row {row}, column {column}. Cut them away, or fill them."
         )
-    values = samples.astype(np.float64)
-    low, high = float(values.min()), float(values.max())
     if not np.isfinite(high - low):
         raise InputError(f"{path}: must hold values of a range below 1e308. Received {low:g} to {high:g}.")
     scale = (high - low) / 65535 or 1.0
-    return np.rint((values - low) / scale).astype(np.uint16), {"offset": low, "scale": scale}
+    steps = np.subtract(samples, low, dtype=np.float64)
+    steps /= scale
+    return np.rint(steps, out=steps).astype(np.uint16), {"offset": low, "scale": scale}
 
 
 def _grey_colors(colors: np.ndarray, path: Path) -> np.ndarray:
