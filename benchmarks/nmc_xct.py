@@ -103,7 +103,7 @@ def main(out: Path, chosen: str, time_limit: str, seed: int, options: tuple[str,
     images = Path(os.environ["CATHODE_TF_REAL_DATA"]).resolve() / "nmc_xct"
     everything = [name for names in STACKS.values() for name in names if name not in VALIDATION]
     records = make_records(images, chosen.split(",") if chosen else everything, out)
-    run("inspect", records, "--out", out / "inspect")
+    run("inspect", records, "--out", out / "inspect.png")
     # As many epochs as the time allows: the schedule follows the clock, not the count.
     words = ("--epochs", "1000", "--time-limit", time_limit, "--seed", str(seed), *options)
     seconds = run("train", records, "--out", out / "run", *words)

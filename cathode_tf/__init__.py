@@ -10,8 +10,9 @@ Example:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
     from cathode_tf.analysis import analyze, compare
@@ -72,12 +73,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'cathode_tf' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"cathode_tf.{_ROOM_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _ROOM_OF)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ a `Spec`; every number is an `Estimate`.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
     from cathode_tf.analysis.batch import Analysis, analyze
@@ -51,9 +52,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cathode_tf.analysis' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"cathode_tf.analysis.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _MODULE_OF)

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
     from cathode_tf.inference.client import ServingClient
@@ -28,9 +29,4 @@ _MODULE_OF = {
 __all__ = ["Evaluation", "Segmentation", "Segmenter", "ServingClient", "evaluate", "export_savedmodel"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cathode_tf.inference' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"cathode_tf.inference.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _MODULE_OF)

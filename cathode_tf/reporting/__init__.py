@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
     from cathode_tf.reporting.evaluation import evaluation_section
@@ -21,9 +22,4 @@ _MODULE_OF = {
 __all__ = ["Gate", "evaluation_section", "gate", "read_specs", "write_report"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cathode_tf.reporting' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"cathode_tf.reporting.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _MODULE_OF)

@@ -1,0 +1,31 @@
+"""Public names that load their module on first use, so that importing a room costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def loader(package: str, module_of: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module-level `__getattr__` (PEP 562) that imports `package.module_of[name]` when `name` is asked for.
+
+    Args:
+        package: The `__name__` of the package that the names belong to.
+        module_of: Module, relative to the package, of each public name.
+
+    Example:
+        >>> load = loader("cathode_tf", {"Phases": "phases"})
+        >>> load("Phases").__name__
+        'Phases'
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return __getattr__
