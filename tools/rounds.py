@@ -66,3 +66,238 @@ def status(project, as_json) -> None:
 
     found = project_status(Project(project))
     click.echo(json.dumps(found, indent=2) if as_json else status_text(found))
+
+
+@command.command(epilog="Example: cathode-tf rounds add my-project more-photos/")
+@_project
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.option("--masks", type=click.Path(), help="Folder of masks that exist already, matched by stem.")
+@click.option("--groups", type=click.Path(), help="CSV file id,group: images of one stack or electrode.")
+def add(project, images, masks, groups) -> None:
+    """Copy more IMAGES into PROJECT."""
+    from cathode_tf.rounds import Project, add_images, read_groups
+
+    new = add_images(Project(project), images, masks=masks, groups=read_groups(groups) if groups else None)
+    click.echo(f"Wrote {len(new)} images to {project}/images.")
+
+
+@command.command(epilog="Example: cathode-tf rounds propose my-project")
+@_project
+@click.option("--ensemble", type=click.IntRange(1), default=1, show_default=True, help="Models to average.")
+@click.option("--show", default=10, show_default=True, help="How many of the ranking to print.")
+@_who
+def propose(project, ensemble, show, who) -> None:
+    """Predict all images that wait, and rank them for review."""
+    from cathode_tf.rounds import Project
+    from cathode_tf.rounds import propose as run
+
+    opened = Project(project)
+    ranked = run(opened, ensemble=ensemble, who=who)
+    click.echo("rank  uncertainty  unlike others  image")
+    for row in ranked[:show]:
+        image = opened.state.images[row["key"]]
+        test = " (test)" if image.role == "test" else ""
+        click.echo(f"{row['rank']:>4}  {row['score']:>11.3f}  {row['diversity']:>13.2f}  {image.name}{test}")
+    click.echo(f"Wrote {len(ranked)} proposals to {project}/proposals.")
+    click.echo(f"Next: cathode-tf review {project}")
+
+
+@command.command(epilog="Example: cathode-tf rounds accept my-project cell_01 cell_07")
+@_project
+@click.argument("images", nargs=-1, required=True)
+@click.option("--mask", type=click.Path(), help="Accept this file for the one image instead of its proposal.")
+@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Time spent, for the ledger.")
+@_who
+def accept(project, images, mask, minutes, who) -> None:
+    """Accept the proposals of IMAGES (names) as they are, or a mask made elsewhere."""
+    from cathode_tf.errors import InputError
+    from cathode_tf.imaging import read_annotation
+    from cathode_tf.rounds import Project, record_review
+
+    opened = Project(project)
+    if mask and len(images) != 1:
+        raise InputError(f"--mask: must go with one image. Received {len(images)}.")
+    found = [opened.image(name) for name in images]
+    without = [image.name for image in found if image.proposal is None and not mask]
+    if without:
+        raise InputError(f"{without[0]}: has no proposal to accept. Annotate it: cathode-tf review {project}")
+    for image in found:
+        pixels = None
+        if mask:
+            pixels = read_annotation(mask, opened.phases, shape=(image.height, image.width))
+        event = record_review(opened, image.key, "accept", mask=pixels, who=who, minutes=minutes / len(found))
+        click.echo(f"Wrote {project}/{event['mask']} ({image.name})")
+
+
+def _seconds(ctx, param, value):
+    if value is None:
+        return None
+    number, unit = value[:-1], value[-1]
+    if unit not in "smh" or not number.replace(".", "", 1).isdigit() or not float(number):
+        raise click.BadParameter(f"{value!r} must be a time such as 90s, 25m or 2h.")
+    return float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+
+
+def _training_options(function):
+    for option in reversed(
+        [
+            click.option("--epochs", type=click.IntRange(1), help="Default: as train does."),
+            click.option(
+                "--steps", type=click.IntRange(1), help="Steps an epoch.  [default: from the image area]"
+            ),
+            click.option(
+                "--time-limit",
+                callback=_seconds,
+                help="Stop after this long with the best so far: 90s, 25m, 2h.",
+            ),
+            click.option(
+                "--preset", type=click.Choice(["small", "base", "large"]), help="Size of the network."
+            ),
+            click.option("--batch", type=click.IntRange(1), help="Patches a step."),
+            click.option("--patch", type=click.IntRange(16), help="Side of a patch, in pixels."),
+            click.option("--seed", type=int, default=0, show_default=True),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+@command.command(epilog="Example: cathode-tf rounds train my-project --time-limit 10m")
+@_project
+@click.option(
+    "--from",
+    "start",
+    type=click.Choice(["champion", "default", "scratch"]),
+    default="champion",
+    show_default=True,
+    help="Begin with the weights of this model.",
+)
+@click.option("--new-only", is_flag=True, help="Learn from the newest images only (unwise; says why).")
+@click.option("--force", is_flag=True, help="Begin again where a run with other options was interrupted.")
+@_training_options
+@_who
+def train(project, start, new_only, force, steps, time_limit, batch, patch, who, **options) -> None:
+    """Train a challenger on all images annotated so far.
+
+    The same command takes up a training that was interrupted.
+    """
+    from cathode_tf.rounds import Project, train_round
+
+    options |= {"steps_per_epoch": steps, "batch": batch, "patch_px": patch, "time_limit_s": time_limit}
+    options = {name: value for name, value in options.items() if value is not None}
+    opened = Project(project)
+    model = train_round(opened, start=start, new_only=new_only, who=who, force=force, **options)
+    click.echo(
+        f"Wrote {project}/{model.path}, from {len(model.images)} images, beginning with {model.start}."
+    )
+    if opened.state.champion is opened.state.models[model.number]:
+        click.echo(
+            f"It is the first model, and is behind stable now.\nNext: cathode-tf rounds propose {project}"
+        )
+    else:
+        click.echo(f"Next: cathode-tf rounds promote {project}")
+
+
+@command.command(epilog="Example: cathode-tf rounds promote my-project")
+@_project
+@click.option("--model", type=int, help="Number of the model; default: the newest.")
+@click.option(
+    "--force",
+    "force_reason",
+    metavar="REASON",
+    help="Promote in spite of a regression; the ledger keeps why.",
+)
+@_who
+def promote(project, model, force_reason, who) -> None:
+    """Compare the newest model with the champion on the frozen test images; promote it if it holds.
+
+    Exits with 1 where the model is refused.
+    """
+    from cathode_tf.errors import InputError
+    from cathode_tf.rounds import Project
+    from cathode_tf.rounds import promote as run
+
+    if force_reason is not None and not force_reason.strip():
+        raise InputError("--force: must give the reason, which the ledger keeps.")
+    opened = Project(project)
+    verdict = run(opened, model=model, force_reason=force_reason, who=who)
+    click.echo(f"{'':<24}{'champion':>9}{'challenger':>12}{'difference':>12}   95 % interval    images")
+    for row in verdict.differences:
+        interval = "-" if row.low is None else f"[{row.low:+.4f}, {row.high:+.4f}]"
+        click.echo(
+            f"{row.where:<24}{row.champion:>9.4f}{row.challenger:>12.4f}{row.difference:>+12.4f}   "
+            f"{interval:<18}{row.images:>5}"
+        )
+    if not verdict.promote:
+        raise InputError(
+            f"not promoted: {verdict.reason}. The champion stays; --force REASON promotes in spite of it."
+        )
+    champion = opened.state.champion
+    click.echo(f"Promoted: {verdict.reason}.\nWrote {project}/models/stable.keras (model {champion.name}).")
+
+
+@command.command(
+    epilog='Example: cathode-tf rounds rollback my-project --reason "binder got worse on line 2"'
+)
+@_project
+@click.option("--reason", required=True, help="Why; the ledger keeps it.")
+@_who
+def rollback(project, reason, who) -> None:
+    """Put the previous champion back behind stable."""
+    from cathode_tf.rounds import Project
+    from cathode_tf.rounds import rollback as run
+
+    champion = run(Project(project), reason=reason, who=who)
+    click.echo(f"Wrote {project}/models/stable.keras (model {champion.name}).")
+
+
+@command.command(epilog="Example: cathode-tf rounds log my-project --last 20")
+@_project
+@click.option("--last", type=click.IntRange(1), help="Only the newest so many events.")
+@click.option("--json", "as_json", is_flag=True, help="Print the events as they are.")
+def log(project, last, as_json) -> None:
+    """Print what happened in PROJECT, who did it and when."""
+    import json
+
+    from cathode_tf.rounds import Project
+    from cathode_tf.rounds.log import event_line
+
+    opened = Project(project)
+    events = opened.ledger.events()
+    for event in events[-last:] if last else events:
+        click.echo(json.dumps(event, ensure_ascii=False) if as_json else event_line(event, opened.state))
+
+
+@command.command(
+    "export", epilog="Example: cathode-tf rounds export my-project --format labelme --out for-labelme"
+)
+@_project
+@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
+@click.option(
+    "--format",
+    type=click.Choice(["label-studio", "labelme", "napari", "png"]),
+    default="png",
+    show_default=True,
+)
+@click.option("--what", type=click.Choice(["all", "accepted", "proposals"]), default="all", show_default=True)
+@click.option("--force", is_flag=True, help="Replace the folder.")
+def export_(project, out, format, what, force) -> None:
+    """Write images and masks for another editor."""
+    from cathode_tf.rounds import Project, export_masks
+
+    path = export_masks(Project(project), out, format=format, what=what, force=force)
+    click.echo(f"Wrote {path}: images/, masks/, phases.toml.")
+    click.echo(f"Bring corrections back: cathode-tf rounds import {project} {path}")
+
+
+@command.command("import", epilog="Example: cathode-tf rounds import my-project for-labelme --who ann")
+@_project
+@click.argument("source", type=click.Path())
+@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Time spent on all, for the ledger.")
+@_who
+def import_(project, source, minutes, who) -> None:
+    """Accept masks from SOURCE, a folder or file of another editor, matched by name."""
+    from cathode_tf.rounds import Project, import_masks
+
+    images = import_masks(Project(project), source, who=who, minutes=minutes)
+    click.echo(f"Accepted {len(images)} masks that are new or changed.")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from cathode_tf.rounds.annotations import record_review
+from cathode_tf.rounds.curve import fit_curve
+from cathode_tf.rounds.exchange import export_masks, import_masks
 from cathode_tf.rounds.ledger import Ledger
 from cathode_tf.rounds.project import Project, add_images, create_project, read_groups
+from cathode_tf.rounds.promotion import compare_models, evaluate_models, promote, rollback
+from cathode_tf.rounds.ranking import propose
 from cathode_tf.rounds.state import ImageState, ModelState, State
+from cathode_tf.rounds.status import project_status
+from cathode_tf.rounds.training import train_round
 
 __all__ = [
     "ImageState",
@@ -14,7 +20,17 @@ __all__ = [
     "Project",
     "State",
     "add_images",
+    "compare_models",
     "create_project",
+    "evaluate_models",
+    "export_masks",
+    "fit_curve",
+    "import_masks",
+    "project_status",
+    "promote",
+    "propose",
     "read_groups",
     "record_review",
+    "rollback",
+    "train_round",
 ]

@@ -175,10 +175,12 @@ def add_images(
     Returns:
         The images that are new.
     """
-    from cathode_tf.imaging import find_images, match_masks, read_mask, read_micrograph
+    from cathode_tf.imaging import find_images, match_masks, read_annotation, read_micrograph
 
     paths = find_images([Path(p) for p in images])
-    pairs = match_masks(paths, masks) if masks is not None else [(p, None) for p in paths]
+    pairs: list[tuple[Path, Path | None]] = [(path, None) for path in paths]
+    if masks is not None:
+        pairs = match_masks(paths, masks, phases=project.phases)
     if masks is not None:
         # Images and masks may lie side by side; a file that serves as a mask is not an image too.
         used = {mask.resolve() for _, mask in pairs if mask is not None}
@@ -199,7 +201,13 @@ def add_images(
             known.add(key)
             _write_png(project.path / "images" / f"{key}.png", micrograph.pixels)
             if mask_path is not None:
-                found[key] = read_mask(mask_path, project.phases, shape=micrograph.pixels.shape)
+                found[key] = read_annotation(
+                    mask_path,
+                    project.phases,
+                    shape=micrograph.pixels.shape,
+                    image_name=path.name,
+                    databar_rows=int(micrograph.acquisition.get("databar_rows") or 0),
+                )
             group = (groups or {}).get(micrograph.id) or (path.stem if stack else micrograph.id)
             entries.append(
                 {

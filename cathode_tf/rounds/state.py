@@ -60,17 +60,29 @@ class ImageState:
 
 @dataclass
 class ModelState:
-    """One trained model: number 1, 2 ..., its round, what it learned from, how it was judged."""
+    """One trained model.
+
+    Attributes:
+        number: 1, 2 ...
+        round: The round that made it.
+        path: Its `.keras` file within the project.
+        run: Its run's folder within the project.
+        records: `path`, `version` and `fingerprint` of what it learned from.
+        start: What it began with: a model's name, `"default"` or `"scratch"`.
+        images: Keys of the images it learned from.
+        minutes: Minutes people had spent on the project by then.
+        test: By key of the test image: `revision` of its mask, `dice` by phase, `mean`.
+    """
 
     number: int
     round: int
     path: str
     run: str
-    records: str
-    start: int | None
-    images: int
+    records: dict[str, Any]
+    start: str
+    images: list[str]
     minutes: float
-    test: dict[str, Any] | None = None
+    test: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -127,7 +139,7 @@ class State:
 
         def place(image: ImageState) -> tuple[bool, float, bool]:
             rank = image.proposal["rank"] if image.proposal else float("inf")
-            return image.status == "skipped", rank, image.role != "test"
+            return image.status == "skipped", rank, image.role == "test"
 
         return sorted(self.with_status(*OPEN), key=place)
 
@@ -180,14 +192,14 @@ def _train(state: State, event: dict[str, Any]) -> None:
         run=event["run"],
         records=event["records"],
         start=event["start"],
-        images=len(event["images"]),
+        images=event["images"],
         minutes=event["minutes"],
     )
     state.models[model.number] = model
 
 
 def _evaluate(state: State, event: dict[str, Any]) -> None:
-    state.models[event["model"]].test = event["test"]
+    state.models[event["model"]].test.update(event["test"])
 
 
 def _promote(state: State, event: dict[str, Any]) -> None:

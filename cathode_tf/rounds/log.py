@@ -1,0 +1,63 @@
+"""The ledger for people: one line an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cathode_tf.rounds.state import State
+
+
+def event_line(event: dict[str, Any], state: State) -> str:
+    """Time, person and what happened, in one line.
+
+    Args:
+        event: An event of the ledger.
+        state: For the names of images.
+    """
+    describe = _LINES.get(event["event"])
+    what = describe(event, state) if describe else event["event"]
+    return f"{event['n']:>4}  {event['at'][:16].replace('T', ' ')}  {event['who']:<10}  {what}"
+
+
+def _review(event: dict[str, Any], state: State) -> str:
+    image = state.images[event["key"]].name
+    if event["decision"] != "accept":
+        return f"{event['decision']} {image}"
+    changed = sum(phase["gained"] for phase in event["pixels_changed"].values())
+    dice = event["dice"]["mean"] if event["dice"] else None
+    before = "" if dice is None else f", Dice of the proposal {dice:.3f}"
+    touched = "untouched" if event["untouched"] else f"{changed} pixels changed"
+    return f"accept {image}: {touched}{before}, {event['minutes']:.1f} min"
+
+
+def _promote(event: dict[str, Any], state: State) -> str:
+    forced = " by force" if event.get("forced") else ""
+    return f"promote model {event['model']:03d}{forced}: {event['reason']}"
+
+
+def _train(event: dict[str, Any], state: State) -> str:
+    return (
+        f"train model {event['model']:03d} on {len(event['images'])} images from {event['start']}, "
+        f"validation Dice {event['validation_dice']:.3f}"
+    )
+
+
+def _evaluate(event: dict[str, Any], state: State) -> str:
+    values = [row["mean"] for row in event["test"].values()]
+    mean = sum(values) / len(values)
+    return f"measure model {event['model']:03d} on {len(values)} test images: mean Dice {mean:.3f}"
+
+
+_LINES = {
+    "init": lambda event, state: f"begin project {event['name']} ({', '.join(event['phases'])})",
+    "image": lambda event, state: f"add image {event['name']} ({event['role']})",
+    "propose": lambda event, state: (
+        f"round {event['round']}: model {event['model']:03d} proposes {len(event['proposals'])} masks"
+    ),
+    "review": _review,
+    "train": _train,
+    "evaluate": _evaluate,
+    "promote": _promote,
+    "refuse": lambda event, state: f"refuse model {event['model']:03d}: {event['verdict']}",
+    "rollback": lambda event, state: f"roll back model {event['model']:03d}: {event['reason']}",
+}

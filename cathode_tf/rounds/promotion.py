@@ -1,0 +1,264 @@
+"""Is the challenger better? Both on the same frozen test images, image by image, and nowhere significantly worse.
+
+Models and test masks come in; a comparison with intervals, and a champion, go out.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import atomic_file
+from cathode_tf.progress import track
+from cathode_tf.rounds.project import Project
+from cathode_tf.rounds.state import ModelState
+
+DRAWS = 4000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Challenger minus champion, mean over images, with the 95 % interval of the paired bootstrap.
+
+    Attributes:
+        where: `"mean Dice"`, a phase's name, or `"group ..."`.
+        champion: Mean Dice of the champion (0-1).
+        challenger: Mean Dice of the challenger (0-1).
+        difference: Challenger minus champion.
+        low: Lower end of the interval; None for one image, which carries no interval.
+        high: Upper end.
+        images: How many images it rests on.
+    """
+
+    where: str
+    champion: float
+    challenger: float
+    difference: float
+    low: float | None
+    high: float | None
+    images: int
+
+    @property
+    def worse(self) -> bool:
+        """Whether the challenger is significantly worse here."""
+        return self.high is not None and self.high < 0
+
+    @property
+    def better(self) -> bool:
+        """Whether the challenger is significantly better here."""
+        return self.low is not None and self.low > 0
+
+
+def evaluate_models(project: Project, *, who: str | None = None) -> None:
+    """Measure every model on every annotated test image that it was not measured on yet.
+
+    Raises:
+        InputError: If no test image is annotated.
+    """
+    from cathode_tf.inference import Segmenter
+    from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
+
+    state, phases = project.state, project.phases
+    tests = state.annotated("test")
+    if not tests:
+        frozen = [image.name for image in state.images.values() if image.role == "test"]
+        raise InputError(
+            f"{project.path}: must hold an annotated test image to compare models on. "
+            f"Annotate {', '.join(frozen[:3]) or 'one'} (cathode-tf review); it is never trained on."
+        )
+    todo = [
+        (model, [i for i in tests if model.test.get(i.key, {}).get("revision") != i.revisions])
+        for model in state.models.values()
+    ]
+    todo = [(model, images) for model, images in todo if images]
+    for model, images in track(todo, "Measuring models", total=len(todo)):
+        segmenter = Segmenter(str(project.path / model.path))
+        found: dict[str, Any] = {}
+        for image in images:
+            mask = project.mask(image)
+            assert mask is not None
+            prediction = segmenter.segment(project.pixels(image)).mask
+            table = confusion(phases.to_indices(mask), phases.to_indices(prediction), len(phases))
+            dice = dice_per_phase(table)
+            found[image.key] = {
+                "revision": image.revisions,
+                "dice": {
+                    n: None if np.isnan(d) else round(float(d), 6)
+                    for n, d in zip(phases.names, dice, strict=True)
+                },
+                "mean": round(mean_dice(dice), 6),
+                "confusion": table.tolist(),
+            }
+        project.ledger.append("evaluate", who=who, model=model.number, test=found)
+
+
+def compare_models(
+    project: Project, champion: ModelState, challenger: ModelState, *, seed: int = 0
+) -> list[Difference]:
+    """All differences between two measured models: overall, by phase, by group of two images or more.
+
+    Args:
+        project: The project.
+        champion: What is behind `stable`.
+        challenger: What may take its place.
+        seed: Of the bootstrap.
+    """
+    tests = project.state.annotated("test")
+    old, new = ([model.test[i.key] for i in tests] for model in (champion, challenger))
+    rows = [difference("mean Dice", [r["mean"] for r in old], [r["mean"] for r in new], seed=seed)]
+    for name in project.phases.names:
+        pairs = [(a["dice"][name], b["dice"][name]) for a, b in zip(old, new, strict=True)]
+        pairs = [(a, b) for a, b in pairs if a is not None and b is not None]
+        if pairs:
+            rows.append(difference(name, *map(list, zip(*pairs, strict=True)), seed=seed))
+    groups: dict[str, list[int]] = {}
+    for index, image in enumerate(tests):
+        groups.setdefault(image.group, []).append(index)
+    for group, members in groups.items():
+        if len(members) > 1 and len(groups) > 1:
+            a, b = ([rows_[i]["mean"] for i in members] for rows_ in (old, new))
+            rows.append(difference(f"group {group}", a, b, seed=seed))
+    return rows
+
+
+def difference(where: str, champion: list[float], challenger: list[float], *, seed: int = 0) -> Difference:
+    """Paired bootstrap over images: draws of images with replacement, the mean difference of each draw.
+
+    A bootstrap of few images is too narrow: it cannot draw what it has not seen. Its percentiles are
+    widened about the mean by sqrt(n / (n - 1)) t / z, so that they are right for a normal sample of any
+    size [1]; two images then prove next to nothing, as they should.
+
+    Args:
+        where: What is compared.
+        champion: One Dice an image.
+        challenger: The same images in the same order.
+        seed: Of the draws.
+
+    Example:
+        >>> difference("ncm", [0.8, 0.7, 0.9, 0.6], [0.9, 0.8, 0.98, 0.7]).better
+        True
+        >>> difference("ncm", [0.8, 0.7], [0.79, 0.68]).worse
+        False
+
+    Reference:
+        [1] Hesterberg, What teachers should know about the bootstrap, Am. Stat. 69 (2015) 371.
+    """
+    a, b = np.asarray(champion, float), np.asarray(challenger, float)
+    change = b - a
+    low = high = None
+    if len(change) > 1:
+        draws = np.random.default_rng(seed).integers(0, len(change), (DRAWS, len(change)))
+        ends = np.percentile(change[draws].mean(axis=1), (2.5, 97.5))
+        low, high = (float(v) for v in change.mean() + _widening(len(change)) * (ends - change.mean()))
+    return Difference(where, float(a.mean()), float(b.mean()), float(change.mean()), low, high, len(change))
+
+
+def _widening(n: int) -> float:
+    from scipy.special import ndtri, stdtrit
+
+    return float(np.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.975) / ndtri(0.975))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to promote, why, and the differences it rests on."""
+
+    promote: bool
+    reason: str
+    differences: list[Difference]
+
+
+def judge(differences: list[Difference]) -> Verdict:
+    """Promote what is at least as good on average and nowhere significantly worse."""
+    worse = [d for d in differences if d.worse]
+    overall = differences[0]
+    if worse:
+        places = ", ".join(f"{d.where} {d.difference:+.4f} [{d.low:+.4f}, {d.high:+.4f}]" for d in worse)
+        return Verdict(False, f"significantly worse: {places}", differences)
+    if overall.difference < 0:
+        return Verdict(False, f"mean Dice fell by {-overall.difference:.4f}", differences)
+    few = "" if overall.low is not None else " (one test image carries no interval: annotate more)"
+    certain = "significantly better" if overall.better else "not worse anywhere, but not surely better"
+    return Verdict(True, f"{certain}: mean Dice {overall.difference:+.4f}{few}", differences)
+
+
+def promote(
+    project: Project, *, model: int | None = None, force_reason: str | None = None, who: str | None = None
+) -> Verdict:
+    """Put the challenger behind `stable` if the test images allow it.
+
+    Args:
+        project: With a challenger and at least one annotated test image.
+        model: Number of the model to promote; default: the newest.
+        force_reason: Promote in spite of a regression; the ledger keeps this sentence.
+        who: Name for the ledger; default: the user of this process.
+
+    Returns:
+        The verdict; `promote` says whether the champion changed.
+
+    Raises:
+        InputError: If there is no challenger, or nothing to compare on.
+    """
+    state = project.state
+    challenger = state.challenger if model is None else state.models.get(model)
+    if challenger is None:
+        raise InputError(
+            f"{project.path}: must have a model that is not yet behind stable. "
+            f"Received {'none' if model is None else model}. Train one: cathode-tf rounds train"
+        )
+    champion = state.champion
+    assert champion is not None  # the first model was promoted when it was trained
+    if champion.number == challenger.number:
+        raise InputError(f"{project.path}: model {challenger.name} is behind stable already.")
+    evaluate_models(project, who=who)
+    state = project.state
+    verdict = judge(compare_models(project, state.models[champion.number], state.models[challenger.number]))
+    facts = {
+        "model": challenger.number,
+        "champion": champion.number,
+        "reason": force_reason or verdict.reason,
+        "verdict": verdict.reason,
+        "differences": [asdict(d) for d in verdict.differences],
+    }
+    if not verdict.promote and force_reason is None:
+        project.ledger.append("refuse", who=who, **facts)
+        return verdict
+    project.ledger.append("promote", who=who, forced=not verdict.promote, **facts)
+    set_stable(project)
+    return Verdict(True, verdict.reason, verdict.differences)
+
+
+def rollback(project: Project, *, reason: str, who: str | None = None) -> ModelState:
+    """Put the previous champion back behind `stable`.
+
+    Raises:
+        InputError: If there is none.
+    """
+    with project.ledger.locked():
+        if len(project.state.champions) < 2:
+            raise InputError(
+                f"{project.path}: must have had two champions to roll back. Received one at most."
+            )
+        project.ledger.append("rollback", who=who, model=project.state.champions[-1], reason=reason)
+        set_stable(project)
+    champion = project.state.champion
+    assert champion is not None
+    return champion
+
+
+def set_stable(project: Project) -> None:
+    """Make `models/stable.keras` the champion's file; the ledger is what counts, this is for other tools."""
+    champion = project.state.champion
+    if champion is not None:
+        with atomic_file(project.path / "models" / "stable.keras", force=True) as temporary:
+            shutil.copyfile(project.path / champion.path, temporary)
+
+
+def means(model: ModelState) -> Mapping[str, float]:
+    """Mean Dice by test image of a measured model."""
+    return {key: row["mean"] for key, row in model.test.items()}
