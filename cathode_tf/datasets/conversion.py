@@ -118,7 +118,12 @@ def convert(
         round=int(round),
         annotator=annotator,
     )
-    sources = _sources(images, masks, mask_suffix, template)
+    sources, missing = sources_of(images, masks, mask_suffix, template)
+    if missing or not sources:
+        raise InputError(
+            f"{missing[0] if missing else images}: must have a mask. Received none for {len(missing)} of "
+            f"{len(missing) + len(sources)} images. Add the masks, or take these images out."
+        )
     if not add:
         with atomic_folder(out, force=force) as folder:
             staged = _stage(sources, folder / ".staging", jobs)
@@ -209,31 +214,33 @@ def _rule(
     return {**decided, **({"guard_gap": gap} if gap is not None else {})}
 
 
-def _sources(
+def sources_of(
     images: str | Path | Sequence[str | Path], masks: str | Path | None, suffix: str, template: Source
-) -> list[Source]:
+) -> tuple[list[Source], list[Path]]:
+    """Each image with its annotation, filled into the template; and the images that have none.
+
+    Raises:
+        InputError: If a path does not exist, an annotation has no image, or two images have one stem.
+    """
     pairs = match_masks(find_images(images), masks, suffix, phases=template.phases)
-    missing = [image for image, mask in pairs if mask is None]
-    if missing or not pairs:
-        raise InputError(
-            f"{missing[0] if missing else images}: must have a mask. Received none for {len(missing)} of "
-            f"{len(pairs)} images. Add the masks, or take these images out."
-        )
     by_stem: dict[str, dict[str, str]] = {}
     for name, group in template.groups.items():
         for stem in {name, name.rpartition("_z")[0] or name}:
             by_stem.setdefault(stem, {})[name] = group
     sources: dict[str, Source] = {}
+    missing: list[Path] = []
     for image, mask in pairs:
         if image.stem in sources:
             raise InputError(
                 f"{image}: must have a stem of its own, which becomes its id. Received the stem of "
                 f"{sources[image.stem].image} too. Rename one."
             )
-        assert mask is not None
+        if mask is None:
+            missing.append(image)
+            continue
         groups = by_stem.get(image.stem, {})
         sources[image.stem] = replace(template, index=len(sources), image=image, mask=mask, groups=groups)
-    return list(sources.values())
+    return list(sources.values()), missing
 
 
 def _stage(sources: Sequence[Source], staging: Path, jobs: int, dtype: str | None = None) -> list[Staged]:

@@ -140,30 +140,30 @@ def encode_source(source: Source, staging: Path) -> tuple[list[Staged], list[str
             path = staging / f"{source.index:08d}-{number:06d}.record"
             framed = frame(message)
             path.write_bytes(framed)
-            row = Row(
-                id=example.id,
-                group=example.group,
-                split="",
-                height=example.image.shape[0],
-                width=example.image.shape[1],
-                pixel_size_nm=example.pixel_size_nm,
-                image_sha256=image_sha256,
-                mask_sha256=mask_sha256,
-                origin=example.origin,
-                round=example.round,
-                annotator=example.annotator,
-                counts=phase_counts(example.mask, source.phases),
-            )
+            row = row_of(example, image_sha256, mask_sha256, source.phases)
             stack = source.image.stem if "slice_index" in example.acquisition else ""
             staged.append(Staged(row, path, len(framed), example.image.dtype.name, stack))
     messages = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
     return staged, list(dict.fromkeys(messages))
 
 
-def phase_counts(mask: np.ndarray, phases: Phases) -> tuple[int, ...]:
-    """Pixels of each phase, in the order of the phases, then of ignored ones."""
-    counts = np.bincount(mask.ravel(), minlength=256)
-    return tuple(counts[[*phases.ids, IGNORE]].tolist())
+def row_of(example: Example, image_sha256: str, mask_sha256: str, phases: Phases, split: str = "") -> Row:
+    """What the index says about an example whose mask has been checked."""
+    counts = np.bincount(example.mask.ravel(), minlength=256)
+    return Row(
+        id=example.id,
+        group=example.group,
+        split=split,
+        height=example.image.shape[0],
+        width=example.image.shape[1],
+        pixel_size_nm=example.pixel_size_nm,
+        image_sha256=image_sha256,
+        mask_sha256=mask_sha256,
+        origin=example.origin,
+        round=example.round,
+        annotator=example.annotator,
+        counts=tuple(counts[[*phases.ids, IGNORE]].tolist()),
+    )
 
 
 def read_examples(source: Source) -> Iterator[Example]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from cathode_tf.datasets.encoding import Row
 from cathode_tf.datasets.record_set import RecordSet
 from cathode_tf.datasets.schema import Example
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import display, overlay
-from cathode_tf.phases import rgb
+from cathode_tf.phases import Phases, rgb
 
 
 def summarize(records: RecordSet) -> list[dict[str, Any]]:
@@ -26,24 +28,25 @@ def summarize(records: RecordSet) -> list[dict[str, Any]]:
         unknown) with how many images have them, `fractions` by phase (of labelled pixels, sum 1) and
         `ignored_fraction` (of all pixels).
     """
-    table = []
-    for split in records.splits:
-        rows = records.rows_of(split)
-        counts = np.sum([row.counts for row in rows], axis=0, dtype=float)
-        labelled = max(counts[:-1].sum(), 1.0)
-        sizes = Counter(None if math.isnan(row.pixel_size_nm) else row.pixel_size_nm for row in rows)
-        table.append(
-            {
-                "split": split,
-                "images": len(rows),
-                "groups": len({row.group for row in rows}),
-                "sizes": Counter((row.height, row.width) for row in rows),
-                "pixel_sizes_nm": sizes,
-                "fractions": dict(zip(records.phases.names, (counts[:-1] / labelled).tolist(), strict=True)),
-                "ignored_fraction": float(counts[-1] / counts.sum()),
-            }
-        )
-    return table
+    return [
+        {"split": split, **summarize_rows(records.rows_of(split), records.phases)} for split in records.splits
+    ]
+
+
+def summarize_rows(rows: Sequence[Row], phases: Phases) -> dict[str, Any]:
+    """The same for any rows of an index, without `split`."""
+    counts = np.sum([row.counts for row in rows], axis=0, dtype=float)
+    labelled = max(counts[:-1].sum(), 1.0)
+    return {
+        "images": len(rows),
+        "groups": len({row.group for row in rows}),
+        "sizes": Counter((row.height, row.width) for row in rows),
+        "pixel_sizes_nm": Counter(
+            None if math.isnan(row.pixel_size_nm) else row.pixel_size_nm for row in rows
+        ),
+        "fractions": dict(zip(phases.names, (counts[:-1] / labelled).tolist(), strict=True)),
+        "ignored_fraction": float(counts[-1] / counts.sum()),
+    }
 
 
 def draw_records(
@@ -66,10 +69,10 @@ def draw_records(
         for example in itertools.islice(records.examples(split), images_per_split)
     ]
     columns = 2 if len(blocks) > 4 else 1
-    blank = np.full_like(blocks[0], 255)
-    blocks += [blank] * (-len(blocks) % columns)
-    height = math.ceil(len(blocks) / columns)
-    lanes = [np.vstack(blocks[lane * height : (lane + 1) * height]) for lane in range(columns)]
+    per_lane = math.ceil(len(blocks) / columns)
+    lanes = [np.vstack(blocks[lane * per_lane : (lane + 1) * per_lane]) for lane in range(columns)]
+    height = max(len(lane) for lane in lanes)
+    lanes = [np.pad(lane, ((0, height - len(lane)), (0, 0), (0, 0)), constant_values=255) for lane in lanes]
     picture = np.vstack([_legend(records, lanes[0].shape[1] * columns), np.hstack(lanes)])
     ok, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
     if not ok:
@@ -93,7 +96,7 @@ def _row(example: Example, split: str, records: RecordSet) -> np.ndarray:
     ]
     cells = []
     for picture in pair:
-        cell = np.full((_CELL + _GAP, _CELL + _GAP, 3), 255, np.uint8)
+        cell = np.full((picture.shape[0] + _GAP, _CELL + _GAP, 3), 255, np.uint8)
         cell[: picture.shape[0], _GAP // 2 : _GAP // 2 + picture.shape[1]] = picture
         cells.append(cell)
     height, width = example.mask.shape

@@ -1,0 +1,81 @@
+"""`cathode-tf check`: everything that could be wrong, as a table and a verdict."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command(name="check")
+@click.argument("path", type=PATH)
+@click.argument("masks", type=PATH, required=False)
+@click.option(
+    "--phases", type=PATH, help="phases.toml, for a folder. [default: pore 0, ncm 1, additive 2, binder 3]"
+)
+@click.option("--mask-suffix", default="_mask", show_default=True, help="Behind the stem of a mask.")
+@click.option("--max-megapixels", default=400.0, show_default=True, help="Larger images are errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(
+    path: Path,
+    masks: Path | None,
+    phases: Path | None,
+    mask_suffix: str,
+    max_megapixels: float,
+    as_json: bool,
+) -> None:
+    """Look for everything that could be wrong with PATH, a record set, or a folder of images (and MASKS).
+
+    The exit code is 0 when there is no error, and 1 when there is one. Nothing is written.
+
+    \b
+    Example:
+      cathode-tf check records/sample
+    """
+    from cathode_tf import Phases
+    from cathode_tf.datasets.checking import check, sentences
+
+    report = check(
+        path,
+        masks,
+        phases=Phases.from_toml(phases) if phases else None,
+        mask_suffix=mask_suffix,
+        max_megapixels=max_megapixels,
+    )
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _print(report)
+        for line in sentences(report.findings):
+            click.echo(line)
+        errors = sum(finding.severity == "error" for finding in report.findings)
+        doubts = len(report.findings) - errors
+        click.echo(f"{path}: {'OK' if report.ok else 'NOT OK'} ({errors} errors, {doubts} warnings)")
+    sys.exit(0 if report.ok else 1)
+
+
+def _print(report) -> None:
+    if not report.table:
+        return
+    names = list(report.table[0]["fractions"])
+    head = ["split", "images", "groups", "size (px)", "pixel size (nm)", *names, "ignored"]
+    lines = [head]
+    for row in report.table:
+        sizes = [f"{width} x {height}" for height, width in row["sizes"]]
+        scales = ["unknown" if size is None else f"{size:.5g}" for size in row["pixel_sizes_nm"]]
+        shares = [f"{share:.1%}" for share in (*row["fractions"].values(), row["ignored_fraction"])]
+        lines.append(
+            [row["split"], str(row["images"]), str(row["groups"]), _some(sizes), _some(scales), *shares]
+        )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    click.echo()
+
+
+def _some(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{texts[0]} and {len(texts) - 1} others"
