@@ -39,7 +39,7 @@ class SegmentationGraph(tf.Module):
         networks: The members of the ensemble; their probabilities are averaged.
         phases: Names and ids of the output channels.
         grid: How large images are cut.
-        card: The model card; `describe` gives it back, with the phases and the grid.
+        description: What `describe` gives back as JSON: the card, the phases, the grid.
         orientations: How many of the eight flips and quarter turns are averaged: 1, 2, 4 or 8.
     """
 
@@ -49,20 +49,13 @@ class SegmentationGraph(tf.Module):
         phases: Phases,
         grid: Grid,
         *,
-        card: dict[str, Any],
+        description: dict[str, Any],
         orientations: int = 1,
     ):
         super().__init__(name="segmenter")
         self.weights = [network.variables for network in networks]
         parts = _Parts(tuple(networks), phases, grid, orientations)
-        description = json.dumps(
-            {
-                "card": card,
-                "phases": phases.to_list(),
-                "grid": grid.to_dict(),
-                "samples": {"side_px": SAMPLE_SIDE_PX, "per_axis": SAMPLES_PER_AXIS},
-            }
-        )
+        text = json.dumps(description)
 
         @tf.function(input_signature=[_BATCH])
         def segment(image):
@@ -109,12 +102,12 @@ class SegmentationGraph(tf.Module):
 
         @tf.function(input_signature=[])
         def describe():
-            return {"card": tf.constant(description)}
+            return {"card": tf.constant(text)}
 
         @tf.function(input_signature=[tf.TensorSpec((), tf.string, name="any")])
         def describe_by_rest(any):
             # TF Serving's REST front refuses signatures without an input.
-            return {"card": tf.constant(description)}
+            return {"card": tf.constant(text)}
 
         sample = tf.TensorSpec((None, None, None), tf.uint16)
 

@@ -9,6 +9,9 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 
+MAPS = ("mask", "margin", "entropy")
+"""The maps of an image, each uint8 (height, width)."""
+
 
 @dataclass(frozen=True)
 class Segmentation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ import tensorflow as tf
 from cathode_tf.datasets.standardize import image_statistics, scale_of
 from cathode_tf.imaging import Micrograph
 from cathode_tf.inference.graph import sample_places
-from cathode_tf.inference.segmentation import Segmentation, image_pixels
+from cathode_tf.inference.segmentation import MAPS, Segmentation, image_pixels
 from cathode_tf.inference.sources import Source, Traced, trace
 from cathode_tf.inference.tiles import reflect
 
-WHOLE_PX = 1 << 24
+WHOLE_PX = 1 << 22
 """Images of up to this many pixels are answered in one call of the graph; larger ones row by row."""
 
 
@@ -28,7 +28,8 @@ class Segmenter:
     Args:
         model: A run's folder, a `.keras` file, an exported SavedModel, `"default"`, or a Keras model of
             `build_unet`; or a list of these (not SavedModels), whose probabilities are averaged.
-        tile_px: Largest side of a tile, in pixels; smaller needs less memory and more time.
+        max_memory: What the process may take, as `"2GB"` or in bytes; the tiles are chosen to fit.
+        tile_px: Largest side of a tile, in pixels, where it shall not be chosen.
         orientations: Average over this many flips and quarter turns: 1, 2, 4 or 8.
 
     Raises:
@@ -43,9 +44,14 @@ class Segmenter:
     """
 
     def __init__(
-        self, model: Source | Sequence[Source], *, tile_px: int | None = None, orientations: int = 1
+        self,
+        model: Source | Sequence[Source],
+        *,
+        max_memory: str | int | None = None,
+        tile_px: int | None = None,
+        orientations: int = 1,
     ):
-        self._traced: Traced = trace(model, tile_px=tile_px, orientations=orientations)
+        self._traced: Traced = trace(model, max_memory=max_memory, tile_px=tile_px, orientations=orientations)
 
     @property
     def phases(self):
@@ -77,22 +83,20 @@ class Segmenter:
             InputError: If `image` is no two-dimensional uint8 or uint16 array with at least one pixel.
         """
         pixels = image_pixels(image)
+        maps: dict[str, Any]
         if pixels.size <= WHOLE_PX:
-            maps = self.graph.segment(pixels.astype(np.uint16)[None, :, :, None])
-            mask, margin, entropy = (maps[key][0].numpy() for key in ("mask", "margin", "entropy"))
+            found = self.graph.segment(pixels.astype(np.uint16)[None, :, :, None])
+            maps = {key: found[key][0].numpy() for key in MAPS}
         else:
-            maps = {key: np.empty(pixels.shape, np.uint8) for key in ("mask", "margin", "entropy")}
-
-            def store(first: int, rows: dict[str, np.ndarray]) -> None:
+            maps = {key: np.empty(pixels.shape, np.uint8) for key in MAPS}
+            for first, rows in self.stream(lambda start, stop: pixels[start:stop], pixels.shape):
                 for key, values in rows.items():
                     maps[key][first : first + len(values)] = values
-
-            stream(self._traced, lambda start, stop: pixels[start:stop], pixels.shape, store)
-            mask, margin, entropy = maps["mask"], maps["margin"], maps["entropy"]
+        mask, entropy = maps["mask"], maps["entropy"]
         counts = np.bincount(mask.ravel(), minlength=256)
         fractions = {phase.name: float(counts[phase.id] / mask.size) for phase in self.phases.entries}
         score = float(np.float32(entropy.sum(dtype=np.int64) / mask.size / 255.0))
-        return Segmentation(mask, margin, entropy, fractions, score)
+        return Segmentation(mask, maps["margin"], entropy, fractions, score)
 
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """Probability of each phase, float32 (height, width, phases), for images that fit in memory."""
@@ -101,55 +105,52 @@ class Segmenter:
             0
         ].numpy()
 
+    def stream(
+        self,
+        read: Callable[[int, int], np.ndarray],
+        shape: tuple[int, int],
+        *,
+        statistics: tuple[float, float] | None = None,
+    ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Segment an image of any size, one row of tiles in memory at a time.
 
-def stream(
-    traced: Traced,
-    read: Callable[[int, int], np.ndarray],
-    shape: tuple[int, int],
-    write: Callable[[int, dict[str, np.ndarray]], None],
-    *,
-    statistics: tuple[float, float] | None = None,
-) -> None:
-    """Segment an image of any size, one row of tiles in memory at a time.
+        The answer is that of the whole image: the same tiles, weights and order of sums.
 
-    The answer is that of the whole image: the same tiles, weights and order of sums.
+        Args:
+            read: Gives the rows from `start` to `stop` as uint8 or uint16 (rows, width).
+            shape: Height and width.
+            statistics: Mean and standard deviation of the image; default: from reading it whole.
 
-    Args:
-        traced: The graph.
-        read: Gives the rows from `start` to `stop` as uint8 or uint16 (rows, width).
-        shape: Height and width.
-        write: Is given the first row and the finished maps (`mask`, `margin`, `entropy`) from there on.
-        statistics: Mean and standard deviation of the image, where they are known.
-    """
-    height, width = shape
-    if traced.grid.fits(shape):
-        maps = traced.graph.segment(read(0, height).astype(np.uint16)[None, :, :, None])
-        write(0, {key: maps[key][0].numpy() for key in ("mask", "margin", "entropy")})
-        return
-    axis = traced.grid.axis(height)
-    if statistics is None:
-        statistics = image_statistics(read(0, height))
-    offset, factor = scale_of(*statistics)
-    packed = traced.graph.measure(_samples(traced, read, shape), offset, factor)
-    above = tf.zeros((traced.grid.padded(width), 0, len(traced.phases)))
-    for index in range(axis.count):
-        start = axis.start(index)
-        top, bottom = axis.owned(index)
-        pixels = read(start, min(start + axis.tile, height)).astype(np.uint16)
-        maps, above = traced.graph.row(
-            pixels, offset, factor, packed, above, axis.tile, top - start, bottom - start, int(index == 0)
+        Yields:
+            The first row, and the finished maps (`mask`, `margin`, `entropy`) from there on.
+        """
+        height, width = shape
+        if self.grid.fits(shape):
+            found = self.graph.segment(read(0, height).astype(np.uint16)[None, :, :, None])
+            yield 0, {key: found[key][0].numpy() for key in MAPS}
+            return
+        axis = self.grid.axis(height)
+        if statistics is None:
+            statistics = image_statistics(read(0, height))
+        offset, factor = scale_of(*statistics)
+        packed = self.graph.measure(self._samples(read, shape), offset, factor)
+        above = tf.zeros((self.grid.padded(width), 0, len(self.phases)))
+        for index in range(axis.count):
+            start = axis.start(index)
+            top, bottom = axis.owned(index)
+            pixels = read(start, min(start + axis.tile, height)).astype(np.uint16)
+            geometry = (axis.tile, top - start, bottom - start, int(index == 0))
+            maps, above = self.graph.row(pixels, offset, factor, packed, above, *geometry)
+            yield top, {key: values.numpy()[: height - top] for key, values in maps.items()}
+
+    def _samples(self, read: Callable[[int, int], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+        (down, side_y), (across, side_x) = (
+            tuple(np.asarray(value) for value in sample_places(length, self.grid)) for length in shape
         )
-        write(top, {key: values.numpy()[: height - top] for key, values in maps.items()})
-
-
-def _samples(traced: Traced, read: Callable[[int, int], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    (down, side_y), (across, side_x) = (
-        tuple(np.asarray(value) for value in sample_places(length, traced.grid)) for length in shape
-    )
-    columns = [reflect(start + np.arange(side_x), shape[1]) for start in across]
-    samples = []
-    for start in down:
-        rows = reflect(start + np.arange(side_y), shape[0])
-        block = read(int(rows.min()), int(rows.max()) + 1)[rows - rows.min()]
-        samples.extend(block[:, chosen] for chosen in columns)
-    return np.stack(samples).astype(np.uint16)
+        columns = [reflect(start + np.arange(side_x), shape[1]) for start in across]
+        samples = []
+        for start in down:
+            rows = reflect(start + np.arange(side_y), shape[0])
+            block = read(int(rows.min()), int(rows.max()) + 1)[rows - rows.min()]
+            samples.extend(block[:, chosen] for chosen in columns)
+        return np.stack(samples).astype(np.uint16)

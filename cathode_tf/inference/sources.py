@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from cathode_tf.errors import InputError
-from cathode_tf.inference.graph import SegmentationGraph
+from cathode_tf.inference.graph import SAMPLE_SIDE_PX, SAMPLES_PER_AXIS, SegmentationGraph
 from cathode_tf.inference.network import Network
 from cathode_tf.inference.reach import measured_reach
 from cathode_tf.inference.tiles import Grid
@@ -21,6 +22,8 @@ from cathode_tf.phases import Phases
 
 TILE_PX = 1440
 RAMP_PX = 16
+BASE_BYTES = 1_000_000_000
+"""TensorFlow with a loaded network (0.75 GB), and the rows of a wide image in work."""
 
 Source = str | Path | keras.Model
 
@@ -33,6 +36,7 @@ class Traced:
     phases: Phases
     grid: Grid
     card: dict[str, Any]
+    bytes_per_px: float
 
 
 def savedmodel_folder(path: str | Path) -> Path | None:
@@ -48,7 +52,13 @@ def savedmodel_folder(path: str | Path) -> Path | None:
     return max(versions, key=lambda child: int(child.name)) if versions else None
 
 
-def trace(sources: Source | Sequence[Source], *, tile_px: int | None = None, orientations: int = 1) -> Traced:
+def trace(
+    sources: Source | Sequence[Source],
+    *,
+    max_memory: str | int | None = None,
+    tile_px: int | None = None,
+    orientations: int = 1,
+) -> Traced:
     """The graph of a model, or of several whose probabilities are averaged.
 
     Raises:
@@ -66,8 +76,14 @@ def trace(sources: Source | Sequence[Source], *, tile_px: int | None = None, ori
                 f"{exported[0]}: the members, the tile size and the orientations of an exported SavedModel "
                 "are fixed. Give them when exporting, or use the run or the .keras file."
             )
-        return _load(Path(str(savedmodel_folder(exported[0]))))
-    return _build(members, tile_px, orientations)
+        traced = _load(Path(str(savedmodel_folder(exported[0]))))
+        if max_memory is not None and tile_for(max_memory, traced.bytes_per_px) < traced.grid.tile_px:
+            raise InputError(
+                f"{exported[0]}: its tiles of {traced.grid.tile_px} px were fixed by export and need more than "
+                f"{max_memory}. Export it with --max-memory {max_memory}, or use the run or the .keras file."
+            )
+        return traced
+    return _build(members, max_memory, tile_px, orientations)
 
 
 def _load(folder: Path) -> Traced:
@@ -82,10 +98,12 @@ def _load(folder: Path) -> Traced:
         raise InputError(
             f"{folder}: must be a whole SavedModel of cathode-tf export. It cannot be read ({reason})."
         ) from error
-    return Traced(graph, phases, grid, description["card"])
+    return Traced(graph, phases, grid, description["card"], description["bytes_per_px"])
 
 
-def _build(members: Sequence[Source], tile_px: int | None, orientations: int) -> Traced:
+def _build(
+    members: Sequence[Source], max_memory: str | int | None, tile_px: int | None, orientations: int
+) -> Traced:
     if orientations not in (1, 2, 4, 8):
         raise InputError(f"orientations: must be 1, 2, 4 or 8. Received {orientations}.")
     loaded = [
@@ -104,9 +122,43 @@ def _build(members: Sequence[Source], tile_px: int | None, orientations: int) ->
     networks = [Network(model) for model, _ in loaded]
     multiple = max(int(other["size_multiple"]) for _, other in loaded)
     reach = max(measured_reach(network, multiple) for network in networks)
-    grid = make_grid(reach, multiple, tile_px or TILE_PX)
-    graph = SegmentationGraph(networks, phases, grid, card=card, orientations=orientations)
-    return Traced(graph, phases, grid, card)
+    bytes_per_px = max(network.bytes_per_px for network in networks)
+    if tile_px is None:
+        tile_px = TILE_PX if max_memory is None else min(TILE_PX, tile_for(max_memory, bytes_per_px))
+    grid = make_grid(reach, multiple, tile_px)
+    known = {"card": card, "phases": phases.to_list(), "grid": grid.to_dict(), "bytes_per_px": bytes_per_px}
+    graph = SegmentationGraph(networks, phases, grid, description=known, orientations=orientations)
+    return Traced(graph, phases, grid, card, bytes_per_px)
+
+
+def tile_for(max_memory: str | int, bytes_per_px: float) -> int:
+    """The largest side of a tile with which a process stays within `max_memory`.
+
+    Raises:
+        InputError: If it is no amount of memory, or too little for the pieces on which the normalisation
+            is measured.
+    """
+    limit = parse_bytes(max_memory)
+    least = BASE_BYTES + bytes_per_px * (SAMPLE_SIDE_PX * SAMPLES_PER_AXIS) ** 2
+    if limit < least:
+        raise InputError(
+            f"max_memory: must be at least {least / 1e9:.1f}GB for this model. Received {max_memory}."
+        )
+    return int(((limit - BASE_BYTES) / bytes_per_px) ** 0.5)
+
+
+def parse_bytes(amount: str | int) -> int:
+    """Bytes of `"2GB"`, `"500MB"`, `"1.5GiB"`, or a plain number.
+
+    Example:
+        >>> parse_bytes("2GB"), parse_bytes("1.5 GiB")
+        (2000000000, 1610612736)
+    """
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kMGT]?)(i?)B?\s*", str(amount), re.IGNORECASE)
+    if not found:
+        raise InputError(f"max_memory: must be an amount such as 2GB or 800MB. Received {amount!r}.")
+    power = " KMGT".index(found.group(2).upper() or " ")
+    return int(float(found.group(1)) * (1024 if found.group(3) else 1000) ** power)
 
 
 def make_grid(reach: int, multiple: int, tile_px: int) -> Grid:

@@ -1,0 +1,75 @@
+"""Images in parts: rows of TIFFs of every layout, and the same answer as from memory."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from cathode_tf import InputError
+from cathode_tf.inference import Segmenter
+from cathode_tf.inference.large import TiffRows, segment_large, streamed_statistics
+from cathode_tf.inference.sources import parse_bytes, tile_for
+
+LAYOUTS = {
+    "contiguous": {},
+    "big endian": {"byteorder": ">"},
+    "strips": {"rowsperstrip": 7, "compression": "zlib"},
+    "tiles": {"tile": (32, 48), "compression": "zlib", "predictor": True},
+    "white is zero": {"photometric": "miniswhite"},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_rows_of_every_layout_are_those_of_the_whole(image, tmp_path, layout):
+    pixels, options = image(131, 97), dict(layout)
+    order = options.pop("byteorder", "<")
+    with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=order) as writer:
+        writer.write(pixels, **{"photometric": "minisblack", **options})
+    expected = 65535 - pixels if "photometric" in options else pixels
+    rows = TiffRows(tmp_path / "a.tif")
+    assert rows.shape == (131, 97)
+    for start, stop in ((0, 131), (5, 6), (30, 70), (130, 131)):
+        np.testing.assert_array_equal(rows.read(start, stop), expected[start:stop])
+    assert streamed_statistics(rows, 10) == pytest.approx((expected.mean(), expected.std()), rel=1e-9)
+
+
+def test_a_file_cut_short_and_a_float_file_are_refused(image, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", image(100, 90))
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="cut short"):
+        TiffRows(tmp_path / "a.tif").read(0, 100)
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((4, 4), np.float32))
+    with pytest.raises(InputError, match="8 or 16 bits"):
+        TiffRows(tmp_path / "b.tif")
+    (tmp_path / "c.tif").write_bytes(b"II*\0nonsense")
+    with pytest.raises(InputError, match="cannot be read as TIFF"):
+        TiffRows(tmp_path / "c.tif")
+
+
+def test_a_large_image_gives_the_mask_of_the_whole_in_a_tiled_file(small_tiles, image, tmp_path):
+    pixels = image(300, 261)
+    tifffile.imwrite(tmp_path / "big.tif", pixels, compression="zlib")
+    expected = small_tiles.segment(pixels)
+    rows = TiffRows(tmp_path / "big.tif")
+    files, score = segment_large(small_tiles, rows, tmp_path / "out", "big", uncertainty=True)
+    assert [path.name for path in files] == [
+        "big_mask.tif",
+        "big_margin.tif",
+        "big_entropy.tif",
+        "big_overlay.png",
+    ]
+    with tifffile.TiffFile(files[0]) as file:
+        assert file.pages[0].is_tiled and file.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE
+        np.testing.assert_array_equal(file.asarray(), expected.mask)
+    np.testing.assert_array_equal(tifffile.imread(files[1]), expected.margin)
+    np.testing.assert_array_equal(tifffile.imread(files[2]), expected.entropy)
+    assert score == pytest.approx(expected.score)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in files)
+
+
+def test_memory_decides_the_tiles(model):
+    assert parse_bytes("2GB") == 2 * 10**9 and parse_bytes(5) == 5 and parse_bytes("1 MiB") == 2**20
+    assert tile_for("2GB", 500) < tile_for("3GB", 500)
+    for wrong in ("much", "-2GB", "100MB"):
+        with pytest.raises(InputError, match="max_memory: must be"):
+            Segmenter(model, max_memory=wrong)
