@@ -15,6 +15,8 @@ from cathode_tf.imaging.runs import decode_brush, encode_brush
 from cathode_tf.imaging.vectors import Drawing, box, declared, ellipse, malformed, pick, points
 from cathode_tf.phases import Phases
 
+_IMAGE_NAME = re.compile(r"([^/\\\\=?]+\.(?:png|tiff?|bmp|jpe?g))(?=$|[?&#])", re.IGNORECASE)
+
 
 def is_label_studio(content: Any) -> bool:
     """Whether parsed JSON looks like an export of Label Studio (JSON or JSON-MIN)."""
@@ -41,11 +43,11 @@ def _minimal(task: Mapping) -> list:
 
 
 def task_image(task: Mapping) -> str:
-    """Name of a task's image: the first path or address in its data that ends like a file."""
-    data = task.get("data", task)
-    for value in data.values():
-        if isinstance(value, str) and re.search(r"\.\w{2,5}$", value):
-            return unquote(value)
+    """File name of a task's image: the last one in the first path or address of its data that holds one."""
+    for value in task.get("data", task).values():
+        found = _IMAGE_NAME.findall(unquote(value)) if isinstance(value, str) else []
+        if found:
+            return found[-1]
     raise InputError("a task must name its image.")
 
 

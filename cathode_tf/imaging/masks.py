@@ -79,9 +79,13 @@ def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.n
             "values at every boundary; export the mask again from the tool that made it."
         )
     samples = raster.samples
-    if samples.ndim == 3 and samples.shape[2] in (1, 2):
+    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+        return _by_opacity(samples, phases, source)
+    if samples.ndim == 3 and samples.shape[2] == 1:
         samples = samples[..., 0]
     if samples.ndim == 3:
+        if samples.dtype == np.uint16 and not (samples % 257).any():
+            samples = (samples // 257).astype(np.uint8)  # 8-bit colours in a 16-bit file
         if samples.dtype != np.uint8:
             raise InputError(f"{source}: colours must have 8 bit. Received {samples.dtype}.")
         colors = samples[..., :3]
@@ -92,6 +96,24 @@ def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.n
     if raster.colormap is not None:
         return _by_palette(samples, raster.colormap, phases, source)
     return _by_value(samples, phases, source)
+
+
+def _by_opacity(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
+    """What is transparent was not labelled; what is half transparent is the blurred edge of a brush."""
+    alpha, rest = samples[..., -1], samples[..., :-1]
+    opaque = alpha == (np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1)
+    between = ~opaque & (alpha != 0)
+    if between.any():
+        row, column = (int(i) for i in np.argwhere(between)[0])
+        raise InputError(
+            f"{source}: must be opaque or transparent. Received {int(between.sum())} pixels in between, the first at "
+            f"row {row}, column {column}. Draw without soft edges, or export without transparency."
+        )
+    if not opaque.any():
+        return np.full(alpha.shape, IGNORE, np.uint8)
+    row, column = (int(i) for i in np.argwhere(opaque)[0])
+    filled = np.where(opaque[..., None], rest, rest[row, column])
+    return np.where(opaque, to_mask(Raster(filled), phases, source), np.uint8(IGNORE))
 
 
 def _values(phases: Phases) -> list[tuple[float, int]]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import io
 import logging
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -28,7 +27,10 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png", ".bmp", ".jpg", ".jpeg")
 """File names that are looked at when a folder is searched for images."""
 
-_LOSSY_TIFF = {"JPEG", "OJPEG", "JPEG_LOSSY", "JPEG_2000_LOSSY", "JPEGXR_NDPI", "APERIO_JP2000_RGB"}
+_LOSSY_TIFF = {
+    "OJPEG", "JPEG", "JPEG_99", "ALT_JPEG", "JPEG_LOSSY", "JPEG_2000_LOSSY", "APERIO_JP2000_YCBC",
+    "APERIO_JP2000_RGB", "JPEGXR_NDPI", "WEBP", "WEBP_DEPRECATED",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,6 @@ class RasterFile:
         lossy: Name of the lossy compression, "" where there is none.
         read: Decodes the page with this index.
         tiff: The open `tifffile.TiffFile`, for metadata; None for other formats.
-        text: Text fields of a PNG.
     """
 
     path: Path
@@ -69,7 +70,6 @@ class RasterFile:
     lossy: str
     read: Callable[[int], Raster]
     tiff: Any = None
-    text: dict[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -80,18 +80,22 @@ def open_raster(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> 
         InputError: If it cannot be read, is no image, is damaged, or declares more than `max_megapixels`.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    if not content:
-        raise InputError(f"{path}: must be an image. Received an empty file.")
     with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
+            if not path.is_file():
+                raise InputError(f"{path}: cannot be read (it is no regular file).")
+            head = file.read(8)
+            file.seek(0)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+        if not head:
+            raise InputError(f"{path}: must be an image. Received an empty file.")
         with _damage(path):
-            if content[:2] in (b"II", b"MM"):
-                opened = _open_tiff(path, content, max_megapixels, stack)
+            if head[:2] in (b"II", b"MM"):
+                opened = _open_tiff(path, file, max_megapixels, stack)
             else:
-                opened = _open_simple(path, content, max_megapixels)
+                opened = _open_simple(path, file, head, max_megapixels)
         yield opened
 
 
@@ -114,12 +118,15 @@ def _damage(path: Path) -> Iterator[None]:
 def quiet() -> Iterator[None]:
     """Keep tifffile from printing what an error says anyway, or what metadata are better without."""
     logger = logging.getLogger("tifffile")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.removeFilter(nothing)
 
 
 def _guarded(path: Path, lossy: str, read: Callable[[int], Raster]) -> Callable[[int], Raster]:
@@ -142,44 +149,30 @@ def _check_size(height: int, width: int, max_megapixels: float) -> None:
         )
 
 
-def _open_simple(path: Path, content: bytes, max_megapixels: float) -> RasterFile:
+def _open_simple(path: Path, file: BinaryIO, head: bytes, max_megapixels: float) -> RasterFile:
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
 
     # The classes, not Image.open: that one has its own, global limit of size and tries 40 formats.
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        image = PngImagePlugin.PngImageFile(io.BytesIO(content))
-    elif content.startswith(b"BM"):
-        image = BmpImagePlugin.BmpImageFile(io.BytesIO(content))
-    elif content.startswith(b"\xff\xd8\xff"):
-        image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
+    if head == b"\x89PNG\r\n\x1a\n":
+        image = PngImagePlugin.PngImageFile(file)
+    elif head.startswith(b"BM"):
+        image = BmpImagePlugin.BmpImageFile(file)
+    elif head.startswith(b"\xff\xd8\xff"):
+        image = JpegImagePlugin.JpegImageFile(file)
     else:
-        raise InputError(
-            f"must be a TIFF, PNG, BMP or JPEG image. Its first bytes are {content[:8].hex(' ')}."
-        )
+        raise InputError(f"must be a TIFF, PNG, BMP or JPEG image. Its first bytes are {head.hex(' ')}.")
     width, height = image.size
     _check_size(height, width, max_megapixels)
-    text = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
     lossy = "JPEG" if image.format == "JPEG" else ""
-    return RasterFile(
-        path, height, width, 1, lossy, _guarded(path, lossy, lambda _: _decode(image)), text=text
-    )
+    return RasterFile(path, height, width, 1, lossy, _guarded(path, lossy, lambda _: _decode(image, file)))
 
 
-def _decode(image: Any) -> Raster:
+def _decode(image: Any, file: BinaryIO) -> Raster:
     """Pixels of a Pillow file; 16-bit colour, which Pillow would cut to 8 bit, by OpenCV."""
-    if image.format == "PNG" and image.mode in ("RGB", "RGBA", "LA") and image.fp.getvalue()[24] == 16:
-        import cv2
-
-        content = np.frombuffer(image.fp.getvalue(), np.uint8)
-        image.load()  # strict about damage, which OpenCV prints but lets pass
-        decoded = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-        if decoded is None:
-            raise ValueError("cannot be decoded")
-        if decoded.ndim == 3:
-            decoded = cv2.cvtColor(
-                decoded, cv2.COLOR_BGRA2RGBA if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
-            )
-        return Raster(decoded)
+    if image.format == "PNG" and image.mode in ("RGB", "RGBA", "LA"):
+        file.seek(24)
+        if file.read(1) == b"\x10":
+            return _decode_deep(image, file)
     colormap = None
     if image.mode == "P":
         image.load()
@@ -194,15 +187,31 @@ def _decode(image: Any) -> Raster:
     return Raster(samples, colormap)
 
 
-def _open_tiff(path: Path, content: bytes, max_megapixels: float, stack: contextlib.ExitStack) -> RasterFile:
+def _decode_deep(image: Any, file: BinaryIO) -> Raster:
+    import cv2
+
+    file.seek(0)
+    content = np.frombuffer(file.read(), np.uint8)
+    file.seek(0)
+    type(image)(file).load()  # strict about damage, which OpenCV prints but lets pass
+    decoded = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise ValueError("cannot be decoded")
+    if decoded.ndim == 3:
+        to_rgb = cv2.COLOR_BGRA2RGBA if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
+        decoded = cv2.cvtColor(decoded, to_rgb)
+    return Raster(decoded)
+
+
+def _open_tiff(path: Path, file: BinaryIO, max_megapixels: float, stack: contextlib.ExitStack) -> RasterFile:
     import tifffile
 
-    tiff = stack.enter_context(tifffile.TiffFile(io.BytesIO(content), name=path.name))
+    tiff = stack.enter_context(tifffile.TiffFile(file, name=path.name))
     first = tiff.pages[0]
     height, width = int(first.imagelength), int(first.imagewidth)
     _check_size(height, width, max_megapixels)
     lossy = first.compression.name if getattr(first.compression, "name", "") in _LOSSY_TIFF else ""
-    pages = _pages(tiff, first, len(content))
+    pages = _pages(tiff, first, tiff.filehandle.size)
     read = _guarded(path, lossy, lambda index: _decode_page(*pages[index]))
     return RasterFile(path, height, width, len(pages), lossy, read, tiff)
 
@@ -221,11 +230,16 @@ def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.
             raise ValueError("the file ends before its last plane")
         if series.dataoffset + series.nbytes > size:
             raise ValueError("the file ends before its last plane")
-        return _planes(first, series.shape[0], series.asarray)
+        step = series.nbytes // series.shape[0]
+        starts = range(series.dataoffset, series.dataoffset + series.nbytes, step)
+        return [(first, functools.partial(_plane_at, tiff, first, start)) for start in starts]
     if first.axes == "SYX" and (first.dtype.kind != "u" or int(first.photometric) != 2):
         # Separate planes are colours only in unsigned RGB; otherwise somebody stored a stack so.
         _check_segments([first], size)
-        return _planes(first, first.shape[0], first.asarray)
+        whole = functools.cache(first.asarray)
+        return [
+            (first, functools.partial(lambda index: whole()[index], index)) for index in range(first.shape[0])
+        ]
     same = [first]
     pages = list(tiff.pages)
     if _next_offset(tiff, pages[-1]) >= size:
@@ -238,11 +252,11 @@ def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.
     return [(page, page.asarray) for page in same]
 
 
-def _planes(
-    page: Any, count: int, decode: Callable[[], np.ndarray]
-) -> list[tuple[Any, Callable[[], np.ndarray]]]:
-    whole = functools.cache(decode)
-    return [(page, functools.partial(lambda index: whole()[index], index)) for index in range(count)]
+def _plane_at(tiff: Any, page: Any, start: int) -> np.ndarray:
+    tiff.filehandle.seek(start)
+    dtype = page.dtype.newbyteorder(tiff.byteorder)
+    samples = np.frombuffer(tiff.filehandle.read(page.size * dtype.itemsize), dtype)
+    return samples.astype(page.dtype).reshape(page.shape)
 
 
 def _next_offset(tiff: Any, page: Any) -> int:

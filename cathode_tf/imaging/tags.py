@@ -181,10 +181,12 @@ def fibics(raster: RasterFile) -> Metadata | None:
         size = None
     dwell = root.find("Scan/Dwell")
     items = {item.get("name"): item.text for item in root.iter("item")}
+    # "Ext V" is the extractor's voltage, not the beam's; the aperture's name ends in "(5.0 kV)".
+    beam_kv = re.search(r"\(([\d.]+) kV\)", root.findtext("Image/Aperture", ""))
     acquisition = {
         "vendor": "Fibics Atlas",
         "instrument": root.findtext("Image/Machine"),
-        "kV": number_of(items.get("Ext V") or root.findtext("Scan/HV") or ""),
+        "kV": number_of(items.get("EHT") or (beam_kv[1] if beam_kv else "")),
         "detector": root.findtext("Image/Detector"),
         "working_distance_mm": scaled(items.get("WD") or "", 1.0),
         "dwell_us": scaled(dwell.text, 1e-3) if dwell is not None and dwell.get("units") == "ns" else None,

@@ -209,6 +209,19 @@ def test_label_studio_brush_polygon_and_box(tmp_path):
     assert np.array_equal(read(path, image_name="a.tif"), result)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["/data/local-files/?d=images%2Fa.png", "s3://bucket/folder/a.png", "https://x.org/i/a.png?token=abc.def&n=3",
+     "/data/upload/7/0a1b2c3d-a.png", "C:\\\\images\\\\a.png"],
+)  # fmt: skip
+def test_label_studio_addresses(tmp_path, address):
+    other = brush_task([brush(np.ones(SHAPE, bool), "pore")], data={"image": "/x/b.png"})
+    task = brush_task([brush(np.ones(SHAPE, bool), "ncm")], data={"number": 3, "photo": address})
+    path = save(tmp_path, [other, task])
+    assert annotated_images(path)[0] == "b.png"
+    assert (read(path, image_name="a.tif") == 1).all()
+
+
 def test_label_studio_takes_the_newest_annotation_that_was_not_cancelled(tmp_path):
     inside = np.ones(SHAPE, bool)
 

@@ -78,6 +78,28 @@ def test_rgb_that_is_grey_counts_as_grey(tmp_path):
     assert read_mask(path, phases([0], [128], [255])).tolist() == [[0, 1, 2]]
 
 
+def test_transparent_is_unlabelled_and_soft_edges_are_refused(tmp_path):
+    own = np.array([[(*rgb(p.color), 255) for p in DEFAULT]], np.uint8)
+    own[0, 1] = (1, 2, 3, 0)
+    assert read_mask(save(tmp_path, own), DEFAULT).tolist() == [[0, 255, 2, 3]]
+    own[..., 3] = 0
+    assert (read_mask(save(tmp_path, own), DEFAULT) == 255).all()
+    own[0, 2, 3] = 128
+    with pytest.raises(InputError, match="1 pixels in between, the first at row 0, column 2"):
+        read_mask(save(tmp_path, own), DEFAULT)
+    grey = np.stack([[[0, 1]], [[255, 0]]], axis=2).astype(np.uint8)
+    assert read_mask(save(tmp_path, grey), DEFAULT).tolist() == [[0, 255]]
+
+
+def test_8_bit_colours_in_a_16_bit_file(tmp_path):
+    own = np.array([[rgb(p.color) for p in DEFAULT]], np.uint16) * 257
+    tifffile.imwrite(tmp_path / "a.tif", own, photometric="rgb")
+    assert read_mask(tmp_path / "a.tif", DEFAULT).tolist() == [[0, 1, 2, 3]]
+    tifffile.imwrite(tmp_path / "a.tif", own + 1, photometric="rgb")
+    with pytest.raises(InputError, match="8 bit"):
+        read_mask(tmp_path / "a.tif", DEFAULT)
+
+
 def test_black_rgb_is_unlabelled_never_a_phase(tmp_path):
     assert (read_mask(save(tmp_path, np.zeros((3, 4, 3), np.uint8)), DEFAULT) == 255).all()
 

@@ -1,9 +1,14 @@
 """Every kind of file gives back the pixels it was written with; every broken one an InputError."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from cathode_tf.errors import InputError, InputWarning
@@ -131,6 +136,36 @@ def test_imagej_stack_with_one_page_of_many_planes(tmp_path):
     (tmp_path / "a.tif").write_bytes(content + planes[1].tobytes())
     with pytest.raises(InputError, match="before its last plane"):
         read_micrograph(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"compression": "zlib"}])
+def test_a_stack_is_read_slice_by_slice(tmp_path, options):
+    # 60 slices of 250 kB; one of them and its decoder's buffers must do.
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((60, 500, 500), np.uint8), photometric="minisblack", **options
+    )
+    next(iter_micrographs(tmp_path / "a.tif"))  # what is imported on first use does not count
+    tracemalloc.start()
+    count = sum(m.pixels.shape == (500, 500) for m in iter_micrographs(tmp_path / "a.tif"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 60 and peak < 3e6
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    pixels=hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]), hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)
+    ),
+    compression=st.sampled_from([None, "lzw", "zlib", "packbits"]),
+)
+def test_any_image_comes_back(tmp_path_factory, pixels, compression):
+    folder = tmp_path_factory.mktemp("i")
+    tifffile.imwrite(folder / "a.tif", pixels, compression=compression, photometric="minisblack")
+    Image.fromarray(pixels).save(folder / "a.png")
+    for name in ("a.tif", "a.png"):
+        read = read_micrograph(folder / name).pixels
+        assert read.dtype == pixels.dtype and np.array_equal(read, pixels)
 
 
 def test_previews_are_no_slices(tmp_path):

@@ -146,7 +146,8 @@ def test_phenom(tmp_path):
 ATLAS = (
     '<?xml version="1.0" encoding="iso-8859-1"?><Fibics version="1.0">'
     "<Application><Date>2017-04-20</Date></Application>"
-    "<Image><Width>{width}</Width><Height>96</Height><Machine>AURIGA</Machine><Detector>InLens</Detector></Image>"
+    "<Image><Width>{width}</Width><Height>96</Height><Machine>AURIGA</Machine>"
+    "<Aperture>[1] 30 µm [HC] (5.0 kV)</Aperture><Detector>InLens</Detector></Image>"
     '<Scan><Dwell units="ns">1000</Dwell><Ux>{ux}</Ux><Uy>{uy}</Uy><Vx>{vx}</Vx><Vy>{vy}</Vy></Scan>'
     '<BeamInfo><item name="Ext V">=  4.28 kV</item></BeamInfo></Fibics>'
 )
@@ -156,7 +157,7 @@ def test_fibics_atlas(tmp_path):
     xml = ATLAS.format(width=128, ux=0.03, uy=0.04, vx=-0.04, vy=0.03)  # rotated scan: hypot = 0.05 um
     micrograph = read_micrograph(tiff(tmp_path, **tag(51023, xml)))
     assert micrograph.pixel_size_nm == pytest.approx(50)
-    assert micrograph.acquisition["kV"] == 4.28 and micrograph.acquisition["dwell_us"] == 1.0
+    assert micrograph.acquisition["kV"] == 5.0 and micrograph.acquisition["dwell_us"] == 1.0
 
 
 def test_xml_with_entities_is_not_expanded(tmp_path):
