@@ -130,8 +130,8 @@ def difference(where: str, champion: list[float], challenger: list[float], *, se
     """Paired bootstrap over images: draws of images with replacement, the mean difference of each draw.
 
     A bootstrap of few images is too narrow: it cannot draw what it has not seen. Its percentiles are
-    widened about the mean by sqrt(n / (n - 1)) t / z, so that they are right for a normal sample of any
-    size [1]; two images then prove next to nothing, as they should.
+    widened about the mean by sqrt(n / (n - 1)) t / z, as they should be for a normal sample [1], and
+    reach at least as far as Student's interval; two images then prove next to nothing.
 
     Args:
         where: What is compared.
@@ -153,15 +153,20 @@ def difference(where: str, champion: list[float], challenger: list[float], *, se
     low = high = None
     if len(change) > 1:
         draws = np.random.default_rng(seed).integers(0, len(change), (DRAWS, len(change)))
-        ends = np.percentile(change[draws].mean(axis=1), (2.5, 97.5))
-        low, high = (float(v) for v in change.mean() + _widening(len(change)) * (ends - change.mean()))
+        ends = np.percentile(change[draws].mean(axis=1), (2.5, 97.5)) - change.mean()
+        low, high = (float(v) for v in change.mean() + _for_few(ends, change))
     return Difference(where, float(a.mean()), float(b.mean()), float(change.mean()), low, high, len(change))
 
 
-def _widening(n: int) -> float:
+def _for_few(ends: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    """Ends of a bootstrap interval about the mean, made honest for a small sample."""
     from scipy.special import ndtri, stdtrit
 
-    return float(np.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.975) / ndtri(0.975))
+    n = len(sample)
+    t = stdtrit(n - 1, 0.975)
+    student = t * sample.std(ddof=1) / np.sqrt(n)
+    widened = ends * np.sqrt(n / (n - 1)) * t / ndtri(0.975)
+    return np.array([min(widened[0], -student), max(widened[1], student)])
 
 
 @dataclass(frozen=True)
