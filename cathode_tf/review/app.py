@@ -248,7 +248,9 @@ class _Room:
             draft = Draft(self.project, image)
             minutes = (draft.seconds + _number(query.get("seconds"), MAX_SECONDS_A_CALL)) / 60
             event = record_review(self.project, image.key, decision, mask=mask, who=who, minutes=minutes)
-            if decision != "skip":
+            if decision == "skip":
+                draft.spend()
+            else:
                 draft.discard()
             claims.release(self.project, image.key, session)
             return event

@@ -125,6 +125,14 @@ class Draft:
                     f"({self.project.phases.describe()}; 255 is ignored). Received {foreign[0]}."
                 )
 
+    def spend(self) -> float:
+        """The seconds so far, which from now on belong to the ledger."""
+        with self.project.ledger.locked():
+            card = self._card()
+            if card:
+                write_json(self.folder / "draft.json", {**card, "seconds": 0.0}, force=True)
+            return float(card.get("seconds", 0.0))
+
     def mask(self) -> np.ndarray:
         """The mask with all strokes applied, uint8 (height, width)."""
         mask = decode_mask(self.base(), (self.image.height, self.image.width)).copy()
