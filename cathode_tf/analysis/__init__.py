@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cathode_tf.analysis.estimate import Estimate
     from cathode_tf.analysis.image import Settings
     from cathode_tf.analysis.planning import required_images, required_particles
+    from cathode_tf.analysis.volume_files import Volume, open_volume
+    from cathode_tf.analysis.volumes import VolumeAnalysis, analyze_volume
 
 _MODULE_OF = {
     "Analysis": "batch",
@@ -26,10 +28,14 @@ _MODULE_OF = {
     "Estimate": "estimate",
     "Settings": "image",
     "Spec": "decision",
+    "Volume": "volume_files",
+    "VolumeAnalysis": "volumes",
     "analyze": "batch",
+    "analyze_volume": "volumes",
     "compare": "comparison",
     "decide": "decision",
     "draw_reference_points": "correction",
+    "open_volume": "volume_files",
     "plan_reference_points": "correction",
     "required_images": "planning",
     "required_particles": "planning",
@@ -42,10 +48,14 @@ __all__ = [
     "Estimate",
     "Settings",
     "Spec",
+    "Volume",
+    "VolumeAnalysis",
     "analyze",
+    "analyze_volume",
     "compare",
     "decide",
     "draw_reference_points",
+    "open_volume",
     "plan_reference_points",
     "required_images",
     "required_particles",

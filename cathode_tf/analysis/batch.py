@@ -28,7 +28,7 @@ from cathode_tf.analysis.image import (
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
 from cathode_tf.analysis.sizes import SizeDistribution
-from cathode_tf.analysis.summary import Batch, Summary, plan, size_distributions, summarize
+from cathode_tf.analysis.summary import Batch, Summary, plan, size_distributions, summarize, summary_dict
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
 from cathode_tf.phases import Phases
@@ -204,14 +204,6 @@ class Analysis:
                 table.to_csv(path, index=False, float_format="%.6g")
         with atomic_file(folder / "instances.parquet") as path:
             self.instances.to_parquet(path, index=False)
-
-
-def summary_dict(summary: Summary) -> dict[str, dict[str, Any]]:
-    """A summary as plain values."""
-    return {
-        quantity: {phase: estimate.to_dict() for phase, estimate in estimates.items()}
-        for quantity, estimates in summary.items()
-    }
 
 
 def analyze(

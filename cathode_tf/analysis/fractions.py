@@ -243,7 +243,7 @@ def phase_fraction(
     if estimate.value in (0.0, 1.0):
         return _without_variation(estimate, name)
     inside = integral_range(tables, phase, estimate.value) if len(tables) else None
-    return estimate if inside is None else _larger(estimate, inside)
+    return estimate if inside is None else larger_interval(estimate, inside)
 
 
 def _without_variation(estimate: Estimate, name: str) -> Estimate:
@@ -253,7 +253,7 @@ def _without_variation(estimate: Estimate, name: str) -> Estimate:
     return replace(estimate, flags={NO_INTERVAL: f"every pixel is {name}, so nothing tells an uncertainty"})
 
 
-def _larger(between: Estimate, inside: IntegralRange) -> Estimate:
+def larger_interval(between: Estimate, inside: IntegralRange) -> Estimate:
     """The estimate with the larger of both standard uncertainties, and the t quantile that belongs to it.
 
     Taking the larger of the two half widths instead would let few images (t(2) = 4.3) win over a well-known

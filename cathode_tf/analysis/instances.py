@@ -125,7 +125,9 @@ class Separation:
 def _necks(basins: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Rows (basin a, basin b, height of the pass between them), the highest pass first."""
     firsts, seconds, passes = [], [], []
-    for a, b in (np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]):
+    for axis in range(basins.ndim):
+        a = (slice(None),) * axis + (slice(None, -1),)
+        b = (slice(None),) * axis + (slice(1, None),)
         differ = (basins[a] != basins[b]) & (basins[a] > 0) & (basins[b] > 0)
         firsts.append(basins[a][differ])
         seconds.append(basins[b][differ])

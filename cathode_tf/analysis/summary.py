@@ -89,6 +89,14 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
     return {quantity: estimates for quantity, estimates in summary.items() if estimates}
 
 
+def summary_dict(summary: Summary) -> dict[str, dict[str, Any]]:
+    """A summary as plain values."""
+    return {
+        quantity: {phase: estimate.to_dict() for phase, estimate in estimates.items()}
+        for quantity, estimates in summary.items()
+    }
+
+
 def _fractions(batch: Batch) -> dict[str, Estimate]:
     counts, tables = batch.counts(), [image.covariance for image in batch.images]
     bands = np.array([image.bands for image in batch.images])

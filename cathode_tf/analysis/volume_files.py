@@ -1,0 +1,199 @@
+"""Label volumes in (TIFF, numpy, OME-Zarr; any integer labels); slabs of class indices out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.phases import Phases
+
+
+class Volume:
+    """A label volume that is read slab by slab.
+
+    Args:
+        data: Array-like (z, y, x) of labels: numpy array, memory map, zarr array.
+        phases: Their `values` say which label stands for which phase.
+        voxel_size_nm: Edge lengths along z, y, x in nm; None = unknown.
+        source: For messages.
+
+    Raises:
+        InputError: If it is not three-dimensional with at least two layers, or the voxel size is not above 0.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        phases: Phases,
+        *,
+        voxel_size_nm: tuple[float, float, float] | None = None,
+        source: str = "volume",
+    ) -> None:
+        if len(data.shape) != 3 or min(data.shape) < 2:
+            raise InputError(
+                f"{source}: must be a volume (z, y, x) of at least 2 x 2 x 2 voxels. "
+                f"Received shape {tuple(data.shape)}."
+            )
+        if voxel_size_nm is not None and not all(math.isfinite(e) and e > 0 for e in voxel_size_nm):
+            raise InputError(f"{source}: the voxel size must be above 0 nm. Received {voxel_size_nm}.")
+        self._data = data
+        self.phases = phases
+        self.voxel_size_nm = voxel_size_nm
+        self.source = source
+        self.shape: tuple[int, int, int] = tuple(int(side) for side in data.shape)  # type: ignore[assignment]
+        self._values = {
+            float(value): index
+            for index, phase in enumerate(phases)
+            for value in phase.values
+            if not isinstance(value, str)
+        } | {float(value): 255 for value in phases.ignore_values if not isinstance(value, str)}
+
+    @property
+    def unit(self) -> str:
+        """Unit of lengths: `"um"`, or `"px"` (voxels) where the voxel size is unknown."""
+        return "px" if self.voxel_size_nm is None else "um"
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel edge lengths along z, y, x, in `unit`."""
+        if self.voxel_size_nm is None:
+            return (1.0, 1.0, 1.0)
+        z, y, x = self.voxel_size_nm
+        return (z / 1000, y / 1000, x / 1000)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Class indices (layers, y, x) uint8 of the layers from `start` to `stop`; 255 is ignored.
+
+        Raises:
+            InputError: If a label stands for no phase.
+        """
+        slab = np.asarray(self._data[start:stop])
+        found, place = (
+            _small_unique(slab) if slab.dtype.kind in "bui" and slab.dtype.itemsize == 1 else (None, None)
+        )
+        if found is None:
+            found, place = np.unique(slab, return_inverse=True)
+            place = place.reshape(slab.shape)
+        table = np.empty(len(found), np.uint8)
+        for index, value in enumerate(found.tolist()):
+            if float(value) not in self._values:
+                raise InputError(
+                    f"{self.source}: must hold only the values of phases.toml "
+                    f"({', '.join(f'{v:g}' for v in self._values)}). Received {value} in layers {start}-{stop}."
+                )
+            table[index] = self._values[float(value)]
+        return table[place]
+
+
+def _small_unique(slab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`np.unique` with the inverse, for 8-bit labels, without sorting."""
+    codes = slab.view(np.uint8) if slab.dtype != np.uint8 else slab
+    present = np.zeros(256, bool)
+    for layer in codes:
+        present |= np.bincount(layer.ravel(), minlength=256) > 0
+    found = np.flatnonzero(present).astype(np.uint8)
+    place = np.zeros(256, np.uint8)
+    place[found] = np.arange(len(found))
+    return found.view(slab.dtype), place[codes]
+
+
+@contextlib.contextmanager
+def open_volume(
+    path: str | Path, phases: Phases, *, voxel_size_nm: tuple[float, float, float] | None = None
+) -> Iterator[Volume]:
+    """A label volume in a multi-page TIFF, a `.npy` file or an OME-Zarr folder, opened without being read.
+
+    Args:
+        path: The file or folder.
+        phases: Their `values` say which label stands for which phase.
+        voxel_size_nm: Edge lengths along z, y, x; default: what an OME-Zarr says; None = unknown.
+
+    Raises:
+        InputError: If it cannot be read or is no volume.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: does not exist.")
+    try:
+        if path.is_dir():
+            data, stored = _open_zarr(path)
+        elif path.suffix.lower() == ".npy":
+            data, stored = np.load(path, mmap_mode="r", allow_pickle=False), None
+        elif path.suffix.lower() in (".tif", ".tiff"):
+            data, stored = _open_tiff(path), None
+        else:
+            raise InputError(
+                f"{path}: must be a TIFF stack, a .npy file or an OME-Zarr folder. Received {path.suffix or 'none'}."
+            )
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise InputError(f"{path}: cannot be read as a volume ({error}).") from error
+    yield Volume(data, phases, voxel_size_nm=voxel_size_nm or stored, source=str(path))
+
+
+def _open_tiff(path: Path) -> Any:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            if file.series[0].dataoffset is not None:
+                return tifffile.memmap(path, mode="r")
+            return file.asarray()
+    except tifffile.TiffFileError as error:
+        raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
+
+
+def _open_zarr(path: Path) -> tuple[Any, tuple[float, float, float] | None]:
+    """The finest level of an OME-Zarr image, or a bare zarr array, and its voxel size in nm."""
+    try:
+        import zarr
+    except ImportError as error:
+        raise InputError(
+            f'{path}: reading OME-Zarr needs the zarr library: pip install "cathode-tf[volumes]".'
+        ) from error
+    node = zarr.open(str(path), mode="r")
+    if isinstance(node, zarr.Array):
+        return _LastThree(node, path), None
+    attributes = dict(node.attrs)
+    scales = (attributes.get("ome") or attributes).get("multiscales")
+    if not scales:
+        raise InputError(f"{path}: must be an OME-Zarr image (multiscales). Received a zarr group without.")
+    level = scales[0]["datasets"][0]
+    return _LastThree(node[level["path"]], path), _zarr_voxel(scales[0], level)
+
+
+def _zarr_voxel(scale: Mapping[str, Any], level: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    factors = {"nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "angstrom": 0.1, "meter": 1e9}
+    edges = [1.0] * len(scale["axes"])
+    for source in (level, scale):
+        for transform in source.get("coordinateTransformations", []):
+            if transform.get("type") == "scale":
+                edges = [edge * by for edge, by in zip(edges, transform["scale"], strict=True)]
+    units = [axis.get("unit") if isinstance(axis, Mapping) else None for axis in scale["axes"]][-3:]
+    if any(unit not in factors for unit in units):
+        return None
+    z, y, x = (edge * factors[str(unit)] for edge, unit in zip(edges[-3:], units, strict=True))
+    return (z, y, x)
+
+
+class _LastThree:
+    """The last three axes of an array whose other axes (time, channel) have one entry each."""
+
+    def __init__(self, array: Any, path: Path) -> None:
+        if any(side != 1 for side in array.shape[:-3]):
+            raise InputError(
+                f"{path}: must have one channel and one time. Received shape {tuple(array.shape)}."
+            )
+        self._array = array
+        self.shape = tuple(array.shape[-3:])
+        self._leading = (0,) * (len(array.shape) - 3)
+
+    def __getitem__(self, layers: slice) -> np.ndarray:
+        return np.asarray(self._array[(*self._leading, layers)])
