@@ -10,7 +10,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
-from cathode_tf.inference.segmentation import Segmentation, image_pixels
+from cathode_tf.inference.segmentation import Segmentation, image_pixels, segment_at_scale
 from cathode_tf.phases import Phases
 
 Tensors = dict[str, Any]
@@ -83,7 +83,10 @@ class ServingClient:
         Raises:
             InputError: If the image is none, the server is away or refuses, or the model is another's.
         """
-        pixels, phases = image_pixels(image), self.phases
+        phases = self.phases
+        return segment_at_scale(image, self.card, lambda pixels: self._segment(pixels, phases), phases)
+
+    def _segment(self, pixels: np.ndarray, phases: Phases) -> Segmentation:
         outputs = self._predict("segment_png", {"png": [_png(pixels)]})
         mask, margin = outputs["mask"][0].astype(np.uint8), outputs["margin"][0].astype(np.uint8)
         fractions = dict(zip(phases.names, (float(f) for f in outputs["phase_fractions"][0]), strict=True))

@@ -161,7 +161,7 @@ def evaluate(
             "version": str(records.version),
             "fingerprint": records.fingerprint,
         },
-        "model": segmenter.card,
+        "model": {"fingerprint": segmenter.fingerprint, "card": segmenter.card},
     }
     if out is None:
         return _evaluate(segmenter, records, split, source, None)

@@ -11,7 +11,13 @@ import tensorflow as tf
 from cathode_tf.datasets.standardize import image_statistics, scale_of
 from cathode_tf.imaging import Micrograph
 from cathode_tf.inference.graph import sample_places
-from cathode_tf.inference.segmentation import MAPS, Segmentation, image_pixels
+from cathode_tf.inference.segmentation import (
+    MAPS,
+    Segmentation,
+    image_pixels,
+    phase_fractions,
+    segment_at_scale,
+)
 from cathode_tf.inference.sources import Source, Traced, trace
 from cathode_tf.inference.tiles import reflect
 
@@ -69,6 +75,11 @@ class Segmenter:
         return self._traced.grid
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides an answer; an exported SavedModel keeps that of its source."""
+        return self._traced.fingerprint
+
+    @property
     def graph(self):
         """The traced TensorFlow functions, as they are exported."""
         return self._traced.graph
@@ -76,13 +87,18 @@ class Segmenter:
     def segment(self, image: np.ndarray | Micrograph) -> Segmentation:
         """Mask and uncertainty of one image.
 
+        A `Micrograph` of known pixel size is resampled to the model's, if that is known too, and the maps
+        are brought back to its own.
+
         Args:
             image: A `Micrograph`, or its pixels: uint8 or uint16 (height, width), as acquired.
 
         Raises:
             InputError: If `image` is no two-dimensional uint8 or uint16 array with at least one pixel.
         """
-        pixels = image_pixels(image)
+        return segment_at_scale(image, self.card, self._segment, self.phases)
+
+    def _segment(self, pixels: np.ndarray) -> Segmentation:
         maps: dict[str, Any]
         if pixels.size <= WHOLE_PX:
             found = self.graph.segment(pixels.astype(np.uint16)[None, :, :, None])
@@ -93,10 +109,8 @@ class Segmenter:
                 for key, values in rows.items():
                     maps[key][first : first + len(values)] = values
         mask, entropy = maps["mask"], maps["entropy"]
-        counts = np.bincount(mask.ravel(), minlength=256)
-        fractions = {phase.name: float(counts[phase.id] / mask.size) for phase in self.phases.entries}
         score = float(np.float32(entropy.sum(dtype=np.int64) / mask.size / 255.0))
-        return Segmentation(mask, maps["margin"], entropy, fractions, score)
+        return Segmentation(mask, maps["margin"], entropy, phase_fractions(mask, self.phases), score)
 
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """Probability of each phase, float32 (height, width, phases), for images that fit in memory."""

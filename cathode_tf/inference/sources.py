@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from cathode_tf.errors import InputError
@@ -37,6 +39,7 @@ class Traced:
     grid: Grid
     card: dict[str, Any]
     bytes_per_px: float
+    fingerprint: str
 
 
 def savedmodel_folder(path: str | Path) -> Path | None:
@@ -98,7 +101,9 @@ def _load(folder: Path) -> Traced:
         raise InputError(
             f"{folder}: must be a whole SavedModel of cathode-tf export. It cannot be read ({reason})."
         ) from error
-    return Traced(graph, phases, grid, description["card"], description["bytes_per_px"])
+    return Traced(
+        graph, phases, grid, description["card"], description["bytes_per_px"], description["fingerprint"]
+    )
 
 
 def _build(
@@ -127,8 +132,20 @@ def _build(
         tile_px = TILE_PX if max_memory is None else min(TILE_PX, tile_for(max_memory, bytes_per_px))
     grid = make_grid(reach, multiple, tile_px)
     known = {"card": card, "phases": phases.to_list(), "grid": grid.to_dict(), "bytes_per_px": bytes_per_px}
+    known["fingerprint"] = _fingerprint(
+        [model for model, _ in loaded], {**known, "orientations": orientations}
+    )
     graph = SegmentationGraph(networks, phases, grid, description=known, orientations=orientations)
-    return Traced(graph, phases, grid, card, bytes_per_px)
+    return Traced(graph, phases, grid, card, bytes_per_px, known["fingerprint"])
+
+
+def _fingerprint(models: Sequence[keras.Model], known: dict[str, Any]) -> str:
+    """SHA-256 of everything that decides an answer: the weights, the phases, the grid."""
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
+    for model in models:
+        for values in model.get_weights():
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def tile_for(max_memory: str | int, bytes_per_px: float) -> int:

@@ -1,0 +1,350 @@
+"""A stack of slices in, a label volume out, with its drift, its flicker and its uncertainty.
+
+Slices are read and written one at a time. Only averaging over three axes needs the volume in random order;
+it works on temporary files beside the output, so that volumes may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import cv2
+import numpy as np
+import tifffile
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, write_json
+from cathode_tf.imaging import Micrograph, iter_micrographs, read_micrograph
+from cathode_tf.phases import IGNORE, Phases
+from cathode_tf.progress import track
+
+if TYPE_CHECKING:
+    from cathode_tf.inference.segmenter import Segmenter
+
+DRIFT_PX = 512
+"""Slices are thinned to this side to estimate drift."""
+
+_PARTS = 20_000
+"""Probabilities are added up as whole numbers of this, so that three of them fit 16 bits."""
+
+
+class Volume(Protocol):
+    """Slices of one size, read in order."""
+
+    shape: tuple[int, int, int]
+
+    def slices(self) -> Iterator[np.ndarray]: ...
+
+
+class TiffVolume:
+    """The pages of a TIFF; 8 and 16 bits are read page by page, other types as micrographs are."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            with tifffile.TiffFile(self.path) as file:
+                series = file.series[0]
+                self.shape: tuple[int, int, int] = series.shape
+                self._paged = len(file.pages) == series.shape[0] and series.dtype in (np.uint8, np.uint16)
+        except Exception as error:
+            raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
+        if len(self.shape) != 3:
+            raise InputError(f"{path}: must be a stack (slices, height, width). Received {self.shape}.")
+
+    def slices(self) -> Iterator[np.ndarray]:
+        if not self._paged:
+            yield from (micrograph.pixels for micrograph in iter_micrographs(self.path, databar=0))
+            return
+        with tifffile.TiffFile(self.path) as file:
+            for index in range(self.shape[0]):
+                try:
+                    yield file.pages[index].asarray()
+                except Exception as error:
+                    raise InputError(f"{self.path}: slice {index} is damaged ({error}).") from error
+
+
+class FolderVolume:
+    """Image files of one size, in the order given."""
+
+    def __init__(self, paths: Sequence[Path]):
+        if not paths:
+            raise InputError("volume: must have at least one slice. Received none.")
+        self.paths = list(paths)
+        self.shape: tuple[int, int, int] = (len(self.paths), *_single(self.paths[0]).shape)
+
+    def slices(self) -> Iterator[np.ndarray]:
+        for path in self.paths:
+            pixels = _single(path)
+            if pixels.shape != self.shape[1:]:
+                raise InputError(
+                    f"{path}: the slices of a volume must be of one size, {self.shape[1:]}. "
+                    f"Received {pixels.shape}."
+                )
+            yield pixels
+
+
+class ZarrVolume:
+    """The finest level of an OME-Zarr image, or a Zarr array (slices, height, width)."""
+
+    def __init__(self, path: str | Path):
+        zarr = _zarr()
+        self.path = Path(path)
+        try:
+            node = zarr.open(str(path), mode="r")
+            array = node if hasattr(node, "shape") else node["0"]
+        except Exception as error:
+            raise InputError(f"{path}: cannot be read as OME-Zarr ({error}).") from error
+        if array.ndim < 3 or any(length != 1 for length in array.shape[:-3]):
+            raise InputError(f"{path}: must be one channel (slices, height, width). Received {array.shape}.")
+        self._array, self._lead = array, (0,) * (array.ndim - 3)
+        self.shape: tuple[int, int, int] = array.shape[-3:]
+
+    def slices(self) -> Iterator[np.ndarray]:
+        for index in range(self.shape[0]):
+            yield np.asarray(self._array[(*self._lead, index)])
+
+
+def open_volume(path: str | Path) -> Volume:
+    """The volume in a multi-page TIFF, a folder of slices or an OME-Zarr folder."""
+    path = Path(path)
+    if path.is_dir() and any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json")):
+        return ZarrVolume(path)
+    if path.is_dir():
+        from cathode_tf.imaging import find_images
+
+        return FolderVolume(find_images(path))
+    return TiffVolume(path)
+
+
+@dataclass(frozen=True)
+class VolumeSegmentation:
+    """What a segmenter says about a volume.
+
+    Attributes:
+        path: The label volume.
+        shape: Slices, height, width.
+        phase_fractions: Share of the volume (0-1) by phase name.
+        score: Mean entropy, 0-1.
+        drift_px: By slice, how far (rows, columns) it lies from the first.
+        drift_removed: Whether the labels were shifted back; what then has no slice behind it is 255.
+        flicker: By slice, the share of its pixels that differ from both neighbours, which agree.
+        flicker_smoothed: Whether these pixels were given the label of the neighbours.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    phase_fractions: dict[str, float]
+    score: float
+    drift_px: list[tuple[float, float]]
+    drift_removed: bool
+    flicker: list[float]
+    flicker_smoothed: bool
+
+
+def segment_volume(
+    segmenter: Segmenter,
+    volume: Volume,
+    out: str | Path,
+    *,
+    three_axes: bool = False,
+    remove_drift: bool = False,
+    smooth: bool = False,
+    force: bool = False,
+) -> VolumeSegmentation:
+    """Write the label volume of a stack of slices.
+
+    Args:
+        segmenter: The segmenter; it sees one slice at a time.
+        volume: The slices.
+        out: `.tif` or `.zarr`; a `.json` of the same name takes drift, flicker and fractions.
+        three_axes: Average the probabilities over slices along all three axes, for near-isotropic voxels.
+        remove_drift: Shift the slices back by whole pixels.
+        smooth: Remove flicker of single slices.
+        force: Replace files that exist.
+    """
+    out = Path(out)
+    for path in (out, out.with_suffix(".json")):
+        refuse_overwrite(path, force)
+    drift = estimate_drift(volume)
+    shifts = np.rint(drift).astype(int) if remove_drift else np.zeros((len(drift), 2), int)
+    counts, flicker, doubt = np.zeros(256, np.int64), [], []
+    if three_axes:
+        masks = _three_axes(segmenter, volume, shifts, out.parent, doubt)
+    else:
+        masks = _slice_by_slice(segmenter, volume, shifts, doubt)
+
+    def counted() -> Iterator[np.ndarray]:
+        for mask, share in _without_flicker(masks, smooth):
+            flicker.append(share)
+            counts[:] += np.bincount(mask.ravel(), minlength=256)
+            yield mask
+
+    _write(
+        out,
+        track(counted(), "Segmenting slices", total=volume.shape[0]),
+        volume.shape,
+        segmenter.phases,
+        force,
+    )
+    labelled = max(int(counts[:IGNORE].sum()), 1)
+    result = VolumeSegmentation(
+        out,
+        volume.shape,
+        {phase.name: float(counts[phase.id] / labelled) for phase in segmenter.phases.entries},
+        float(np.mean(doubt)),
+        [(round(float(y), 2), round(float(x), 2)) for y, x in drift],
+        remove_drift,
+        flicker,
+        smooth,
+    )
+    write_json(out.with_suffix(".json"), asdict(result), force=force)
+    return result
+
+
+def estimate_drift(volume: Volume) -> np.ndarray:
+    """How far each slice lies from the first, float64 (slices, 2) in rows and columns.
+
+    Neighbouring slices are registered by phase correlation [1] and the steps added up.
+
+    Reference:
+        [1] Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33 (2008) 156.
+    """
+    from skimage.registration import phase_cross_correlation
+
+    step = -(-max(volume.shape[1:]) // DRIFT_PX)
+    position, before, found = np.zeros(2), None, []
+    for pixels in volume.slices():
+        small = cv2.resize(pixels, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
+        small -= small.mean()
+        if before is not None and small.any() and before.any():
+            shift, _, _ = phase_cross_correlation(before, small, upsample_factor=10)
+            position = position - np.asarray(shift) * step
+        before = small
+        found.append(position.copy())
+    return np.array(found)
+
+
+def _slice_by_slice(
+    segmenter: Segmenter, volume: Volume, shifts: np.ndarray, doubt: list[float]
+) -> Iterator[np.ndarray]:
+    for pixels, shift in zip(volume.slices(), shifts, strict=True):
+        segmentation = segmenter.segment(pixels)
+        doubt.append(segmentation.score)
+        yield shifted(segmentation.mask, -shift, IGNORE)
+
+
+def shifted(image: np.ndarray, shift: np.ndarray, fill: int) -> np.ndarray:
+    """`image` moved by whole rows and columns; `fill` where nothing was.
+
+    Example:
+        >>> shifted(np.array([[1, 2], [3, 4]]), np.array([0, 1]), 0)
+        array([[0, 1],
+               [0, 3]])
+    """
+    out = np.full_like(image, fill)
+    source, target = [], []
+    for length, by in zip(image.shape, shift, strict=True):
+        by = int(np.clip(by, -length, length))
+        source.append(slice(max(-by, 0), length - max(by, 0)))
+        target.append(slice(max(by, 0), length - max(-by, 0)))
+    out[tuple(target)] = image[tuple(source)]
+    return out
+
+
+def _three_axes(
+    segmenter: Segmenter, volume: Volume, shifts: np.ndarray, folder: Path, doubt: list[float]
+) -> Iterator[np.ndarray]:
+    """Masks of the mean probabilities over slices across each axis."""
+    depth, height, width = volume.shape
+    n = len(segmenter.phases)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-volume-") as temporary:
+        pixels = np.memmap(f"{temporary}/pixels", np.uint16, "w+", shape=volume.shape)
+        total = np.memmap(f"{temporary}/probabilities", np.uint16, "w+", shape=(*volume.shape, n))
+        for index, (values, shift) in enumerate(zip(volume.slices(), shifts, strict=True)):
+            pixels[index] = shifted(values, -shift, int(np.median(values)))
+        for axis, length in enumerate(volume.shape):
+            view, sums = np.moveaxis(pixels, axis, 0), np.moveaxis(total, axis, 0)
+            for index in track(range(length), f"Slices across axis {'zyx'[axis]}"):
+                found = segmenter.probabilities(np.ascontiguousarray(view[index]))
+                sums[index] += np.rint(found * _PARTS).astype(np.uint16)
+        ids = np.array(segmenter.phases.ids, np.uint8)
+        inside = np.ones((height, width), np.uint8)
+        for index in range(depth):
+            mean = total[index].astype(np.float32) / (3 * _PARTS)
+            entropy = -np.sum(mean * np.log(np.maximum(mean, 1e-12)), -1) / np.log(max(n, 2))
+            doubt.append(float(entropy.mean()))
+            mask = ids[mean.argmax(-1)]
+            yield np.where(shifted(inside, -shifts[index], 0) == 1, mask, np.uint8(IGNORE))
+
+
+def _without_flicker(masks: Iterator[np.ndarray], smooth: bool) -> Iterator[tuple[np.ndarray, float]]:
+    """Each mask, smoothed if asked, and the share of its pixels that flicker."""
+    before: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    for after in masks:
+        if mask is not None:
+            yield _flicker(before, mask, after, smooth)
+        before, mask = mask, after
+    if mask is not None:
+        yield mask, 0.0
+
+
+def _flicker(
+    before: np.ndarray | None, mask: np.ndarray, after: np.ndarray, smooth: bool
+) -> tuple[np.ndarray, float]:
+    if before is None:
+        return mask, 0.0
+    odd = (before == after) & (mask != before) & (before != IGNORE) & (mask != IGNORE)
+    return (np.where(odd, before, mask) if smooth else mask), float(odd.mean())
+
+
+def _write(
+    out: Path, masks: Iterator[np.ndarray], shape: tuple[int, int, int], phases: Phases, force: bool
+) -> None:
+    if out.suffix == ".zarr":
+        _write_zarr(out, masks, shape, force)
+        return
+    colors = phases.palette().T.astype(np.uint16) * 257
+    with atomic_file(out, force=force) as temporary, tifffile.TiffWriter(temporary, bigtiff=True) as writer:
+        for mask in masks:
+            writer.write(mask, photometric="palette", colormap=colors, compression="zlib", metadata=None)
+
+
+def _write_zarr(out: Path, masks: Iterator[np.ndarray], shape: tuple[int, int, int], force: bool) -> None:
+    zarr = _zarr()
+    with atomic_folder(out, force=force) as folder:
+        group = zarr.open_group(str(folder), mode="w", zarr_format=2)
+        chunks = (1, min(shape[1], 512), min(shape[2], 512))
+        array = group.create_array("0", shape=shape, chunks=chunks, dtype="uint8")
+        for index, mask in enumerate(masks):
+            array[index] = mask
+        axes = [{"name": name, "type": "space"} for name in "zyx"]
+        scale = [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]
+        datasets = [{"path": "0", "coordinateTransformations": scale}]
+        group.attrs["multiscales"] = [
+            {"version": "0.4", "name": out.stem, "axes": axes, "datasets": datasets, "type": "labels"}
+        ]
+
+
+def _single(path: Path) -> np.ndarray:
+    micrograph = read_micrograph(path)
+    if not isinstance(micrograph, Micrograph):
+        raise InputError(f"{path}: must be one slice. Received a stack of {len(micrograph)}.")
+    return micrograph.pixels
+
+
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        raise InputError(
+            'zarr: is needed for OME-Zarr. Install it with: python -m pip install "cathode-tf[volumes]".'
+        ) from error
+    return zarr

@@ -1,0 +1,93 @@
+"""Many images: done ones are known by content, broken ones do not stop the rest."""
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from cathode_tf import InputError, InputWarning, Micrograph
+from cathode_tf.imaging import read_mask
+from cathode_tf.inference.folders import segment_files
+from cathode_tf.inference.segmentation import scale_to_model, segment_at_scale
+
+
+@pytest.fixture
+def images(image, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(3):
+        cv2.imwrite(str(folder / f"i{index}.png"), image(40, 50, index))
+    return folder
+
+
+def test_masks_overlays_and_uncertainty_are_written(segmenter, images, tmp_path):
+    report = segment_files(segmenter, [images], tmp_path / "out", uncertainty=True)
+    assert sorted(report.scores) == ["i0", "i1", "i2"] and not report.broken
+    expected = segmenter.segment(cv2.imread(str(images / "i1.png"), cv2.IMREAD_UNCHANGED))
+    mask = read_mask(tmp_path / "out" / "i1_mask.png", segmenter.phases)
+    np.testing.assert_array_equal(mask, expected.mask)
+    entropy = cv2.imread(str(tmp_path / "out" / "i1_entropy.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(entropy, expected.entropy)
+    with pytest.raises(InputError, match="exists already"):
+        segment_files(segmenter, [images], tmp_path / "out")
+
+
+def test_resume_goes_by_content(segmenter, images, image, tmp_path):
+    out = tmp_path / "out"
+    segment_files(segmenter, [images], out)
+    before = (out / "i0_mask.png").stat().st_mtime_ns
+    cv2.imwrite(str(images / "i1.png"), image(30, 30, 9))  # new content under an old name
+    (images / "i2.png").rename(images / "renamed.png")  # old content under a new name
+    report = segment_files(segmenter, [images], out, resume=True)
+    assert sorted(path.name for path in report.skipped) == ["i0.png", "renamed.png"]
+    assert list(report.scores) == ["i1"]
+    assert (out / "i0_mask.png").stat().st_mtime_ns == before
+    assert read_mask(out / "i1_mask.png", segmenter.phases).shape == (30, 30)
+    assert (out / "renamed_mask.png").read_bytes() == (out / "i2_mask.png").read_bytes()
+
+
+def test_another_model_does_it_again(segmenter, small_tiles, images, tmp_path):
+    segment_files(segmenter, [images], tmp_path / "out")
+    report = segment_files(small_tiles, [images], tmp_path / "out", resume=True)
+    assert len(report.scores) == 3 and not report.skipped
+
+
+def test_a_broken_image_is_reported_and_the_rest_is_done(segmenter, images, tmp_path):
+    (images / "i1.png").write_bytes((images / "i1.png").read_bytes()[:60])
+    tifffile.imwrite(images / "nan.tif", np.full((9, 9), np.nan, np.float32))
+    report = segment_files(segmenter, [images], tmp_path / "out")
+    assert sorted(report.scores) == ["i0", "i2"]
+    assert [path.name for path, _ in report.broken] == ["i1.png", "nan.tif"]
+    assert all(str(path) in message for path, message in report.broken)
+
+
+def test_two_images_of_one_stem_are_refused(segmenter, images, image, tmp_path):
+    tifffile.imwrite(images / "i1.tif", image(9, 9))
+    with pytest.raises(InputError, match="'i1' occurs twice"):
+        segment_files(segmenter, [images], tmp_path / "out")
+
+
+def test_a_stack_gives_a_label_volume(segmenter, image, tmp_path):
+    slices = np.stack([image(30, 40, seed) for seed in range(3)])
+    tifffile.imwrite(tmp_path / "stack.tif", slices, photometric="minisblack")
+    segment_files(segmenter, [tmp_path / "stack.tif"], tmp_path / "out")
+    labels = tifffile.imread(tmp_path / "out" / "stack_mask.tif")
+    np.testing.assert_array_equal(labels[2], segmenter.segment(slices[2]).mask)
+
+
+def test_images_are_resampled_to_the_models_pixel_size_and_back(segmenter, image):
+    pixels = image(60, 44)
+    fine = Micrograph(pixels, pixel_size_nm=5.0)
+    card = {"pixel_size_nm": 10.0}
+    result = segment_at_scale(fine, card, segmenter._segment, segmenter.phases)
+    small = cv2.resize(pixels, (22, 30), interpolation=cv2.INTER_AREA)
+    # Each pixel of the model's scale is two by two of the image's.
+    np.testing.assert_array_equal(
+        result.mask, np.kron(segmenter.segment(small).mask, np.ones((2, 2), np.uint8))
+    )
+    assert result.entropy.shape == result.margin.shape == pixels.shape
+    assert result.phase_fractions == pytest.approx(segmenter.segment(small).phase_fractions)
+    for same in (Micrograph(pixels), Micrograph(pixels, pixel_size_nm=10.1), pixels):
+        assert scale_to_model(same, card) == 1.0
+    with pytest.warns(InputWarning, match="factor of 4"):
+        assert scale_to_model(Micrograph(pixels, pixel_size_nm=50.0), card) == 5.0

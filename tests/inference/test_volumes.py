@@ -1,0 +1,134 @@
+"""Stacks: drift and flicker that are known by construction, and label volumes in every form."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from cathode_tf import InputError
+from cathode_tf.inference.segmentation import Segmentation
+from cathode_tf.inference.volumes import (
+    FolderVolume,
+    TiffVolume,
+    estimate_drift,
+    open_volume,
+    segment_volume,
+)
+from cathode_tf.phases import Phases
+
+
+class Threshold:
+    """Stands for a segmenter: bright is ncm, dark is pore, and it is sure of it."""
+
+    phases = Phases.from_names(("pore", "ncm"))
+
+    def segment(self, pixels):
+        mask = (pixels > 100).astype(np.uint8)
+        return Segmentation(mask, np.full_like(mask, 255), np.zeros_like(mask), {}, 0.0)
+
+    def probabilities(self, pixels):
+        return np.eye(2, dtype=np.float32)[(pixels > 100).astype(int)]
+
+
+def stack(path: Path, slices: np.ndarray) -> TiffVolume:
+    tifffile.imwrite(path, slices, photometric="minisblack")
+    return TiffVolume(path)
+
+
+def blobs(height=96, width=80, seed=0):
+    rng = np.random.default_rng(seed)
+    return (np.kron(rng.integers(0, 2, (height // 8, width // 8)), np.ones((8, 8))) * 150 + 40).astype(
+        np.uint8
+    )
+
+
+def test_labels_fractions_and_pages(tmp_path):
+    slices = np.stack([blobs(seed=seed) for seed in range(4)])
+    result = segment_volume(Threshold(), stack(tmp_path / "s.tif", slices), tmp_path / "s_mask.tif")
+    labels = tifffile.imread(result.path)
+    np.testing.assert_array_equal(labels, slices > 100)
+    assert result.phase_fractions["ncm"] == pytest.approx((slices > 100).mean())
+    content = json.loads((tmp_path / "s_mask.json").read_text())
+    assert content["shape"] == [4, 96, 80] and len(content["drift_px"]) == 4
+    with pytest.raises(InputError, match="exists already"):
+        segment_volume(Threshold(), TiffVolume(tmp_path / "s.tif"), tmp_path / "s_mask.tif")
+
+
+def test_drift_is_found_and_removed(tmp_path):
+    scene = blobs(160, 160)
+    # Slice z shows the scene moved by 2z rows and -3z columns.
+    slices = np.stack([scene[20 - 2 * z : 120 - 2 * z, 20 + 3 * z : 120 + 3 * z] for z in range(5)])
+    volume = stack(tmp_path / "d.tif", slices)
+    expected = np.array([[2 * z, -3 * z] for z in range(5)])
+    np.testing.assert_allclose(estimate_drift(volume), expected, atol=0.3)
+    result = segment_volume(Threshold(), volume, tmp_path / "out.tif", remove_drift=True)
+    labels = tifffile.imread(result.path)
+    assert result.drift_removed
+    for label in labels[1:]:
+        known = label != 255
+        assert known.mean() > 0.7
+        np.testing.assert_array_equal(label[known], labels[0][known])
+
+
+def test_flicker_is_reported_and_smoothed(tmp_path):
+    slices = np.stack([blobs()] * 5)
+    slices[2, :12, :8] = 230 - slices[2, :12, :8]  # 96 of 7680 pixels change sides for one slice
+    volume = stack(tmp_path / "f.tif", slices)
+    raw = segment_volume(Threshold(), volume, tmp_path / "raw.tif")
+    assert raw.flicker == [0, 0, pytest.approx(96 / 7680), 0, 0]
+    segment_volume(Threshold(), volume, tmp_path / "smooth.tif", smooth=True)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "smooth.tif"), np.stack([blobs() > 100] * 5))
+
+
+def test_three_axes_agree_where_every_axis_does(tmp_path):
+    rng = np.random.default_rng(1)
+    cubes = np.kron(rng.integers(0, 2, (3, 4, 5)), np.ones((6, 6, 6))).astype(np.uint8) * 150 + 40
+    result = segment_volume(
+        Threshold(), stack(tmp_path / "c.tif", cubes), tmp_path / "c3.tif", three_axes=True
+    )
+    np.testing.assert_array_equal(tifffile.imread(result.path), cubes > 100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "c3.json", "c3.tif"]
+
+
+def test_three_axes_average_the_networks_probabilities(segmenter, tmp_path, image):
+    slices = (np.stack([image(20, 24, seed) for seed in range(16)]) >> 8).astype(np.uint8)
+    result = segment_volume(segmenter, stack(tmp_path / "n.tif", slices), tmp_path / "o.tif", three_axes=True)
+    mean = np.zeros((16, 20, 24, 4))
+    for axis, length in enumerate(slices.shape):
+        for index in range(length):
+            found = segmenter.probabilities(np.ascontiguousarray(slices.take(index, axis)))
+            np.moveaxis(mean, axis, 0)[index] += found / 3
+    assert (tifffile.imread(result.path) == mean.argmax(-1)).mean() > 0.999
+    assert 0 < result.score < 1
+
+
+def test_folders_are_volumes_and_odd_ones_are_refused(tmp_path):
+    import cv2
+
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for index in (2, 10, 1):
+        cv2.imwrite(str(folder / f"s{index}.png"), np.full((8, 8), index * 20, np.uint8))
+    volume = open_volume(folder)
+    assert [int(pixels[0, 0]) for pixels in volume.slices()] == [20, 40, 200]
+    cv2.imwrite(str(folder / "s11.png"), np.zeros((8, 9), np.uint8))
+    with pytest.raises(InputError, match="must be of one size"):
+        list(open_volume(folder).slices())
+    with pytest.raises(InputError, match="at least one slice"):
+        FolderVolume([])
+    tifffile.imwrite(tmp_path / "flat.tif", np.zeros((4, 4), np.uint8))
+    with pytest.raises(InputError, match="must be a stack"):
+        TiffVolume(tmp_path / "flat.tif")
+
+
+def test_ome_zarr_in_and_out(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    slices = np.stack([blobs(seed=seed) for seed in range(3)])
+    group = zarr.open_group(str(tmp_path / "v.zarr"), mode="w", zarr_format=2)
+    group.create_array("0", shape=(1, 1, *slices.shape), dtype="uint8")[:] = slices[None, None]
+    result = segment_volume(Threshold(), open_volume(tmp_path / "v.zarr"), tmp_path / "labels.zarr")
+    np.testing.assert_array_equal(zarr.open(str(result.path), mode="r")["0"][:], slices > 100)
+    again = open_volume(tmp_path / "labels.zarr")
+    assert again.shape == slices.shape
