@@ -276,13 +276,13 @@ def coarse_share(
     return result
 
 
-def local_thickness(solid: np.ndarray, spacing: tuple[float, float, float], radii: int = 16) -> np.ndarray:
+def local_thickness(solid: np.ndarray, spacing: tuple[float, float, float], radii: int = 20) -> np.ndarray:
     """Diameter of the largest sphere that fits inside and covers a voxel, (z, y, x) float32; 0 outside.
 
     Args:
         solid: Boolean (z, y, x), the phase.
         spacing: Voxel edge lengths.
-        radii: How many radii are tried; between them the smaller one counts.
+        radii: How many radii are tried, from the largest to a voxel; the steps between them are averaged out.
 
     Reference:
         Hildebrand and Ruegsegger, J. Microsc. 185 (1997) 67.
@@ -291,11 +291,14 @@ def local_thickness(solid: np.ndarray, spacing: tuple[float, float, float], radi
     thickness = np.zeros(solid.shape, np.float32)
     if not solid.any() or solid.all():
         return thickness
-    for radius in np.geomspace(float(distance.max()), min(spacing), radii):
+    tried = np.geomspace(float(distance.max()), min(spacing), radii)
+    between = math.sqrt(tried[0] / tried[1]) if tried[1] < tried[0] else 1.0
+    for number, radius in enumerate(tried):
         centres = distance >= radius
         reach = ndimage.distance_transform_edt(~centres, sampling=spacing)
-        # The distance is measured to the centre of the next voxel outside, half a voxel beyond the surface.
         fresh = (reach < radius) & solid & (thickness == 0)
-        thickness[fresh] = 2 * radius - min(spacing)
+        # The true radius lies between this one and the last that did not fit; and distances are measured to
+        # the centre of the next voxel outside, half a voxel beyond the surface.
+        thickness[fresh] = 2 * radius * (between if number else 1.0) - min(spacing)
     thickness[solid & (thickness == 0)] = min(spacing)
     return thickness
