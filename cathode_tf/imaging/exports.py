@@ -120,7 +120,8 @@ def write_coco(
         phases: Names and ids; category ids are ids + 1, as COCO begins at 1.
         force: Replace an existing file.
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, (name, mask) in enumerate(masks.items(), start=1):
         phases.check_mask(mask, name)
         height, width = mask.shape

@@ -199,31 +199,41 @@ def _by_color(colors: np.ndarray, phases: Phases, source: str | Path) -> np.ndar
 
 
 def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
-    """Indices mean values; but where each colour is a phase's, the colours must not say otherwise."""
+    """Indices mean values; but where each colour is a phase's too, the colours must not say otherwise.
+
+    Where the indices mean nothing, the colours count, as grey values if all of them are grey: programs that
+    shrink files turn grey and RGB masks into palettes.
+    """
     used = np.unique(indices)
-    colors = _colors(phases)
-    by_color = {
-        int(i): colors.get(tuple(int(c) for c in colormap[i])) if i < len(colormap) else None for i in used
-    }
-    values = dict(reversed(_values(phases)))
-    by_value = {int(i): values.get(int(i)) for i in used}
-    if None in by_color.values():
+    values, colors = dict(reversed(_values(phases))), _colors(phases)
+    if used[-1] >= len(colormap):
         return _by_value(indices, phases, source)
-    if None in by_value.values():
-        table = np.zeros(65536 if indices.dtype.itemsize > 1 else 256, np.uint8)
-        for index, id_ in by_color.items():
-            table[index] = id_
-        return table[indices]
-    wrong = [i for i in by_color if by_color[i] != by_value[i]]
-    if wrong:
+    shown = colormap[used]
+    by_value = [values.get(index) for index in used.tolist()]
+    by_color = [colors.get((red, green, blue)) for red, green, blue in shown.tolist()]
+    if None in by_value:
+        if _readable(shown, phases):
+            return to_mask(Raster(colormap[indices]), phases, source)
+        return _by_value(indices, phases, source)
+    # Black is how any palette begins: it contradicts nothing.
+    differ = [v != c and color.any() for v, c, color in zip(by_value, by_color, shown, strict=True)]
+    if None not in by_color and any(differ):
         names = {p.id: p.name for p in phases} | {IGNORE: "ignored"}
-        first = wrong[0]
+        first = differ.index(True)
         raise InputError(
-            f"{source}: index and colour must mean the same phase. Index {first} is "
-            f"{names[by_value[first]]}, but its colour in the palette is that of "
-            f"{names[by_color[first]]}. Save the mask as RGB, or correct phases.toml."
+            f"{source}: index and colour must mean the same phase. Index {used[first]} is "
+            f"{names[by_value[first]]}, but its colour in the palette is that of {names[by_color[first]]}. "
+            "Save the mask as RGB, or correct phases.toml."
         )
     return _by_value(indices, phases, source)
+
+
+def _readable(shown: np.ndarray, phases: Phases) -> bool:
+    try:
+        to_mask(Raster(shown[None]), phases)
+    except InputError:
+        return False
+    return True
 
 
 def write_mask(path: str | Path, mask: np.ndarray, phases: Phases, *, force: bool = False) -> Path:

@@ -153,6 +153,7 @@ def _open_simple(path: Path, file: BinaryIO, head: bytes, max_megapixels: float)
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
 
     # The classes, not Image.open: that one has its own, global limit of size and tries 40 formats.
+    image: Any
     if head == b"\x89PNG\r\n\x1a\n":
         image = PngImagePlugin.PngImageFile(file)
     elif head.startswith(b"BM"):
@@ -207,7 +208,7 @@ def _open_tiff(path: Path, file: BinaryIO, max_megapixels: float, stack: context
     import tifffile
 
     tiff = stack.enter_context(tifffile.TiffFile(file, name=path.name))
-    first = tiff.pages[0]
+    first: Any = tiff.pages[0]
     height, width = int(first.imagelength), int(first.imagewidth)
     _check_size(height, width, max_megapixels)
     lossy = first.compression.name if getattr(first.compression, "name", "") in _LOSSY_TIFF else ""

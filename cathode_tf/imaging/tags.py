@@ -85,12 +85,12 @@ def fei(raster: RasterFile) -> Metadata | None:
     beam = section(str(beam_section.get("Beam", "EBeam")))
     scan = section(str(beam_section.get("Scan", "EScan"))) or section("Scan")
     image, user, detectors = section("Image"), section("User"), section("Detectors")
-    resolution = (image.get("ResolutionX"), image.get("ResolutionY"))
-    scanned = resolution if all(isinstance(n, int) and n > 0 for n in resolution) else None
+    columns, lines = number_of(image.get("ResolutionX")), number_of(image.get("ResolutionY"))
+    scanned = (int(columns), int(lines)) if columns and lines else None
     pixel = scaled(scan.get("PixelWidth"), 1e9)
     field_nm = scaled(scan.get("HorFieldsize"), 1e9) or scaled(beam.get("HFW"), 1e9)
-    if scanned and pixel:
-        field_nm = pixel * scanned[0]
+    if pixel:
+        field_nm = pixel * (scanned[0] if scanned else raster.width)
     size = from_field_width(raster, field_nm, scanned, "Thermo tag 34682")
     height = scaled(scan.get("PixelHeight"), 1e9)
     if size and pixel and height and not is_square(raster, pixel, height):

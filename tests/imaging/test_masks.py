@@ -123,6 +123,24 @@ def test_palette_by_colour_where_the_index_means_nothing(tmp_path):
     assert read_mask(palette_png(tmp_path, [[7, 7]], colors), DEFAULT).tolist() == [[3, 3]]
 
 
+def test_palette_of_greys_where_the_index_means_nothing(tmp_path):
+    path = palette_png(tmp_path, [[0, 1, 2]], [(0, 0, 0), (128, 128, 128), (255, 255, 255)])
+    assert read_mask(path, phases([0], [128], [255])).tolist() == [[0, 1, 2]]
+    with pytest.raises(InputError, match="Received 2 in 1 pixels"):
+        read_mask(path, phases([0], [1]))
+
+
+def test_black_and_white_palette_counts_by_index(tmp_path):
+    path = palette_png(tmp_path, [[0, 1]], [(0, 0, 0), (255, 255, 255)])
+    assert read_mask(path, DEFAULT).tolist() == [[0, 1]]
+
+
+def test_black_at_the_start_of_a_palette_contradicts_nothing(tmp_path):
+    colors = [(0, 0, 0), rgb(DEFAULT["ncm"].color)]
+    assert read_mask(palette_png(tmp_path, [[0, 1]], colors), DEFAULT).tolist() == [[0, 1]]
+    assert read_mask(palette_png(tmp_path, [[0, 0]], colors), DEFAULT).tolist() == [[0, 0]]
+
+
 def test_palette_whose_index_and_colour_disagree_is_refused(tmp_path):
     # An optimiser sorted the palette: index 0 has the colour of ncm, index 1 that of pore.
     colors = [rgb(DEFAULT["ncm"].color), rgb(DEFAULT["pore"].color)]
