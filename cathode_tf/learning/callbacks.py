@@ -37,6 +37,7 @@ class Clock:
     def __init__(self, steps: int | None, limit_s: float | None, progress: Progress):
         self.steps, self.limit_s = steps, limit_s
         self.before_s, self.start, self.step = progress.elapsed_s, time.monotonic(), progress.step
+        self.learning_rate = math.nan  # of the last step
         self.reserve_s = 0.0  # for the last validation, once it is known how long one takes
 
     def elapsed_s(self) -> float:
@@ -76,7 +77,8 @@ class Schedule(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         synchronize(self.model)
-        self.model.optimizer.learning_rate = self.rate()
+        self.clock.learning_rate = self.rate()
+        self.model.optimizer.learning_rate = self.clock.learning_rate
 
     def on_train_batch_end(self, batch, logs=None):
         self.clock.step += 1
@@ -116,6 +118,7 @@ class EpochEnd(keras.callbacks.Callback):
         self.folder, self.progress, self.clock = folder, progress, clock
         self.phases = Phases.from_list(read_card(twin)["phases"])
         self.logs = TensorBoardLog(folder / run_folder.LOGS)
+        self.loss = math.nan
 
     def on_epoch_end(self, epoch, logs=None):
         if self.progress.stopped == "diverged":
@@ -134,7 +137,7 @@ class EpochEnd(keras.callbacks.Callback):
             "loss": loss,
             "mean_dice": float(np.nanmean([mean_dice(row) for row in dice])),
             "dice": dict(zip(names, _mean_over_images(dice), strict=True)),
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": clock.learning_rate,
             "seconds": clock.elapsed_s(),
         }
         progress.history.append(row)
@@ -161,10 +164,13 @@ class EpochEnd(keras.callbacks.Callback):
         save_model(self.twin, self.folder / BEST, force=True)
         write_json(self.folder / run_folder.CARD, card, force=True)
 
-    def save_interrupted(self, loss: float) -> None:
+    def on_train_batch_end(self, batch, logs=None):
+        self.loss = float(logs["loss"])
+
+    def save_interrupted(self) -> None:
         """After Ctrl-C: keep the weights at hand if no epoch was complete, so that there is a model."""
         if not (self.folder / BEST).exists():
-            self._keep(self.progress.epoch, loss)
+            self._keep(self.progress.epoch, self.loss)
 
 
 class Telling(keras.callbacks.Callback):

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from cathode_tf.learning.distribution import sum_over_replicas
 from cathode_tf.phases import IGNORE
 
 
@@ -82,9 +83,8 @@ class DiceLoss(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):
-        y_pred = ops.cast(y_pred, "float32")
-        valid, targets = valid_and_one_hot(y_true, y_pred.shape[-1])
-        return _dice(valid, targets, y_pred)
+        overlap, reference, prediction, _ = _sums(y_true, y_pred)
+        return _one(soft_dice_loss(overlap, reference, prediction))
 
 
 @keras.saving.register_keras_serializable("cathode_tf")
@@ -125,11 +125,10 @@ class CombinedLoss(keras.losses.Loss):
         self.cross_entropy_weight = cross_entropy_weight
 
     def call(self, y_true, y_pred):
-        y_pred = ops.cast(y_pred, "float32")
-        valid, targets = valid_and_one_hot(y_true, y_pred.shape[-1])
-        right = ops.sum(targets * y_pred, axis=-1)
-        entropy = -ops.sum(valid * ops.log(ops.maximum(right, 1e-7))) / ops.maximum(ops.sum(valid), 1.0)
-        return self.dice_weight * _dice(valid, targets, y_pred) + self.cross_entropy_weight * entropy
+        overlap, reference, prediction, entropy = _sums(y_true, y_pred)
+        dice = soft_dice_loss(overlap, reference, prediction)
+        entropy = entropy / ops.maximum(ops.sum(reference), 1.0)
+        return _one(self.dice_weight * dice + self.cross_entropy_weight * entropy)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -139,8 +138,23 @@ class CombinedLoss(keras.losses.Loss):
         }
 
 
-def _dice(valid, targets, y_pred):
+def _sums(y_true, y_pred):
+    """Overlap, reference and prediction of each phase, cross-entropy and count, over the whole batch."""
+    y_pred = ops.cast(y_pred, "float32")
+    valid, targets = valid_and_one_hot(y_true, y_pred.shape[-1])
     over = (0, 1, 2)
-    overlap = ops.sum(targets * y_pred, axis=over)
-    prediction = ops.sum(valid[..., None] * y_pred, axis=over)
-    return soft_dice_loss(overlap, ops.sum(targets, axis=over), prediction)
+    right = targets * y_pred
+    entropy = -ops.sum(valid * ops.log(ops.maximum(ops.sum(right, axis=-1), 1e-7)))
+    per_phase = (
+        ops.sum(right, axis=over),
+        ops.sum(targets, axis=over),
+        ops.sum(valid[..., None] * y_pred, axis=over),
+    )
+    sums = sum_over_replicas(ops.concatenate([*per_phase, ops.reshape(entropy, (1,))]))
+    n = y_pred.shape[-1]
+    return sums[:n], sums[n : 2 * n], sums[2 * n : 3 * n], sums[3 * n]
+
+
+def _one(loss):
+    """Shape (1,): Keras shares what it averages among the replicas, but leaves a scalar as it is."""
+    return ops.reshape(loss, (1,))

@@ -96,7 +96,6 @@ def load_progress(folder: Path) -> Progress | None:
 
 def restore_state(folder: Path, model: keras.Model, average: WeightAverage) -> None:
     """Give a compiled model, its optimizer and `average` the values of the saved state."""
-    model.optimizer.build(model.trainable_variables)
     with _open(folder) as state:
         for kind, variables in (("model", model.variables), ("optimizer", model.optimizer.variables)):
             for i, variable in enumerate(variables):

@@ -17,12 +17,13 @@ from cathode_tf.files import read_json, refuse_overwrite, write_json
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.callbacks import Clock, EpochEnd, Schedule, Telling
+from cathode_tf.learning.distribution import choose_strategy, fit_distributed, is_chief, scope, workers
 from cathode_tf.learning.losses import CombinedLoss
 from cathode_tf.learning.models import load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
 from cathode_tf.learning.precision import choose_precision
 from cathode_tf.learning.run_folder import Progress, Run
-from cathode_tf.phases import IGNORE, Phases
+from cathode_tf.phases import IGNORE, Phase, Phases
 
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.01
@@ -42,6 +43,7 @@ def train(
     start: str | Path | None = None,
     precision: str = "auto",
     seed: int = 0,
+    strategy: Any = None,
     force: bool = False,
 ) -> Run:
     """Train a U-Net, keep the model of the highest validation mean Dice, and return the run.
@@ -61,6 +63,8 @@ def train(
         start: Begin with the weights of this run, `.keras` file, or `"default"`.
         precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.
         seed: Of weights, patches and their order.
+        strategy: A `tf.distribute.Strategy`. Default: all GPUs, or the machines that `TF_CONFIG` names,
+            which all make the same call and see the same folders.
         force: Replace a run that is there.
 
     Returns:
@@ -73,7 +77,7 @@ def train(
     records = open_records(records) if isinstance(records, (str, Path)) else records
     config = {
         "preset": preset,
-        "epochs": epochs,
+        "epochs": epochs if epochs or time_limit_s else 50,
         "steps_per_epoch": steps_per_epoch,
         "batch": batch,
         "patch_px": patch_px,
@@ -84,41 +88,43 @@ def train(
         "seed": seed,
         "records": {"name": records.name, "version": records.version, "fingerprint": records.fingerprint},
     }
-    _check_options(config)
+    strategy = choose_strategy() if strategy is None else strategy
+    _check_options(config, strategy)
     folder = Path(out)
-    progress = _resume_or_begin(folder, config, force)
+    progress = _resume_or_begin(folder, config, force, is_chief(strategy))
     if progress.stopped:
         return Run(folder, progress.history, progress.stopped)
     validation = _validation_images(records)
     train_pixels = _check_training_split(records)
-    if steps_per_epoch is None:
-        steps_per_epoch = _steps(train_pixels, validation, batch * patch_px**2)
-    if epochs is None and time_limit_s is None:
-        epochs = 50
+    steps = steps_per_epoch or _steps(train_pixels, validation, batch * patch_px**2)
 
-    twin, model = _models(records, config)
-    write_json(folder / run_folder.CONFIG, config, force=True)
+    twin = _saved_model(records, config)
+    with scope(strategy):
+        model = _training_model(twin, records.phases, config)
     average = WeightAverage(progress.step)
     if progress.epoch:
         run_folder.restore_state(folder, model, average)
-    clock = Clock(epochs * steps_per_epoch if epochs else None, time_limit_s, progress)
-    at_end = EpochEnd(twin, validation, folder=folder, progress=progress, clock=clock, average=average)
-    telling = Telling(clock, progress, steps_per_epoch)
+    clock = Clock(config["epochs"] and config["epochs"] * steps, time_limit_s, progress)
+    callbacks = [Schedule(clock, learning_rate, progress), average]
+    if is_chief(strategy):
+        write_json(folder / run_folder.CONFIG, config, force=True)
+        callbacks += [
+            Telling(clock, progress, steps),
+            EpochEnd(twin, validation, folder=folder, progress=progress, clock=clock, average=average),
+        ]
     data = patches(records, "train", patch_px=patch_px, batch=batch, seed=seed, first_step=progress.step)
+    extent = {"epochs": config["epochs"] or 1_000_000, "initial_epoch": progress.epoch}
     try:
-        model.fit(
-            data,
-            epochs=epochs or 1_000_000,
-            initial_epoch=progress.epoch,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=[Schedule(clock, learning_rate, progress), average, telling, at_end],
-            verbose=0,
-            shuffle=False,
-        )
+        if strategy is None:
+            options = {"steps_per_epoch": steps, "verbose": 0, "shuffle": False}
+            model.fit(data, callbacks=callbacks, **extent, **options)
+        else:
+            fit_distributed(model, data, strategy, callbacks=callbacks, steps=steps, **extent)
     except KeyboardInterrupt:
-        at_end.save_interrupted(telling.loss)
+        if is_chief(strategy):
+            callbacks[-1].save_interrupted()
         raise
-    if progress.stopped != "diverged":
+    if is_chief(strategy) and progress.stopped != "diverged":
         progress.stopped = progress.stopped or "done"
         run_folder.save_state(folder, model, progress, average)
     return _finish(folder, progress)
@@ -139,17 +145,30 @@ def _finish(folder: Path, progress: Progress) -> Run:
     return Run(folder, progress.history, progress.stopped)
 
 
-def _check_options(config: dict[str, Any]) -> None:
+def _check_options(config: dict[str, Any], strategy: Any) -> None:
     if config["preset"] not in PRESETS:
         raise InputError(f"preset: must be one of {', '.join(PRESETS)}. Received {config['preset']!r}.")
     for name in ("epochs", "steps_per_epoch", "batch", "patch_px", "learning_rate", "time_limit_s"):
         value = config[name]
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InputError(f"{name}: must be above 0. Received {value}.")
+    if workers(strategy) > 1 and config["time_limit_s"]:
+        raise InputError(
+            "time_limit_s: must not be set when several machines train together, as their clocks differ. "
+            f"Received {config['time_limit_s']}. Give epochs."
+        )
+    replicas = strategy.num_replicas_in_sync if strategy is not None else 1
+    if config["batch"] % replicas:
+        raise InputError(
+            f"batch: must be a multiple of the {replicas} devices. Received {config['batch']}. "
+            f"Take {math.ceil(config['batch'] / replicas) * replicas}."
+        )
 
 
-def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progress:
+def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool, chief: bool) -> Progress:
     """The progress to go on from; a folder of another run, or of something else, is refused."""
+    if force and not chief:
+        return Progress()
     if force and (folder / run_folder.CONFIG).exists():
         shutil.rmtree(folder)
     if not (folder / run_folder.CONFIG).exists():
@@ -198,8 +217,8 @@ def _steps(train_pixels: int, validation: list[tuple[np.ndarray, np.ndarray]], s
     return max(20, math.ceil(train_pixels / step_pixels), math.ceil(3 * validation_pixels / step_pixels))
 
 
-def _models(records: RecordSet, config: dict[str, Any]) -> tuple[keras.Model, keras.Model]:
-    """The float32 model that is validated and saved, and the one that trains, with equal weights."""
+def _saved_model(records: RecordSet, config: dict[str, Any]) -> keras.Model:
+    """The float32 model that is validated and saved, with its first weights and its card."""
     sizes = [row.pixel_size_nm for row in records.rows_of("train") if math.isfinite(row.pixel_size_nm)]
     card = {
         "preset": config["preset"],
@@ -208,7 +227,6 @@ def _models(records: RecordSet, config: dict[str, Any]) -> tuple[keras.Model, ke
         "training": {key: value for key, value in config.items() if key not in ("records", "start")},
     }
     options: dict[str, Any] = {"filters": PRESETS[config["preset"]]}
-    before = None
     if config["start"] is not None:
         before, before_card = load_model(config["start"])
         if before.input_shape[-1] != 1 or "architecture" not in before_card:
@@ -216,38 +234,44 @@ def _models(records: RecordSet, config: dict[str, Any]) -> tuple[keras.Model, ke
                 f"{config['start']}: must be a U-Net of this package, which takes one channel. "
                 f"Received a model with input {before.input_shape}."
             )
-        options = dict(before_card["architecture"])
-    options |= {"seed": config["seed"], "card": card}
-    twin = build_unet(records.phases, **options)
-    multiple = read_card(twin)["size_multiple"]
+        options = before_card["architecture"]
+    model = build_unet(records.phases, seed=config["seed"], card=card, **options)
+    multiple = read_card(model)["size_multiple"]
     if config["patch_px"] % multiple:
         raise InputError(
             f"patch_px: must be a multiple of {multiple} for this network. Received {config['patch_px']}. "
             f"Take {math.ceil(config['patch_px'] / multiple) * multiple}."
         )
-    model = build_unet(records.phases, dtype=config["precision"], **options)
-    if before is not None:
-        adapt_weights(before, twin)
-        model.set_weights(twin.get_weights())
+    if config["start"] is not None:
+        adapt_weights(before, model)
+    return model
+
+
+def _training_model(twin: keras.Model, phases: Phases, config: dict[str, Any]) -> keras.Model:
+    """A compiled model with the weights of `twin`, in the precision to train in."""
+    options = read_card(twin)["architecture"]
+    model = build_unet(phases, seed=config["seed"], dtype=config["precision"], **options)
+    model.set_weights(twin.get_weights())
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            config["learning_rate"], weight_decay=WEIGHT_DECAY, global_clipnorm=1.0
-        ),
+        optimizer=keras.optimizers.AdamW(config["learning_rate"], weight_decay=WEIGHT_DECAY),
         loss=CombinedLoss(),
     )
-    return twin, model
+    model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def adapt_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copy all weights from `source`; scores of phases that `source` knows by name move to their new place.
+    """Copy all weights from `source`; scores of phases that `source` knows move to their new place.
 
-    Phases that it does not know keep the fresh weights of `target`, and a warning names them.
+    A phase is known by its name, or else by its role where one phase of `source` alone has it: `particle` goes
+    on from `ncm`. Phases that it does not know keep the fresh weights of `target`, and a warning names them.
 
     Raises:
         InputError: If the two differ in anything but their phases.
     """
     old, new = (Phases.from_list(read_card(m)["phases"]) for m in (source, target))
-    unknown = [name for name in new.names if name not in old.names]
+    partners = {phase.name: _partner(phase, old) for phase in new}
+    unknown = [name for name, partner in partners.items() if partner is None]
     if unknown:
         warnings.warn(
             InputWarning(
@@ -256,7 +280,7 @@ def adapt_weights(source: keras.Model, target: keras.Model) -> None:
             ),
             stacklevel=2,
         )
-    kept = [(new.names.index(name), old.names.index(name)) for name in new.names if name in old.names]
+    kept = [(new.names.index(name), old.names.index(p)) for name, p in partners.items() if p is not None]
     for layer in target.layers:
         values = source.get_layer(layer.name).get_weights()
         if layer.name == "scores":
@@ -268,3 +292,11 @@ def adapt_weights(source: keras.Model, target: keras.Model) -> None:
                     to[..., k] = come[..., j]
             values = fresh
         layer.set_weights(values)
+
+
+def _partner(phase: Phase, known: Phases) -> str | None:
+    """The phase among `known` that has the same name, or is the only one of the same role (not `other`)."""
+    if phase.name in known:
+        return phase.name
+    same = known.with_role(phase.role)
+    return same[0] if len(same) == 1 and phase.role != "other" else None
