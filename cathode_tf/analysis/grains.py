@@ -297,8 +297,7 @@ def local_thickness(solid: np.ndarray, spacing: tuple[float, float, float], radi
         centres = distance >= radius
         reach = ndimage.distance_transform_edt(~centres, sampling=spacing)
         fresh = (reach < radius) & solid & (thickness == 0)
-        # The true radius lies between this one and the last that did not fit; and distances are measured to
-        # the centre of the next voxel outside, half a voxel beyond the surface.
-        thickness[fresh] = 2 * radius * (between if number else 1.0) - min(spacing)
+        # The true radius lies between this one and the last that did not fit.
+        thickness[fresh] = 2 * radius * (between if number else 1.0)
     thickness[solid & (thickness == 0)] = min(spacing)
     return thickness

@@ -44,8 +44,9 @@ def test_balls_have_the_volume_surface_and_number_of_balls():
     assert table["sphericity"].mean() == pytest.approx(1, abs=0.02)
     assert table["ellipsoid_ratio"].min() > 0.97
     assert table["contacts"].sum() == 0
-    # Every voxel of a ball is covered by the ball itself: its thickness is its diameter.
-    assert summary["local_thickness"]["ncm"].value == pytest.approx(20, rel=0.06)
+    # Every voxel of a ball is covered by the ball itself: its thickness is its diameter, less what the grid
+    # loses.
+    assert summary["local_thickness"]["ncm"].value == pytest.approx(19, rel=0.06)
     assert summary["percolating_share"]["ncm|z"].value == 0
     assert summary["percolating_share"]["pore|x"].value == 1
     assert summary["closed_share"]["ncm"].value == 1
