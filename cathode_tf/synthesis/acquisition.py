@@ -158,18 +158,18 @@ def _drift(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.
 
 def _detect(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.ndarray:
     """Counting noise by dwell, detector noise, grey scale, whole numbers."""
-    image = np.clip(image, 0, 255) / np.float32(255)
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    light = np.clip(image, 0, 255) / np.float32(255)
+    noise: np.ndarray = rng.standard_normal(image.shape, dtype=np.float32)
     if imaging.noise_grain_px > 0.3:
         noise = cv2.GaussianBlur(noise, (0, 0), imaging.noise_grain_px)
         noise *= np.float32(2 * np.sqrt(np.pi) * imaging.noise_grain_px)
     # Poisson counts are as good as Gaussian from a few on: variance of the grey level is level / counts.
     shot = np.float32(1 / imaging.counts if imaging.counts else 0)
-    image += noise * np.sqrt(image * shot + np.float32((imaging.noise / 255) ** 2))
+    light += noise * np.sqrt(light * shot + np.float32((imaging.noise / 255) ** 2))
     if imaging.gamma != 1:
-        image = np.maximum(image, 0) ** np.float32(imaging.gamma)
+        light = np.maximum(light, 0) ** np.float32(imaging.gamma)
     top, dtype = (255, np.uint8) if imaging.bits == 8 else (65535, np.uint16)
-    return np.clip(np.rint(image * np.float32(top)), 0, top).astype(dtype)
+    return np.clip(np.rint(light * np.float32(top)), 0, top).astype(dtype)
 
 
 def databar(image: np.ndarray, rows: int, pixel_size_nm: float) -> np.ndarray:

@@ -65,7 +65,7 @@ def cut_section(rng: np.random.Generator, height: int, width: int, parameters: P
 
     # Scaling all particles by one factor meets the loading of this very section.
     ncm = top_pixels(-scaled, solid, wanted)
-    factor = np.float32(scaled[ncm].max())
+    factor = float(scaled[ncm].max())
     inside = (scaled <= factor) & ~gaps
     present = np.flatnonzero(np.bincount(owner[ncm], minlength=particle.size))
     relabel = np.zeros(particle.size, np.int32)
@@ -77,7 +77,7 @@ def cut_section(rng: np.random.Generator, height: int, width: int, parameters: P
     return Section(
         mask=mask,
         labels=labels,
-        scaled=scaled / factor,
+        scaled=scaled / np.float32(factor),
         grains=grains,
         behind=_behind(packing, bumps, factor, typical, parameters),
         cracks=cracks.of(present, inside),
@@ -109,9 +109,9 @@ def nearest_particle(
     owner = np.zeros((height, width), np.int32)
     below = plane - packing.centres[:, 0]
     below -= packing.box[0] * np.round(below / packing.box[0])
-    numbered = [0]
+    numbered: list[int] = [0]
     reach = 1.1 * most * packing.radii * packing.stretch
-    for index in np.flatnonzero(np.abs(below) < reach):
+    for index in np.flatnonzero(np.abs(below) < reach).tolist():
         radius = float(np.sqrt(reach[index] ** 2 - below[index] ** 2))
         for y in _copies(packing.centres[index, 1], radius, height, packing.box[1]):
             for x in _copies(packing.centres[index, 2], radius, width, packing.box[2]):
@@ -153,13 +153,14 @@ def _copies(position: float, reach: float, length: int, period: float) -> list[f
 
 def _contact_gaps(rng, owner: np.ndarray, parameters: Parameters) -> np.ndarray:
     """Gaps between neighbours, of changing width: here wide, there the particles truly touch."""
-    width = parameters.contact_gap_um * 1000 / parameters.pixel_size_nm
-    if width <= 0:
+    height, width = owner.shape
+    gap = parameters.contact_gap_um * 1000 / parameters.pixel_size_nm
+    if gap <= 0:
         return np.zeros(owner.shape, bool)
     seam = np.ones(owner.shape, np.uint8)
     seam[:, :-1][(owner[:, :-1] != owner[:, 1:]) & (owner[:, :-1] > 0) & (owner[:, 1:] > 0)] = 0
     seam[:-1][(owner[:-1] != owner[1:]) & (owner[:-1] > 0) & (owner[1:] > 0)] = 0
-    half = 0.5 * width * (1 + 0.8 * smooth_field(rng, *owner.shape, 12 * width + 6))
+    half = 0.5 * gap * (1 + 0.8 * smooth_field(rng, height, width, 12 * gap + 6))
     return cv2.distanceTransform(seam, cv2.DIST_L2, 5) < half
 
 
@@ -169,10 +170,11 @@ def _inner_pores(
     """Pores inside the particles, more of them near the centres and in some particles than in others."""
     if parameters.inner_porosity <= 0:
         return np.zeros(scaled.shape, bool)
+    height, width = scaled.shape
     inner = scaled < 0.85
     spongy = rng.normal(0, 0.7, int(owner.max()) + 1).astype(np.float32)
     potential = (
-        fractal_field(rng, *scaled.shape, max(2.0, parameters.inner_pore_ratio * typical), octaves=2)
+        fractal_field(rng, height, width, max(2.0, parameters.inner_pore_ratio * typical), octaves=2)
         + spongy[owner]
     )
     potential -= 1.5 * np.where(inner, scaled, 1) ** 2
@@ -224,6 +226,6 @@ def _behind(
     seen = np.zeros(coarse.shape, np.float32)
     for depth in (0.12, 0.3, 0.55):
         plane = (packing.box[0] / 2 + depth * typical) / shrink
-        hit = nearest_particle(small, coarse, plane, float(factor))[0] < factor
+        hit = nearest_particle(small, coarse, plane, factor)[0] < factor
         np.maximum(seen, np.float32(np.exp(-2.5 * depth)) * hit, out=seen)
     return cv2.resize(cv2.GaussianBlur(seen, (0, 0), 0.8), (width, height), interpolation=cv2.INTER_LINEAR)

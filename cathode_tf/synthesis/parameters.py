@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,8 +69,9 @@ class Imaging:
             >>> Imaging.plain().noise
             0.0
         """
-        levels = ("grey_pore", "grey_ncm", "grey_additive", "grey_binder", "bits")
-        return cls(gamma=1.0, **{n: 0.0 for n, _ in _fields(cls) if n not in (*levels, "gamma")})
+        kept = ("grey_pore", "grey_ncm", "grey_additive", "grey_binder", "bits", "gamma")
+        off: dict[str, Any] = {name: 0.0 for name, _ in _fields(cls) if name not in kept}
+        return cls(**off)
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
@@ -234,7 +235,14 @@ class Parameters:
     @classmethod
     def preset(cls, name: str) -> Parameters:
         """Parameters by the name of a preset: `default`, `demo` or `nano-ct`."""
-        return {"default": cls, "demo": cls.demo, "nano-ct": cls.nano_ct}[name]()
+        presets: dict[str, Callable[[], Parameters]] = {
+            "default": cls,
+            "demo": cls.demo,
+            "nano-ct": cls.nano_ct,
+        }
+        if name not in presets:
+            raise InputError(f"synthesis: a preset must be one of {', '.join(presets)}. Received {name!r}.")
+        return presets[name]()
 
     @classmethod
     def parse(cls, changes: Iterable[str]) -> dict[str, float]:
