@@ -138,12 +138,10 @@ def _declares_grey(phases: Phases) -> bool:
 
 
 def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
-    mask = np.zeros(samples.shape, np.uint8)
-    known = np.zeros(samples.shape, bool)
-    for value, id_ in _values(phases):
-        here = samples == value
-        mask[here] = id_
-        known |= here
+    if samples.dtype == np.uint8:  # by a table of all values, which is much faster for many pixels
+        mask, known = (table[samples] for table in _compare(np.arange(256, dtype=np.uint8), phases))
+    else:
+        mask, known = _compare(samples, phases)
     if not known.all():
         expected = ", ".join(
             f"{v:g} {'ignored' if id_ == IGNORE else next(p.name for p in phases if p.id == id_)}"
@@ -155,6 +153,17 @@ def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.nda
             f"{_unknown(~known, [f'{v:g}' for v in unknown[:3]], len(unknown))}"
         )
     return mask
+
+
+def _compare(samples: np.ndarray, phases: Phases) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of the samples, and which samples have one."""
+    mask = np.zeros(samples.shape, np.uint8)
+    known = np.zeros(samples.shape, bool)
+    for value, id_ in _values(phases):
+        here = samples == value
+        mask[here] = id_
+        known |= here
+    return mask, known
 
 
 def _unknown(unknown: np.ndarray, examples: list[str], kinds: int) -> str:

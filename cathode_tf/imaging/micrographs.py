@@ -221,10 +221,11 @@ def _grey_colors(colors: np.ndarray, path: Path) -> np.ndarray:
     """One channel of colours that are grey; a few coloured pixels (drawn text) become their luminance."""
     if colors.shape[2] in (1, 2):
         return colors[..., 0]
-    colors = colors[..., :3]
-    grey = colors[..., 1]
+    red, green, blue = (colors[..., channel] for channel in range(3))
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    if not spread.any():
+        return np.ascontiguousarray(green)
     largest = np.iinfo(colors.dtype).max if colors.dtype.kind in "iu" else float(np.abs(colors).max())
-    spread = colors.max(axis=2).astype(np.float64) - colors.min(axis=2)
     colored = spread > largest / 16
     share = float(colored.mean())
     if share > 0.05:
@@ -233,18 +234,12 @@ def _grey_colors(colors: np.ndarray, path: Path) -> np.ndarray:
             f"{path}: must be a grey micrograph. {share:.0%} of its pixels are coloured, the first at row "
             f"{row}, column {column}. Give the original image, without false colours."
         )
-    if not spread.any():
-        return np.ascontiguousarray(grey)
     if colored.any():
         warnings.warn(
-            f"{path}: {int(colored.sum())} coloured pixels were turned grey; if something is drawn on the image, "
-            "use the original.",
+            f"{path}: {int(colored.sum())} coloured pixels were turned grey; if something is drawn on the "
+            "image, use the original.",
             InputWarning,
             stacklevel=2,
         )
-    luminance = colors @ np.array([0.299, 0.587, 0.114])
-    return (
-        luminance.astype(colors.dtype)
-        if colors.dtype.kind == "f"
-        else np.rint(luminance).astype(colors.dtype)
-    )
+    luminance = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+    return luminance if colors.dtype.kind == "f" else np.rint(luminance, out=luminance).astype(colors.dtype)
