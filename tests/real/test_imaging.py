@@ -72,3 +72,15 @@ def test_nano_ct_slices_and_labels(real_data):
         assert set(np.unique(mask)) == {0, 1, 2}
         assert micrograph.pixels.dtype == np.uint16 and micrograph.pixel_size_nm is None
         assert (micrograph.pixels.min(), micrograph.pixels.max()) == (0, 65535)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [name for name, *_ in TABLE if name.startswith(("zeiss", "thermo"))])
+def test_pixel_size_agrees_with_rosettasciio(real_data, name):
+    tiff = pytest.importorskip("rsciio.tiff")
+    axis = tiff.file_reader(str(real_data / "vendor" / name))[0]["axes"][-1]
+    factor = {"m": 1e9, "µm": 1e3, "nm": 1.0}[str(axis["units"])]
+    assert read_micrograph(real_data / "vendor" / name).pixel_size_nm == pytest.approx(
+        axis["scale"] * factor, rel=1e-3
+    )
