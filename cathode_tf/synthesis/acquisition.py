@@ -159,10 +159,7 @@ def _drift(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.
 def _detect(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.ndarray:
     """Counting noise by dwell, detector noise, grey scale, whole numbers."""
     light = np.clip(image, 0, 255) / np.float32(255)
-    noise: np.ndarray = rng.standard_normal(image.shape, dtype=np.float32)
-    if imaging.noise_grain_px > 0.3:
-        noise = cv2.GaussianBlur(noise, (0, 0), imaging.noise_grain_px)
-        noise *= np.float32(2 * np.sqrt(np.pi) * imaging.noise_grain_px)
+    noise = _noise(rng, image.shape, imaging.noise_grain_px)
     # Poisson counts are as good as Gaussian from a few on: variance of the grey level is level / counts.
     shot = np.float32(1 / imaging.counts if imaging.counts else 0)
     light += noise * np.sqrt(light * shot + np.float32((imaging.noise / 255) ** 2))
@@ -170,6 +167,14 @@ def _detect(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np
         light = np.maximum(light, 0) ** np.float32(imaging.gamma)
     top, dtype = (255, np.uint8) if imaging.bits == 8 else (65535, np.uint16)
     return np.clip(np.rint(light * np.float32(top)), 0, top).astype(dtype)
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], grain_px: float) -> np.ndarray:
+    """Gaussian noise of unit variance, float32, correlated over `grain_px`."""
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if grain_px <= 0.3:
+        return noise
+    return cv2.GaussianBlur(noise, (0, 0), grain_px) * np.float32(2 * np.sqrt(np.pi) * grain_px)
 
 
 def databar(image: np.ndarray, rows: int, pixel_size_nm: float) -> np.ndarray:
