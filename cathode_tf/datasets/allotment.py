@@ -150,9 +150,9 @@ def _regroup(item: Staged, group: str) -> Staged:
     """The same record with another group; pixels are not encoded again."""
     content = item.path.read_bytes()[12:-4]
     values: dict[str, Any] = {name: value[0] for name, value in decode_example(content).items()}
-    framed = frame(encode_example(values | {"group": group}))
-    item.path.write_bytes(framed)
-    return replace(item, row=replace(item.row, group=group), bytes=len(framed))
+    pieces = frame(encode_example(values | {"group": group}))
+    item.path.write_bytes(b"".join(pieces))
+    return replace(item, row=replace(item.row, group=group), bytes=sum(map(len, pieces)))
 
 
 def _join_equal_pixels(rows: Sequence[Row]) -> dict[str, str]:

@@ -133,10 +133,9 @@ class _Looked:
     def warn(self, kind: str, where: str | Path, message: str) -> None:
         self.report.findings.append(Finding("warning", kind, str(where), message))
 
-    def look(self, example: Example, phases: Phases, split: str) -> None:
+    def look(self, example: Example, counts: tuple[int, ...], split: str) -> None:
         """Take note of one readable example, and look at its pixels."""
-        self.phases = phases
-        row = row_of(example, pixel_sha256(example.image), pixel_sha256(example.mask), phases, split)
+        row = row_of(example, pixel_sha256(example.image), pixel_sha256(example.mask), counts, split)
         self.rows.append(row)
         self.thumbnails.append(thumbnail(example.image))
         _, std = image_statistics(example.image)
@@ -239,8 +238,9 @@ def _check_folder(
             warnings.simplefilter("always", InputWarning)
             try:
                 for example in read_examples(source):
-                    check_example(example, source.phases, source.mask)
-                    looked.look(replace(example, group=example.id), source.phases, "")
+                    counts = check_example(example, source.phases, source.mask)
+                    looked.phases = source.phases
+                    looked.look(replace(example, group=example.id), counts, "")
             except InputError as error:
                 looked.error("image or mask", source.image, str(error))
         for warning in caught:
@@ -272,11 +272,12 @@ def _check_record(
     name = row.id if row else str(shard)
     try:
         example, *written = deserialize(message, shard)
-        check_example(example, records.phases, f"{shard}, {example.id!r}")
+        counts = check_example(example, records.phases, f"{shard}, {example.id!r}")
     except InputError as error:
         looked.error("record", name, str(error))
         return
-    looked.look(example, records.phases, split)
+    looked.phases = records.phases
+    looked.look(example, counts, split)
     found = looked.rows[-1]
     if written != [found.image_sha256, found.mask_sha256]:
         looked.error("hash", name, "the pixels are not those that were written.")

@@ -26,7 +26,7 @@ from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import Micrograph, fit_mask_to_cut, iter_micrographs, read_annotation
 from cathode_tf.imaging.masks import to_mask
 from cathode_tf.imaging.rasters import RasterFile, open_raster
-from cathode_tf.phases import IGNORE, Phases
+from cathode_tf.phases import Phases
 
 
 @dataclass(frozen=True)
@@ -135,21 +135,22 @@ def encode_source(source: Source, staging: Path) -> tuple[list[Staged], list[str
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InputWarning)
         for number, example in enumerate(read_examples(source)):
-            check_example(example, source.phases, source.mask)
+            counts = check_example(example, source.phases, source.mask)
             message, image_sha256, mask_sha256 = serialize(example)
             path = staging / f"{source.index:08d}-{number:06d}.record"
-            framed = frame(message)
-            path.write_bytes(framed)
-            row = row_of(example, image_sha256, mask_sha256, source.phases)
+            with open(path, "wb") as file:
+                file.writelines(frame(message))
+            row = row_of(example, image_sha256, mask_sha256, counts)
             stack = source.image.stem if "slice_index" in example.acquisition else ""
-            staged.append(Staged(row, path, len(framed), example.image.dtype.name, stack))
+            staged.append(Staged(row, path, path.stat().st_size, example.image.dtype.name, stack))
     messages = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
     return staged, list(dict.fromkeys(messages))
 
 
-def row_of(example: Example, image_sha256: str, mask_sha256: str, phases: Phases, split: str = "") -> Row:
-    """What the index says about an example whose mask has been checked."""
-    counts = np.bincount(example.mask.ravel(), minlength=256)
+def row_of(
+    example: Example, image_sha256: str, mask_sha256: str, counts: tuple[int, ...], split: str = ""
+) -> Row:
+    """What the index says about an example; `counts` come from `check_example`."""
     return Row(
         id=example.id,
         group=example.group,
@@ -162,7 +163,7 @@ def row_of(example: Example, image_sha256: str, mask_sha256: str, phases: Phases
         origin=example.origin,
         round=example.round,
         annotator=example.annotator,
-        counts=tuple(counts[[*phases.ids, IGNORE]].tolist()),
+        counts=counts,
     )
 
 

@@ -139,7 +139,7 @@ def _declares_grey(phases: Phases) -> bool:
 
 def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
     if samples.dtype == np.uint8:  # by a table of all values, which is much faster for many pixels
-        mask, known = (table[samples] for table in _compare(np.arange(256, dtype=np.uint8), phases))
+        mask, known = (np.take(table, samples) for table in _compare(np.arange(256, dtype=np.uint8), phases))
     else:
         mask, known = _compare(samples, phases)
     if not known.all():
