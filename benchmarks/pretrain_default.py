@@ -3,8 +3,9 @@
     python benchmarks/pretrain_default.py --out /tmp/pretrain --hours 0.8
 
 writes randomised sections (`Parameters.random`: half SEM, half nano-CT, no real pixel), converts them to a record
-set, trains on it and copies the best model to `OUT/default.keras`. Run again with the same options, it goes on where
-it was stopped. With `--install` the model replaces the one in `cathode_tf/learning`.
+set and trains on it. Run again with the same options, it goes on where it was stopped. Then
+`python benchmarks/default_model.py --model /tmp/pretrain/run --install` measures the model, writes its card and
+ships it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 
 from cathode_tf.datasets import convert, open_records
 from cathode_tf.learning import train
-from cathode_tf.learning.models import DEFAULT
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 from cathode_tf.synthesis import Parameters, synthesize, write_samples
@@ -33,7 +33,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--patch-px", type=int, default=192)
     parser.add_argument("--steps-per-epoch", type=int, default=100)
-    parser.add_argument("--install", action="store_true", help="replace the model of the package")
     options = parser.parse_args()
 
     records = options.out / "records"
@@ -64,9 +63,7 @@ def main() -> None:
         time_limit_s=3600 * options.hours,
         seed=SEED,
     )
-    target = DEFAULT if options.install else options.out / "default.keras"
-    shutil.copyfile(run.best_path, target)
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, validation mean Dice {run.best_dice:.3f}")
+    print(f"{run.best_path}: validation mean Dice {run.best_dice:.3f}")
 
 
 if __name__ == "__main__":

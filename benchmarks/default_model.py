@@ -1,0 +1,152 @@
+"""What the default model is worth on every annotated set at hand; with `--install`, its card says so and it ships.
+
+    CATHODE_TF_REAL_DATA=/path/to/data python benchmarks/default_model.py --model default --picture /tmp/default.png
+
+prints Dice tables: held-out synthetic sections, real nano-CT slices of NMC cathodes (whose carbon and binder are one
+class: the model's additive and binder together), and SEM images of a metal powder (particles against all else). No
+image of any of these was trained on. `--model RUN --install` writes the figures into the model's card and copies it
+to `cathode_tf/learning/default.keras`.
+
+Data: Su et al., npj Comput. Mater. 8 (2022) 30 (SegmentPy, Apache-2.0); powder: AMPIS (MIT).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import tifffile
+
+from cathode_tf.imaging import display, read_micrograph
+from cathode_tf.learning import load_model
+from cathode_tf.learning.models import DEFAULT, save_model, write_card
+from cathode_tf.learning.prediction import predict_image
+from cathode_tf.learning.scores import confusion, dice_per_phase
+from cathode_tf.phases import Phases
+from cathode_tf.progress import track
+from cathode_tf.synthesis import Parameters, synthesize
+
+PHASES = Phases.default()
+VALIDATION = ("400", "622", "929", "1504")
+HELD_OUT_SEED = 77
+ABOUT = (
+    "Pre-trained on randomised synthetic sections of NCM cathodes only (SEM and nano-CT, particles 18-260 px across); "
+    "no real pixel. A start for `train --from default`, and a first picture of images never seen."
+)
+FAILS = (
+    "Carbon and binder are told apart in SEM-like contrast only; in nano-CT take both as one class. Beyond it are "
+    "cracks and pores below about 3 px, images whose pore is brighter than the active material, particles above 260 px "
+    "across (downscale first), current collectors, and powders of shaded, overlapping particles."
+)
+Item = tuple[str, np.ndarray, np.ndarray]  # name, image, class of each pixel
+
+
+def synthetic(modality: str, count: int = 12) -> Iterator[Item]:
+    draw = partial(Parameters.random, modality=modality)
+    for sample in synthesize(count, seed=HELD_OUT_SEED, height=320, width=320, parameters=draw):
+        yield sample.id, sample.image, sample.mask
+
+
+def nano_ct() -> Iterator[Item]:
+    folder = Path(os.environ["CATHODE_TF_REAL_DATA"]) / "nmc_xct"
+    for path in sorted(folder.glob("*_label.tif"), key=lambda p: int(p.name.split("_")[0])):
+        name = path.name.split("_")[0]
+        classes = np.array([1, 2, 0], np.uint8)[tifffile.imread(path)]
+        yield name, read_micrograph(folder / f"{name}.tif").pixels, classes
+
+
+def powder() -> Iterator[Item]:
+    folder = Path(os.environ["CATHODE_TF_REAL_DATA"]) / "powder_sem"
+    content = json.loads((folder / "via_powder_particle_masks_training.json").read_text())
+    for entry in content["_via_img_metadata"].values():
+        image = read_micrograph(folder / "images" / entry["filename"], databar="none").pixels
+        classes = np.zeros(image.shape, np.uint8)
+        for region in entry["regions"]:
+            shape = region["shape_attributes"]
+            corners = np.stack([shape["all_points_x"], shape["all_points_y"]], axis=1).astype(np.int32)
+            cv2.fillPoly(classes, [corners], 1)
+        yield entry["filename"], image, classes
+
+
+def merged(groups: list[list[int]], probabilities: np.ndarray) -> np.ndarray:
+    """Class of each pixel when phases of a group count as one."""
+    return (
+        np.stack([probabilities[..., group].sum(axis=-1) for group in groups]).argmax(axis=0).astype(np.uint8)
+    )
+
+
+def evaluate(model: keras.Model, items: Iterator[Item], groups: list[list[int]]) -> dict[str, np.ndarray]:
+    """Dice (n,) by image."""
+    found = {}
+    for name, image, reference in track(items, "Evaluating"):
+        prediction = merged(groups, predict_image(model, image))
+        found[name] = dice_per_phase(confusion(reference, prediction, len(groups)))
+    return found
+
+
+SETS: dict[str, tuple[Callable[[], Iterator[Item]], list[list[int]], tuple[str, ...]]] = {
+    "synthetic SEM, held out": (partial(synthetic, "sem"), [[0], [1], [2], [3]], PHASES.names),
+    "synthetic nano-CT, held out": (partial(synthetic, "nano-ct"), [[0], [1], [2], [3]], PHASES.names),
+    "real nano-CT of NMC cathodes": (nano_ct, [[0], [1], [2, 3]], ("pore", "ncm", "carbon and binder")),
+    "real SEM of a metal powder": (powder, [[0, 2, 3], [1]], ("all else", "particles")),
+}
+
+
+def picture(model: keras.Model, path: Path) -> None:
+    """Image, prediction and reference of six real slices."""
+    color, shown = PHASES.palette()[[0, 1, 3]], ("1", "103", *VALIDATION)
+    tiles = []
+    for name, image, reference in nano_ct():
+        if name in shown:
+            prediction = merged([[0], [1], [2, 3]], predict_image(model, image))
+            row = [np.repeat(display(image)[..., None], 3, axis=2), color[prediction], color[reference]]
+            tiles.append(np.hstack([part[:400, :400] for part in row]))
+    grid = np.vstack([np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles), 2)])
+    cv2.imwrite(str(path), grid[..., ::-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", default="default", help="run, .keras file, or default")
+    parser.add_argument("--picture", type=Path, help="write predictions on real slices here")
+    parser.add_argument("--install", action="store_true", help="make it the model of the package")
+    options = parser.parse_args()
+    model, card = load_model(options.model)
+    dice = {}
+    for title, (items, groups, names) in SETS.items():
+        if title.startswith("real") and "CATHODE_TF_REAL_DATA" not in os.environ:
+            continue
+        found = evaluate(model, items(), groups)
+        print(f"\n## {title}\n\n| image | {' | '.join(names)} | mean |\n|---|{'---|' * (len(names) + 1)}")
+        mean = np.nanmean(list(found.values()), axis=0)
+        rows = (
+            {**found, f"**mean of {len(found)}**": mean} if title.startswith("real") else {"**mean**": mean}
+        )
+        for name, values in rows.items():
+            print(f"| {name} | {' | '.join(f'{v:.3f}' for v in values)} | {np.nanmean(values):.3f} |")
+        per_image = [float(np.nanmean(values)) for values in found.values()]
+        if title.startswith("real nano"):
+            chosen = [float(np.nanmean(found[name])) for name in VALIDATION]
+            print(f"\nMean Dice over the slices {', '.join(VALIDATION)}: {np.mean(chosen):.3f}")
+        dice[title] = {
+            "images": len(found),
+            "mean_dice": float(np.mean(per_image)),
+            "dice": {name: float(value) for name, value in zip(names, mean, strict=True)},
+        }
+    if options.picture:
+        picture(model, options.picture)
+    if options.install:
+        write_card(model, {**card, "title": "default", "about": ABOUT, "fails": FAILS, "measured": dice})
+        save_model(model, DEFAULT, force=True)
+        print(f"\n{DEFAULT}: {DEFAULT.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
