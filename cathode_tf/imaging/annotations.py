@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.imaging.databar import fit_mask_to_cut
+from cathode_tf.imaging.databar import check_size, fit_mask_to_cut
 from cathode_tf.imaging.label_studio import is_label_studio, read_label_studio, task_image
 from cathode_tf.imaging.masks import read_mask
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
@@ -56,9 +57,6 @@ def read_annotation(
         size = drawing.size or canvas
         if size is None:
             raise InputError(f"{path}: does not say how large its image is; give the shape.")
-        if shape is not None:  # says what is wrong before anything is drawn on another size
-            fit_mask_to_cut(np.empty((0, 0), np.uint8) if 0 in size else np.broadcast_to(np.uint8(0), size),
-                            shape, databar_rows, str(path))  # fmt: skip
         mask = phase_mask(drawing.regions, phases, size, str(path))
     else:
         mask = read_mask(path, phases, max_megapixels=max_megapixels)
@@ -77,7 +75,7 @@ def read_instances(
     Args:
         path: LabelMe, COCO, VIA 2, CVAT or Label Studio file.
         image_name: File name of the image; needed where the file annotates several.
-        shape: (height, width) of the image; needed for VIA, which does not record it.
+        shape: (height, width) of the image; needed for VIA, which does not record it, and else checked.
         max_megapixels: As in `read_annotation`.
 
     Returns:
@@ -92,7 +90,10 @@ def read_instances(
         raise InputError(
             f"{path}: must be a LabelMe, COCO, VIA, CVAT or Label Studio file. Received a raster."
         )
-    return _drawing(path, image_name, shape, max_megapixels, ()).regions
+    drawing = _drawing(path, image_name, shape, max_megapixels, ())
+    if shape is not None and drawing.size is not None:
+        check_size(drawing.size, shape, 0, str(path))
+    return drawing.regions
 
 
 def annotated_images(path: str | Path) -> list[str]:
@@ -125,6 +126,16 @@ def _is_text(path: Path) -> bool:
 
 def _parse(path: Path) -> tuple[str, Any]:
     """(format, parsed content) of a JSON or XML annotation file."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    return _parse_version(path, status.st_mtime_ns, status.st_size)
+
+
+# One file may annotate thousands of images, which are asked for one by one.
+@functools.lru_cache(maxsize=1)
+def _parse_version(path: Path, modified_ns: int, size: int) -> tuple[str, Any]:
     from cathode_tf.imaging.metadata import parse_xml
 
     try:

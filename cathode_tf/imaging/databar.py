@@ -74,13 +74,17 @@ def fit_mask_to_cut(mask: np.ndarray, shape: tuple[int, int], databar_rows: int,
     Raises:
         InputError: If the mask has neither height, or another width.
     """
+    check_size(mask.shape, shape, databar_rows, source)
+    return mask[: shape[0]]
+
+
+def check_size(size: tuple[int, ...], shape: tuple[int, int], databar_rows: int, source: str) -> None:
+    """Raise unless `size` is the (height, width) of the micrograph after, or before, its databar was cut."""
     height, width = shape
-    if mask.shape == (height, width):
-        return mask
-    if databar_rows and mask.shape == (height + databar_rows, width):
-        return mask[:height]
+    if size in ((height, width), (height + databar_rows, width)):
+        return
     before = f" (or {height + databar_rows} with its databar)" if databar_rows else ""
     raise InputError(
         f"{source}: must have the size of its image, {width} x {height}{before}. "
-        f"Received {mask.shape[1]} x {mask.shape[0]}."
+        f"Received {size[1]} x {size[0]}."
     )

@@ -78,14 +78,13 @@ def _loops(inside: np.ndarray, labels: np.ndarray):
     starts[3, 1:, :-1] = here & ~padded[1:-1, :-2]  # left edge, up
     stride = (height + 1) * (width + 1)
     edges = np.flatnonzero(starts)
-    number = np.full(starts.size, -1, np.int64)
-    number[edges] = np.arange(edges.size)
     direction, corner = edges // stride, edges % stride
     head = corner + np.array([dx + dy * (width + 1) for dx, dy in _STEPS])[direction]
     following = np.full(edges.size, -1, np.int64)
     for turn in (3, 0, 1):  # left, straight, right: the last that exists wins, so that parts stay 4-connected
-        candidate = number[(direction + turn) % 4 * stride + head]
-        following = np.where(candidate >= 0, candidate, following)
+        wanted = (direction + turn) % 4 * stride + head
+        place = np.minimum(np.searchsorted(edges, wanted), edges.size - 1)
+        following = np.where(edges[place] == wanted, place, following)
     # The pixel to the right of an edge, from the corner where the edge starts.
     row, column = corner // (width + 1), corner % (width + 1)
     owner = labels[row - (direction >= 2), column - ((direction == 1) | (direction == 2))]

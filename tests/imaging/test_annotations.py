@@ -279,6 +279,18 @@ def test_several_images_in_one_file(tmp_path):
     assert "score" not in tasks[0]["predictions"][0]
 
 
+def test_a_file_is_parsed_once_and_again_when_it_changed(tmp_path, monkeypatch):
+    loads, calls = json.loads, []
+    monkeypatch.setattr(json, "loads", lambda text: calls.append(1) or loads(text))
+    masks = {f"s{i}.png": np.full((3, 4), i, np.uint8) for i in range(3)}
+    path = write_coco(tmp_path / "coco.json", masks, DEFAULT)
+    for name in masks:
+        read_annotation(path, DEFAULT, image_name=name)
+    assert len(calls) == 1
+    write_coco(path, {"s0.png": np.full((5, 5), 3, np.uint8)}, DEFAULT, force=True)
+    assert (read_annotation(path, DEFAULT) == 3).all()
+
+
 def test_annotation_from_before_the_databar_was_cut(tmp_path):
     path = save(tmp_path, labelme({"label": "ncm", "points": BOX}))
     assert read(path, shape=(5, 8), databar_rows=1).shape == (5, 8)
