@@ -9,6 +9,7 @@ import pytest
 from cathode_tf.analysis.fractions import ABSENT
 from cathode_tf.analysis.interfaces import (
     ANISOTROPIC,
+    PIXEL_SCALE,
     boundary_density,
     contact_fraction,
     intercepts,
@@ -59,6 +60,17 @@ def test_stripes_are_found_anisotropic():
     assert test.per_direction[90] == 0
     assert not test.isotropic
     assert ANISOTROPIC in boundary_density(tables, 1).flags
+
+
+def test_pixel_noise_is_called_noise_and_not_a_direction():
+    # Stray pixels, far apart: 2 changes a row of 1 px height, but lines along diagonals lie 1 / sqrt(2) px
+    # apart.
+    rng = np.random.default_rng(0)
+    masks = [(rng.random((300, 300)) < 0.01).astype(np.uint8) for _ in range(4)]
+    tables = [intercepts(mask, PHASES) for mask in masks]
+    test = isotropy(tables, 1)
+    assert test.isotropic and test.grid == pytest.approx(2 * (1 - 0.5**0.5) / (1 + 0.5**0.5), abs=0.03)
+    assert set(boundary_density(tables, 1).flags) == {PIXEL_SCALE}
 
 
 def test_contact_of_a_half_covered_disk_is_a_half():
