@@ -1,6 +1,8 @@
-"""`cathode-tf segment`: masks for micrographs of any size."""
+"""`cathode-tf segment`: masks for micrographs of any size, and for volumes."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -9,18 +11,95 @@ import click
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True)
 @click.option("--out", required=True, help="Folder for the masks and overlays.")
-@click.option("--uncertainty", is_flag=True, help="Write <stem>_margin.png and <stem>_entropy.png as well.")
+@click.option("--uncertainty", is_flag=True, help="Write <stem>_margin and <stem>_entropy as well (8 bits).")
+@click.option("--max-memory", help="What the process may take, as 2GB; tiles are chosen to fit.")
+@click.option(
+    "--average",
+    type=click.Choice(["1", "2", "4", "8"]),
+    default="1",
+    show_default=True,
+    help="Average over so many flips and quarter turns: slower, a little better.",
+)
+@click.option("--with", "others", multiple=True, metavar="MODEL", help="Average with this model too.")
+@click.option("--resume", is_flag=True, help="Skip what this model has done here before, by content.")
+@click.option("--volume", is_flag=True, help="IMAGES are one volume: a stack, a folder of slices, OME-Zarr.")
+@click.option("--zarr", is_flag=True, help="With --volume: write OME-Zarr, not TIFF.")
+@click.option("--three-axes", is_flag=True, help="With --volume: average over slices along all three axes.")
+@click.option("--remove-drift", is_flag=True, help="With --volume: shift the slices back.")
+@click.option("--smooth", is_flag=True, help="With --volume: remove flicker of single slices.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-def command(model: str, images: tuple[str, ...], out: str, uncertainty: bool, force: bool) -> None:
+def command(
+    model: str,
+    images: tuple[str, ...],
+    out: str,
+    max_memory: str | None,
+    average: str,
+    others: tuple[str, ...],
+    volume: bool,
+    zarr: bool,
+    three_axes: bool,
+    remove_drift: bool,
+    smooth: bool,
+    uncertainty: bool,
+    resume: bool,
+    force: bool,
+) -> None:
     """Segment IMAGES (files or folders) with MODEL: a run, a .keras file or an exported SavedModel.
 
-    Writes <stem>_mask.png, indexed with the phases' colours, and <stem>_overlay.png.
+    Writes <stem>_mask.png, indexed with the phases' colours, and <stem>_overlay.png. A TIFF of several
+    pages gives a label volume, a TIFF of more than 50 million pixels is worked on in parts; both give
+    <stem>_mask.tif.
 
     \b
     Example:
         cathode-tf segment runs/first electrode_01.tif more_images/ --out masks
     """
+    if not volume and (zarr or three_axes or remove_drift or smooth):
+        raise click.UsageError("--zarr, --three-axes, --remove-drift and --smooth go with --volume.")
+    if volume and (uncertainty or resume):
+        raise click.UsageError("--uncertainty and --resume do not go with --volume.")
+    from cathode_tf.inference import Segmenter
+
+    members = [model, *others]
+    segmenter = Segmenter(members if others else model, max_memory=max_memory, orientations=int(average))
+    if volume:
+        _volume(segmenter, images, out, zarr, force, three_axes, remove_drift, smooth)
+        return
+    from cathode_tf import InputError
     from cathode_tf.inference.folders import segment_files
 
-    written = segment_files(model, images, out, uncertainty=uncertainty, force=force)
-    click.echo(f"Wrote masks and overlays of {written} images to {out}")
+    report = segment_files(segmenter, images, out, uncertainty=uncertainty, resume=resume, force=force)
+    skipped = f", skipped {len(report.skipped)} that were done" if report.skipped else ""
+    click.echo(f"Wrote masks and overlays of {len(report.scores)} images to {out}{skipped}.")
+    if report.scores and not report.broken and len(report.scores) > 1:
+        name, score = max(report.scores.items(), key=lambda item: item[1])
+        click.echo(
+            f"Most uncertain: {name} (score {score:.3f}); `cathode-tf rounds` ranks images for review."
+        )
+    if report.broken:
+        lines = "\n".join(f"  {message}" for _, message in report.broken)
+        raise InputError(f"{len(report.broken)} images could not be segmented:\n{lines}")
+
+
+def _volume(segmenter, images, out: str, zarr: bool, force: bool, *choices: bool) -> None:
+    from cathode_tf.inference.volumes import FolderVolume, open_volume, segment_volume
+
+    first = Path(images[0])
+    source = open_volume(first) if len(images) == 1 else FolderVolume([Path(image) for image in images])
+    stem = first.stem if len(images) == 1 else first.parent.name
+    three_axes, remove_drift, smooth = choices
+    result = segment_volume(
+        segmenter,
+        source,
+        Path(out) / f"{stem}_mask{'.zarr' if zarr else '.tif'}",
+        three_axes=three_axes,
+        remove_drift=remove_drift,
+        smooth=smooth,
+        force=force,
+    )
+    farthest = max((abs(value) for shift in result.drift_px for value in shift), default=0.0)
+    click.echo(f"Wrote {result.path} ({' x '.join(map(str, result.shape))}) and {result.path.stem}.json.")
+    click.echo(
+        f"Drift up to {farthest:.1f} px{' (removed)' if result.drift_removed else ''}; flicker "
+        f"{max(result.flicker):.2%} of a slice at most{' (smoothed)' if result.flicker_smoothed else ''}."
+    )

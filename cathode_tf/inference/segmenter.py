@@ -58,6 +58,7 @@ class Segmenter:
         orientations: int = 1,
     ):
         self._traced: Traced = trace(model, max_memory=max_memory, tile_px=tile_px, orientations=orientations)
+        self._functions: dict[str, Any] = {}
 
     @property
     def phases(self):
@@ -101,7 +102,7 @@ class Segmenter:
     def _segment(self, pixels: np.ndarray) -> Segmentation:
         maps: dict[str, Any]
         if pixels.size <= WHOLE_PX:
-            found = self.graph.segment(pixels.astype(np.uint16)[None, :, :, None])
+            found = self._run("segment", pixels.astype(np.uint16)[None, :, :, None])
             maps = {key: found[key][0].numpy() for key in MAPS}
         else:
             maps = {key: np.empty(pixels.shape, np.uint8) for key in MAPS}
@@ -115,7 +116,7 @@ class Segmenter:
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """Probability of each phase, float32 (height, width, phases), for images that fit in memory."""
         pixels = image_pixels(image)
-        return self.graph.probabilities(pixels.astype(np.uint16)[None, :, :, None])["probabilities"][
+        return self._run("probabilities", pixels.astype(np.uint16)[None, :, :, None])["probabilities"][
             0
         ].numpy()
 
@@ -140,22 +141,32 @@ class Segmenter:
         """
         height, width = shape
         if self.grid.fits(shape):
-            found = self.graph.segment(read(0, height).astype(np.uint16)[None, :, :, None])
+            found = self._run("segment", read(0, height).astype(np.uint16)[None, :, :, None])
             yield 0, {key: found[key][0].numpy() for key in MAPS}
             return
         axis = self.grid.axis(height)
         if statistics is None:
             statistics = image_statistics(read(0, height))
         offset, factor = scale_of(*statistics)
-        packed = self.graph.measure(self._samples(read, shape), offset, factor)
+        packed = self._run("measure", self._samples(read, shape), offset, factor)
         above = tf.zeros((self.grid.padded(width), 0, len(self.phases)))
         for index in range(axis.count):
             start = axis.start(index)
             top, bottom = axis.owned(index)
             pixels = read(start, min(start + axis.tile, height)).astype(np.uint16)
             geometry = (axis.tile, top - start, bottom - start, int(index == 0))
-            maps, above = self.graph.row(pixels, offset, factor, packed, above, *geometry)
+            maps, above = self._run("row", pixels, offset, factor, packed, above, *geometry)
             yield top, {key: values.numpy()[: height - top] for key, values in maps.items()}
+
+    def _run(self, name: str, *values: Any) -> Any:
+        """Call a function of the graph; TensorFlow's warning about many traced functions is not for us."""
+        if name not in self._functions:
+            self._functions[name] = getattr(self.graph, name).get_concrete_function()
+        function = self._functions[name]
+        specs = function.structured_input_signature[0]
+        return function(
+            *(tf.convert_to_tensor(value, spec.dtype) for value, spec in zip(values, specs, strict=True))
+        )
 
     def _samples(self, read: Callable[[int, int], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
         (down, side_y), (across, side_x) = (

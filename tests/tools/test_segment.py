@@ -1,0 +1,77 @@
+"""`cathode-tf segment`: files in, files and sentences out."""
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+
+from cathode_tf import InputError, Phases, Segmenter, build_unet
+from cathode_tf.imaging import read_mask
+from cathode_tf.tools.main import cli, main
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "tiny.keras"
+    build_unet(Phases.default(), filters=(4, 8)).save(path)
+    return path
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(2):
+        pixels = np.random.default_rng(index).integers(0, 255, (40, 30)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"i{index}.png"), pixels)
+    return folder
+
+
+def run(*arguments, **options):
+    words = ["segment", *map(str, arguments)]
+    return CliRunner().invoke(cli, words, **{"catch_exceptions": False, **options})
+
+
+def test_masks_are_those_of_the_python_api(model, images, tmp_path):
+    done = run(model, images, "--out", tmp_path / "out", "--uncertainty")
+    assert done.exit_code == 0 and "2 images" in done.output and "Most uncertain" in done.output
+    names = sorted(path.name for path in (tmp_path / "out").glob("i0*"))
+    assert names == ["i0_entropy.png", "i0_margin.png", "i0_mask.png", "i0_overlay.png"]
+    pixels = cv2.imread(str(images / "i0.png"), cv2.IMREAD_UNCHANGED)
+    mask = read_mask(tmp_path / "out" / "i0_mask.png", Phases.default())
+    np.testing.assert_array_equal(mask, Segmenter(model).segment(pixels).mask)
+    again = run(model, images, "--out", tmp_path / "out", "--uncertainty", "--resume")
+    assert "skipped 2" in again.output
+
+
+def test_broken_images_end_in_one_list_and_exit_code_1(model, images, tmp_path, capsys):
+    (images / "broken.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["segment", str(model), str(images), "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 1
+    assert "1 images could not be segmented" in capsys.readouterr().err
+    assert (tmp_path / "out" / "i1_mask.png").exists()
+
+
+@pytest.mark.parametrize("words", [["--max-memory", "1MB"], ["--max-memory", "lots"]])
+def test_impossible_memory_is_refused(model, images, tmp_path, words):
+    with pytest.raises(InputError, match="max_memory: must be"):
+        run(model, images, "--out", tmp_path / "out", *words)
+
+
+def test_wrong_models_are_one_sentence(images, tmp_path):
+    for wrong in ("nowhere", images):
+        with pytest.raises(InputError, match="must be"):
+            run(wrong, images, "--out", tmp_path / "out")
+
+
+def test_volumes_have_their_own_options(model, images, tmp_path):
+    slices = np.random.default_rng(0).integers(0, 255, (3, 32, 32)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "v.tif", slices, photometric="minisblack")
+    done = run(model, tmp_path / "v.tif", "--volume", "--smooth", "--out", tmp_path / "out")
+    assert "3 x 32 x 32" in done.output and "flicker" in done.output
+    assert tifffile.imread(tmp_path / "out" / "v_mask.tif").shape == (3, 32, 32)
+    assert "images_mask" in run(model, images, "--volume", "--out", tmp_path / "out").output
+    for words in (["--smooth"], ["--volume", "--resume"]):
+        assert run(model, images, "--out", tmp_path, *words, catch_exceptions=True).exit_code == 2
