@@ -38,13 +38,10 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, given):
         if path.is_dir():
-            inside = [
-                p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-            ]
-            inside = [p for p in inside if p.is_file()]
+            inside = _files(path, SUFFIXES)
             if not inside:
                 raise InputError(f"{path}: must hold images ({', '.join(SUFFIXES)}). Received none.")
-            found += sorted(inside, key=lambda p: natural_key(p.name))
+            found += inside
         elif path.is_file():
             found.append(path)
         else:
@@ -89,7 +86,9 @@ def match_masks(
         raise InputError(
             f"{place}: must be the folder of the masks, or one annotation file. It does not exist."
         )
-    candidates = _annotations(place)
+    if {image.parent.resolve() for image in images} == {place.resolve()}:
+        return _match_beside(images, suffix, phases)
+    candidates = _files(place, (*SUFFIXES, *_TEXTS))
     if not candidates:
         raise InputError(f"{place}: must hold masks. Received none.")
     return _match(images, candidates, (suffix, ""), phases)
@@ -103,13 +102,14 @@ def _match_beside(
     stems = {p.stem for p in images}
     parts = {p: _split_phase(p.stem, phases) for p in images}
     masks = [p for p in images if p.stem.endswith(suffix) or (parts[p][1] and parts[p][0] in stems)]
-    images = [p for p in images if p not in set(masks)]
+    taken = set(masks)
+    images = [p for p in images if p not in taken]
     stems = {p.stem for p in images}
     for folder in sorted({p.parent for p in images}):
         # LabelMe writes slice.json beside slice.png; other JSON files are none of our business.
         masks += [
             p
-            for p in _annotations(folder)
+            for p in _files(folder, (*SUFFIXES, *_TEXTS))
             if p.stem.endswith(suffix) or (p.suffix.lower() in _TEXTS and p.stem in stems)
         ]
     return _match(images, list(dict.fromkeys(masks)), (suffix, ""), phases)
@@ -118,13 +118,13 @@ def _match_beside(
 def _match(
     images: Sequence[Path], candidates: list[Path], suffixes: tuple[str, ...], phases: Phases | None
 ) -> list[tuple[Path, Path | None]]:
-    images = list(images)
+    image_set, image_stems = set(images), {image.stem for image in images}
     by_stem: dict[str, list[Path]] = {}
     members: dict[Path, list[Path]] = {}
     for candidate in candidates:
         stem, phase = _split_phase(candidate.stem, phases)
         # slice_ncm.png may also be the mask of an image of that very name.
-        if phase and not any(image.stem == candidate.stem for image in images):
+        if phase and candidate.stem not in image_stems:
             template = candidate.with_name(f"{stem}_{{phase}}{candidate.suffix}")
             members.setdefault(template, []).append(candidate)
             if template not in by_stem.setdefault(stem, []):
@@ -144,12 +144,13 @@ def _match(
             )
         used.update(member for m in matches for member in members.get(m, [m]))
         pairs.append((image, matches[0] if matches else None))
-    orphans = [m for m in candidates if m not in used and m not in set(images)]
+    orphans = [m for m in candidates if m not in used and m not in image_set]
     lists = [m for m in orphans if m.suffix.lower() in _TEXTS]
     if lists:
         listed = _match_lists([image for image, mask in pairs if mask is None], lists)
         pairs = [(image, mask or listed.get(image)) for image, mask in pairs]
-        orphans = [m for m in orphans if m not in set(listed.values())]
+        listing = set(listed.values())
+        orphans = [m for m in orphans if m not in listing]
     if orphans:
         others = f", nor have {len(orphans) - 1} other masks" if len(orphans) > 1 else ""
         raise InputError(
@@ -161,14 +162,14 @@ def _match(
 def _match_lists(images: Sequence[Path], lists: list[Path]) -> dict[Path, Path]:
     """Images and the one file of several that lists each."""
     from cathode_tf.imaging.annotations import annotated_images
-    from cathode_tf.imaging.vectors import same_image
+    from cathode_tf.imaging.vectors import file_name, without_upload_prefix
 
     found: dict[Path, Path] = {}
     for path in lists:
-        names = annotated_images(path)
-        exact = {re.split(r"[/\\=]", name)[-1] for name in names}
+        names = {file_name(name) for name in annotated_images(path)}
+        stems = {Path(short).stem for name in names for short in (name, without_upload_prefix(name))}
         for image in images:
-            if image.name in exact or any(same_image(name, image.name) for name in names):
+            if image.name in names or image.stem in stems:
                 if image in found:
                     raise InputError(
                         f"{image}: must be listed in one file. Received {found[image].name} and {path.name}."
@@ -180,10 +181,13 @@ def _match_lists(images: Sequence[Path], lists: list[Path]) -> dict[Path, Path]:
 _TEXTS = (".json", ".xml")
 
 
-def _annotations(folder: Path) -> list[Path]:
-    suffixes = (*SUFFIXES, *_TEXTS)
-    inside = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
-    return sorted((p for p in inside if p.is_file()), key=lambda p: natural_key(p.name))
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files with these suffixes directly in a folder, in natural order; hidden ones do not count."""
+    try:
+        inside = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+        return sorted((p for p in inside if p.is_file()), key=lambda p: (natural_key(p.stem), p.suffix))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}).") from error
 
 
 def _split_phase(stem: str, phases: Phases | None) -> tuple[str, str]:

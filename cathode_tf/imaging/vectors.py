@@ -47,33 +47,41 @@ def malformed(source: str, tool: str) -> Iterator[None]:
         ) from error
 
 
-def same_image(listed: str, name: str) -> bool:
-    """Whether an annotation file's name for an image means the image file `name`, wherever either lies.
+def file_name(listed: str) -> str:
+    """The file's own name in whatever path or address an annotation file gives for an image.
 
     Example:
-        >>> same_image("/data/upload/1/0a1b2c3d-slice_07.png", "slice_07.tif")
-        True
+        >>> file_name("/data/local-files/?d=slices/slice_07.png")
+        'slice_07.png'
     """
-    listed = re.split(r"[/\\=]", str(listed))[-1]
-    listed = re.sub(r"^[0-9a-f]{8}-(?=.)", "", listed) if listed != name else listed
-    return listed == name or listed.rpartition(".")[0] == name.rpartition(".")[0] != ""
+    return re.split(r"[/\\=]", listed)[-1]
+
+
+def without_upload_prefix(name: str) -> str:
+    """`slice_07.png` of `0a1b2c3d-slice_07.png`, which is what Label Studio makes of it."""
+    return re.sub(r"^[0-9a-f]{8}-(?=.)", "", name)
 
 
 def pick(names: list[str], image_name: str | None, source: str) -> int:
-    """Index of the image meant among those an annotation file lists."""
+    """Index of the image meant among those an annotation file lists: the same file name, or else the same stem."""
     if image_name is None:
         if len(names) == 1:
             return 0
         raise InputError(f"{source}: holds {len(names)} images; say which one (image_name).")
-    exact = [i for i, name in enumerate(names) if re.split(r"[/\\=]", name)[-1] == image_name]
-    matches = exact or [i for i, name in enumerate(names) if same_image(name, image_name)]
-    if len(matches) != 1:
-        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InputError(
-            f"{source}: must list {image_name} once. Received it {len(matches)} times "
-            f"among {len(names)} images ({some})."
-        )
-    return matches[0]
+    own = [file_name(name) for name in names]
+    stem = image_name.rpartition(".")[0] or image_name
+    for candidates in (own, [without_upload_prefix(name) for name in own]):
+        matches = [i for i, name in enumerate(candidates) if name == image_name]
+        matches = matches or [i for i, name in enumerate(candidates) if name.rpartition(".")[0] == stem]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            break
+    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    raise InputError(
+        f"{source}: must list {image_name} once. Received it {len(matches)} times "
+        f"among {len(names)} images ({some})."
+    )
 
 
 def frame(size: Size | None, shape: Size | None, source: str) -> Size:

@@ -50,6 +50,11 @@ def test_masks_beside_the_images(tmp_path):
     ]
 
 
+def test_the_folder_of_the_images_given_as_that_of_the_masks(tmp_path):
+    touch(tmp_path, "a.tif", "a_mask.png", "b.tif")
+    assert names(match_masks(find_images(tmp_path), tmp_path)) == [("a.tif", "a_mask.png"), ("b.tif", None)]
+
+
 def test_masks_in_their_own_folder(tmp_path):
     images = touch(tmp_path / "i", "a.tif", "b.tif", "c.tif")
     touch(tmp_path / "m", "a.png", "b_label.tif", "c.json")
@@ -103,6 +108,12 @@ def test_one_file_for_all_images(tmp_path):
     (tmp_path / "m").mkdir()
     path.rename(tmp_path / "m/coco.json")
     assert names(match_masks(images, tmp_path / "m")) == expected
+    uploaded = [{"id": 1, "data": {"image": "/u/1/0a1b2c3d-c.png"}, "annotations": []}]
+    (tmp_path / "m/ls.json").write_text(json.dumps(uploaded))
+    assert names(match_masks(images, tmp_path / "m"))[2] == ("c.tif", "ls.json")
+    (tmp_path / "m/ls2.json").write_text(json.dumps(uploaded))
+    with pytest.raises(InputError, match=r"listed in one file. Received ls\.json and ls2\.json"):
+        match_masks(images, tmp_path / "m")
     with pytest.raises(InputError, match="lists none of them"):
         match_masks(images[2:], tmp_path / "m/coco.json")
     with pytest.raises(InputError, match="does not exist"):
