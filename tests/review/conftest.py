@@ -109,7 +109,9 @@ class Page:
         return self
 
     def ready(self):
-        self.page.wait_for_function("() => window.editor?.labels && window.editor.outbox")
+        self.page.wait_for_function(
+            "() => window.editor?.labels && editor.outbox && (!editor.readonly || !banner.hidden)"
+        )
 
     def saved(self):
         self.page.wait_for_function("() => editor.outbox.empty && editor.outbox.kept > 0")

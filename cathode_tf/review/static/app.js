@@ -43,7 +43,9 @@ class Editor {
     this.setPhase(project.phases[Math.min(1, project.phases.length - 1)].id);
     this.setTool("brush");
     this.queue.show(project.images);
-    const wanted = location.hash.slice(1);
+    // An image whose last strokes this browser still holds comes first.
+    const lost = Object.keys(localStorage).find((key) => key.startsWith("draft "))?.slice(6);
+    const wanted = location.hash.slice(1) || lost;
     const first = this.queue.images.find((image) => image.key === wanted) || this.queue.first();
     if (first) await this.open(first.key);
     else this.nothing();
@@ -54,6 +56,7 @@ class Editor {
   async open(key) {
     await this.close();
     this.opening = key;
+    this.readonly = true; // until the claim is ours
     this.say("");
     let loaded;
     try {
@@ -161,35 +164,42 @@ class Editor {
 
   // ---- decisions
 
+  // The decision travels while the next image opens; should it fail, the draft is still there.
   async decide(decision) {
     if (!this.labels || this.readonly || this.deciding) return;
     this.hand.cancel();
     this.deciding = true;
+    const { card, outbox } = this;
     try {
-      await this.outbox.flush();
-      if (!this.outbox.empty) throw new Error("The server is away: your work is kept. Try again when it is back.");
-      const seconds = this.clock.take();
-      const values = api.query({ decision, seconds: seconds.toFixed(2) });
+      await outbox.flush();
+      if (!outbox.empty || outbox.closed)
+        throw new Error("The server is away: your work is kept. Try again when it is back.");
+      const values = api.query({ decision, seconds: this.clock.take().toFixed(2) });
       const body = decision === "accept" ? encodeMask(this.labels.data) : "";
-      try {
-        await api.post(`/api/images/${this.card.key}/decision?${values}`, body);
-      } catch (error) {
-        this.clock.giveBack(seconds);
-        throw error;
-      }
-      const key = this.card.key;
-      this.outbox.close();
+      outbox.close();
       this.outbox = null;
-      this.queue.forget(key);
-      const next = this.queue.after(key);
+      this.queue.forget(card.key);
+      this.queue.decided(card.key, decision);
+      const sent = api.post(`/api/images/${card.key}/decision?${values}`, body);
+      sent.catch(() => {}); // reported below
+      const next = this.queue.after(card.key);
       if (next) await this.open(next.key);
       else this.nothing();
-      this.refresh();
+      await sent;
     } catch (error) {
-      this.saved("away", error.message);
+      this._undecided(card, error);
     } finally {
       this.deciding = false;
+      this.refresh();
     }
+  }
+
+  _undecided(card, error) {
+    const banner = $("banner");
+    const again = button("Open it again", () => this.open(card.key));
+    const close = button("Close", () => (banner.hidden = true));
+    banner.replaceChildren(`${card.name}: the decision was not kept. ${error.message}`, again, close);
+    banner.hidden = false;
   }
 
   async next(step = 1) {
@@ -482,6 +492,7 @@ function listen() {
     if (!editor.outbox || editor.readonly) return;
     hand.cancel();
     editor.outbox.leave();
+    navigator.sendBeacon(`/api/images/${editor.card.key}/release`, JSON.stringify({ session: api.session }));
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === " " && event.target === stage) {

@@ -64,6 +64,14 @@ export class Queue {
     }
   }
 
+  // What was just decided, before the server's list says so.
+  decided(key, decision) {
+    const image = this.images.find((one) => one.key === key);
+    image.status = { accept: "accepted", reject: "rejected", skip: "skipped" }[decision];
+    image.draft = image.draft && decision === "skip";
+    this.show(this.images);
+  }
+
   get open() {
     return this.images.filter((image) => !["accepted", "rejected"].includes(image.status));
   }
