@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-import cv2
 import numpy as np
 import tifffile
 
@@ -153,7 +152,7 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
     Args:
         samples: From `synthesize`.
         out: Folder to make: `images/<id>.tif` (with the pixel size), `masks/<id>.png` (phase ids),
-            `labels/<id>.png` (particles, 16 bit), `phases.toml` and `truth.json` (by sample id).
+            `labels/<id>.tif` (particles, int32), `phases.toml` and `truth.json` (by sample id).
         force: Replace an existing folder.
 
     Returns:
@@ -168,7 +167,7 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
             _write_image(folder / "images" / f"{sample.id}.tif", sample)
             write_mask(folder / "masks" / f"{sample.id}.png", sample.mask, sample.phases)
             (folder / "labels").mkdir(exist_ok=True)
-            cv2.imwrite(str(folder / "labels" / f"{sample.id}.png"), sample.labels.astype(np.uint16))
+            tifffile.imwrite(folder / "labels" / f"{sample.id}.tif", sample.labels, compression="zlib")
             truth[sample.id] = sample.truth
         (folder / "phases.toml").write_text(sample.phases.to_toml(), encoding="utf-8")
         write_json(folder / "truth.json", truth)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 from cathode_tf import InputError, Phases, read_mask, read_micrograph, synthesize
 from cathode_tf.synthesis import Parameters, write_samples
@@ -45,6 +46,7 @@ def test_files_are_read_back_with_pixel_size(sample, tmp_path):
     assert np.array_equal(micrograph.pixels, sample.image)
     phases = Phases.from_toml(out / "phases.toml")
     assert np.array_equal(read_mask(out / "masks" / f"{sample.id}.png", phases), sample.mask)
+    assert np.array_equal(tifffile.imread(out / "labels" / f"{sample.id}.tif"), sample.labels)
     assert sample.id in json.loads((out / "truth.json").read_text())
 
 

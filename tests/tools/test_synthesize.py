@@ -1,5 +1,8 @@
 """The verb `synthesize` on the command line."""
 
+import json
+
+import pytest
 from click.testing import CliRunner
 
 from cathode_tf import InputError
@@ -17,3 +20,18 @@ def test_writes_what_it_says(tmp_path):
 def test_unknown_parameter_is_one_sentence(tmp_path):
     result = CliRunner().invoke(command, ["--out", str(tmp_path / "a"), "--set", "colour=3"])
     assert isinstance(result.exception, InputError) and "colour=3" in str(result.exception)
+
+
+@pytest.mark.parametrize("preset", ["demo", "nano-ct", "random"])
+def test_presets_can_be_changed(tmp_path, preset):
+    out = tmp_path / "sections"
+    arguments = ["--out", str(out), "--count", "1", "--height", "64", "--width", "64", "--preset", preset]
+    CliRunner().invoke(command, [*arguments, "--set", "fragmentation=0.25"], catch_exceptions=False)
+    (truth,) = json.loads((out / "truth.json").read_text()).values()
+    assert truth["parameters"]["fragmentation"] == 0.25
+
+
+def test_nothing_is_overwritten_without_force(tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    result = CliRunner().invoke(command, ["--out", str(tmp_path), "--count", "1"])
+    assert isinstance(result.exception, InputError) and (tmp_path / "mine.txt").exists()
