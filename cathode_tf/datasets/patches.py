@@ -66,49 +66,69 @@ def patches(
         ),
     )
 
+    change = IntensityChange(batch, patch_px)
+
     def finish(number, item):
         pixels, target, offset, factor = item
         # The same two float32 steps as `standardize`, so that training sees what inference sees.
         image = (tf.cast(pixels, tf.float32) - offset[:, None, None]) * factor[:, None, None]
         image = image[..., None]
         if augment:
-            image = change_intensity(image, tf.stack([tf.constant(seed, tf.int64), number]))
+            image = change(image, tf.stack([tf.constant(seed, tf.int64), number]))
         return image, target
 
     return raw.enumerate(first_step).map(finish, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
-def change_intensity(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Random gamma, contrast, brightness, blur and noise, each a little and different for each patch.
+class IntensityChange:
+    """Random gamma, contrast and brightness for all patches of a batch, blur for some, noise for others.
+
+    A batch is in random order, so which of its places get what is fixed, and nothing is computed in vain. The noise
+    is cut from a stock at a random place, which costs a fiftieth of drawing it anew.
 
     Args:
-        image: float32 (batch, height, width, 1), standardised.
-        seed: int64 (2,); the same seed gives the same changes.
+        batch: Patches in a batch.
+        patch_px: Height and width of a patch.
     """
-    count = tf.shape(image)[0]
-    draws = tf.random.stateless_uniform((6, count, 1, 1, 1), seed)
-    low = tf.reduce_min(image, (1, 2, 3), keepdims=True)
-    span = tf.maximum(tf.reduce_max(image, (1, 2, 3), keepdims=True) - low, 1e-3)
-    gamma = tf.exp(_range(draws[0], -0.3, 0.3))
-    image = tf.pow((image - low) / span, gamma) * span + low
-    image = image * tf.exp(_range(draws[1], -0.25, 0.25)) + _range(draws[2], -0.25, 0.25)
-    image += _strength(draws[3], 0.3) * (_smooth(image) - image)
-    noise = tf.random.stateless_normal(tf.shape(image), seed + 1)
-    return image + _strength(draws[4], 0.5) * 0.2 * noise
+
+    def __init__(self, batch: int, patch_px: int) -> None:
+        self.blurred, self.noisy = batch // 3, batch // 2
+        side = patch_px + _STOCK_MARGIN
+        self._stock = tf.random.stateless_normal((self.noisy, side, side, 1), (0, 0))
+        self._patch_px = patch_px
+
+    def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Changed patches.
+
+        Args:
+            image: float32 (batch, patch_px, patch_px, 1), standardised.
+            seed: int64 (2,); the same seed gives the same changes.
+        """
+        draws = tf.random.stateless_uniform((5, image.shape[0], 1, 1, 1), seed)
+        low = tf.reduce_min(image, (1, 2, 3), keepdims=True)
+        span = tf.maximum(tf.reduce_max(image, (1, 2, 3), keepdims=True) - low, 1e-3)
+        gamma = tf.exp(_range(draws[0], -0.3, 0.3))
+        # x ** gamma, eight times as fast as `tf.pow`.
+        image = tf.exp(gamma * tf.math.log((image - low) / span + 1e-6)) * span + low
+        image = image * tf.exp(_range(draws[1], -0.25, 0.25)) + _range(draws[2], -0.25, 0.25)
+        sharp, rest = image[: self.blurred], image[self.blurred :]
+        sharp += draws[3, : self.blurred] * (_smooth(sharp, self._patch_px) - sharp)
+        clean, rest = rest[: rest.shape[0] - self.noisy], rest[rest.shape[0] - self.noisy :]
+        corner = tf.random.stateless_uniform((2,), seed + 1, 0, _STOCK_MARGIN, tf.int32)
+        noise = self._stock[:, corner[0] : corner[0] + self._patch_px, corner[1] : corner[1] + self._patch_px]
+        return tf.concat([sharp, clean, rest + 0.25 * draws[4, : self.noisy] * noise], axis=0)
+
+
+_STOCK_MARGIN = 128
 
 
 def _range(draw: tf.Tensor, low: float, high: float) -> tf.Tensor:
     return low + (high - low) * draw
 
 
-def _strength(draw: tf.Tensor, share: float) -> tf.Tensor:
-    """0 for most patches, up to 1 for the given share of them."""
-    return tf.maximum(draw - (1 - share), 0.0) / share
-
-
-def _smooth(image: tf.Tensor) -> tf.Tensor:
+def _smooth(image: tf.Tensor, size: int) -> tf.Tensor:
     """Gaussian blur with a standard deviation of about a pixel, mirrored at the edges."""
-    kernel = tf.constant([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
-    padded = tf.pad(image, [[0, 0], [2, 2], [2, 2], [0, 0]], "SYMMETRIC")
-    rows = tf.nn.conv2d(padded, kernel[:, None, None, None], 1, "VALID")
-    return tf.nn.conv2d(rows, kernel[None, :, None, None], 1, "VALID")
+    image = tf.pad(image, [[0, 0], [2, 2], [2, 2], [0, 0]], "SYMMETRIC")
+    weights = [weight / 16 for weight in (1, 4, 6, 4, 1)]
+    image = tf.add_n([weight * image[:, i : i + size] for i, weight in enumerate(weights)])
+    return tf.add_n([weight * image[:, :, i : i + size] for i, weight in enumerate(weights)])
