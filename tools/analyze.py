@@ -54,6 +54,9 @@ CORRECTIONS = {
     show_default=True,
     help="Where the electrode's depth runs.",
 )
+@click.option("--volume", is_flag=True, help="MASK is one label volume: TIFF stack, .npy or OME-Zarr folder.")
+@click.option("--voxel-size-nm", type=float, nargs=3, metavar="Z Y X", help="Voxel edges of a volume, nm.")
+@click.option("--tortuosity", is_flag=True, help="Solve for a volume's tortuosity factor (needs PoreSpy).")
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
 @click.option("--min-area-px", type=int, help="Instances below this area are noise.")
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
@@ -67,6 +70,9 @@ def command(
     evaluation: Path | None,
     reference_points: Path | None,
     draw_points: int | None,
+    volume: bool,
+    voxel_size_nm: tuple[float, float, float] | None,
+    tortuosity: bool,
     **chosen,
 ) -> None:
     """Measure phases, particles and pores of a batch, each with its interval.
@@ -82,12 +88,19 @@ def command(
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
-    from cathode_tf.phases import Phases
     from cathode_tf.progress import track
     from cathode_tf.reporting import write_report
 
     force = chosen.pop("force")
     refuse_overwrite(out, force)
+    if volume:
+        if len(masks) != 1:
+            raise InputError(f"--volume: must be given one volume at a time. Received {len(masks)}.")
+        sizes = voxel_size_nm or (None if pixel_size_nm is None else (pixel_size_nm,) * 3)
+        measure_volume(
+            masks[0], read_phases(phases_file), sizes, chosen["neck_depth"], tortuosity, out, force
+        )
+        return
     settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
     paths = find_images(masks)
     groups = None if groups_file is None else read_groups(groups_file)
@@ -95,10 +108,8 @@ def command(
         shown_masks, shown_images, drawn_from = {}, {}, {}
         if model is not None:
             source = Segmented(model, paths, pixel_size_nm, folder / "masks")
-        elif phases_file is not None:
-            source = Masks(paths, Phases.from_toml(phases_file), pixel_size_nm)
         else:
-            raise InputError("--phases: must name the phases.toml of the masks. Received none.")
+            source = Masks(paths, read_phases(phases_file), pixel_size_nm)
 
         def each():
             for name, mask, image in track(source, "Measuring", total=len(paths)):
@@ -130,6 +141,36 @@ def command(
         written = sorted(path.name for path in folder.iterdir())
     show(analysis)
     click.echo(f"Wrote {', '.join(written)} to {out}. Open {out / 'report.html'} in a browser.")
+
+
+def read_phases(path: Path | None):
+    """The phases of the masks."""
+    from cathode_tf.errors import InputError
+    from cathode_tf.phases import Phases
+
+    if path is None:
+        raise InputError("--phases: must name the phases.toml of the masks. Received none.")
+    return Phases.from_toml(path)
+
+
+def measure_volume(
+    path: Path, phases, voxel_size_nm, neck_depth: float | None, tortuosity: bool, out: Path, force: bool
+) -> None:
+    """Measure a label volume, write its folder, print the headline."""
+    from cathode_tf.analysis import analyze_volume, open_volume
+    from cathode_tf.reporting import write_volume_report
+
+    options = {} if neck_depth is None else {"neck_depth": neck_depth}
+    with open_volume(path, phases, voxel_size_nm=voxel_size_nm) as volume:
+        analysis = analyze_volume(volume, tortuosity=tortuosity, **options)
+    analysis.write(out, force=force)
+    write_volume_report(analysis, out / "report.html")
+    if analysis.voxel_size_nm is None:
+        click.echo("Voxel size unknown: lengths are in voxel edges (give --voxel-size-nm for micrometres).")
+    for quantity in ("fraction", "surface_density", "local_thickness", "x50_3", "tortuosity_factor"):
+        for name, estimate in analysis.summary.get(quantity, {}).items():
+            click.echo(f"{quantity} {name}: {estimate}")
+    click.echo(f"Wrote instances.csv, instances.parquet, report.html, summary.json to {out}.")
 
 
 def show(analysis) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cathode_tf.reporting.evaluation import evaluation_section
     from cathode_tf.reporting.gating import Gate, gate, read_specs
     from cathode_tf.reporting.report import write_report
+    from cathode_tf.reporting.volume import write_volume_report
 
 _MODULE_OF = {
     "Gate": "gating",
@@ -17,9 +18,10 @@ _MODULE_OF = {
     "gate": "gating",
     "read_specs": "gating",
     "write_report": "report",
+    "write_volume_report": "volume",
 }
 
-__all__ = ["Gate", "evaluation_section", "gate", "read_specs", "write_report"]
+__all__ = ["Gate", "evaluation_section", "gate", "read_specs", "write_report", "write_volume_report"]
 
 
 __getattr__ = loader(__name__, _MODULE_OF)

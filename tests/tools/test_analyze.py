@@ -93,3 +93,17 @@ def test_phases_must_be_named(masks):
         CliRunner().invoke(
             command, [str(masks / "masks"), "--out", str(masks / "out")], catch_exceptions=False
         )
+
+
+def test_a_volume_is_measured_in_three_dimensions(masks):
+    labels = np.zeros((24, 24, 24), np.uint8)
+    labels[8:16, 8:16, 8:16] = 1
+    np.save(masks / "volume.npy", labels)
+    given = [str(masks / "volume.npy"), "--volume", "--phases", str(masks / "phases.toml")]
+    voxels = ["--voxel-size-nm", "50", "20", "20", "--out", str(masks / "volume")]
+    result = CliRunner().invoke(command, [*given, *voxels], catch_exceptions=False)
+    # 8^3 / 24^3 = 1 / 27.
+    assert "fraction ncm: 0.0370" in result.output
+    assert (masks / "volume" / "report.html").exists()
+    summary = json.loads((masks / "volume" / "summary.json").read_text())
+    assert summary["voxel_size_nm"] == [50, 20, 20]

@@ -1,0 +1,98 @@
+"""A `VolumeAnalysis` in, one self-contained `report.html` out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cathode_tf.analysis import VolumeAnalysis
+from cathode_tf.reporting.figures import bars_with_intervals, histogram
+from cathode_tf.reporting.page import Card, Drawing, Page, Section, write_page
+from cathode_tf.reporting.report import estimates_table, split_text
+
+TITLES = {
+    "surface_density": "Surface per volume",
+    "contact_fraction": "Share of the first phase's surface that touches the second",
+    "contact_density": "Area of contact per volume",
+    "percolating_share": "Share of a phase that reaches from face to face along an axis",
+    "closed_share": "Share of a phase that no face of the volume reaches",
+    "largest_part_share": "Share of a phase in its largest connected part",
+    "local_thickness": "Mean local thickness",
+    "tortuosity_factor": "Tortuosity factor",
+}
+
+
+def write_volume_report(analysis: VolumeAnalysis, path: str | Path, *, force: bool = False) -> Path:
+    """Write the report of a label volume: composition, surfaces, instances, connections, methods.
+
+    Args:
+        analysis: What `analyze_volume` returned.
+        path: The HTML file; it needs nothing beside it and no network.
+        force: Replace an existing file.
+    """
+    fractions = analysis.summary["fraction"]
+    colors = [phase.color for phase in analysis.phases]
+    cards = []
+    for phase in analysis.phases:
+        number, bracket = split_text(fractions[phase.name])
+        cards.append(Card(f"{phase.name}: fraction", number, bracket, phase.color))
+    composition = Section(
+        "Composition",
+        drawings=[
+            Drawing(bars_with_intervals(fractions, colors, "volume fraction"), "Bars: 95 % intervals.")
+        ],
+        tables=[estimates_table(fractions, "phase")],
+    )
+    known = Section(
+        "Surfaces, contacts and connections",
+        tables=[
+            estimates_table(analysis.summary[quantity], "phases", title)
+            for quantity, title in TITLES.items()
+            if analysis.summary.get(quantity)
+        ],
+    )
+    methods = Section("Methods", references=analysis.methods)
+    sections = [composition, *_instances(analysis), known, methods]
+    page = Page("Volume analysis", _lead(analysis), cards, _notes(analysis), sections)
+    return write_page(page, path, force=force)
+
+
+def _lead(analysis: VolumeAnalysis) -> str:
+    z, y, x = analysis.shape
+    text = f"{z} x {y} x {x} voxels (z, y, x)"
+    if analysis.voxel_size_nm is not None:
+        text += " of {:g} x {:g} x {:g} nm".format(*analysis.voxel_size_nm)
+    return f"{text}. Intervals come from the parts of the volume."
+
+
+def _notes(analysis: VolumeAnalysis) -> list[str]:
+    notes = ["One volume cannot show how much the material varies from place to place."]
+    if analysis.voxel_size_nm is None:
+        notes.append("The voxel size is unknown: all lengths are in voxel edges (px).")
+    return notes
+
+
+def _instances(analysis: VolumeAnalysis) -> list[Section]:
+    """Numbers and sizes of the particles."""
+    table = analysis.instances
+    if not len(table):
+        return []
+    unit = "px" if analysis.unit == "px" else "µm"
+    section = Section("Particles", texts=["Touching particles are separated at their necks."])
+    for name in table["phase"].unique():
+        mine = table[table["phase"] == name]
+        diameters = mine[f"equivalent_diameter_{analysis.unit}"].to_numpy(float)
+        section.texts.append(
+            f"{name}: {len(mine)} particles, {int(mine['touches_border'].sum())} of them cut by the frame."
+        )
+        if len(diameters) >= 5:
+            label = f"equivalent diameter of {name}, {unit}"
+            drawing = histogram(diameters, label, analysis.phases[name].color)
+            section.drawings.append(Drawing(drawing, f"Sizes of {name}."))
+    sizes = {
+        f"{quantity} of {name}": estimate
+        for quantity in ("x10_3", "x50_3", "x90_3", "span_3", "mean_D43")
+        for name, estimate in analysis.summary.get(quantity, {}).items()
+    }
+    if sizes:
+        section.tables.append(estimates_table(sizes, "quantity", "ISO 9276: x50_3 is the D50 by volume."))
+    return [section]
