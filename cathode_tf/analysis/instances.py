@@ -7,16 +7,19 @@ magnification. Area is conserved: every pixel of the phase belongs to exactly on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from skimage.measure import label as connected_components
 from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
+from cathode_tf.analysis.caps import Cap, caps, is_hidden
 from cathode_tf.errors import InputError
 
-DEPTH = 0.05
-"""Default neck depth: a contact is cut where it is at least 5 % narrower than the smaller particle."""
+DEPTH = 0.08
+"""Default neck depth: a contact is cut where it is at least 8 % narrower than the smaller particle."""
 
 
 def label_instances(
@@ -26,7 +29,8 @@ def label_instances(
 
     Pixels that share a side are connected; a touch at corners does not join. A connected region is cut at
     a neck when the neck is narrower than the particles on both sides: with r the inscribed radius of the
-    smaller one and n half the width of the neck, when 1 - n / r >= `depth`.
+    smaller one and n half the width of the neck, when 1 - n / r >= `depth`. A particle of which only a blunt
+    cap looks out from behind another, between two inward corners of the outline, is cut off along its chord.
 
     Args:
         mask: Segmentation mask (height, width) uint8, or any integer or boolean array.
@@ -71,6 +75,8 @@ class Separation:
         basins: Label image (height, width) int32 of the finest separation.
     """
 
+    _caps: Sequence[Cap] = ()
+
     def __init__(self, solid: np.ndarray) -> None:
         # Outside the frame counts as more of the same: a particle cut by the frame has its neck elsewhere.
         distance = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -84,6 +90,8 @@ class Separation:
         np.maximum.at(heights, peaks.ravel(), smooth.ravel())
         self._heights = heights
         self._necks = _necks(self.basins, smooth)
+        self._distance = distance
+        self._caps = caps(solid)
 
     def labels(self, depth: float) -> np.ndarray:
         """Label image (height, width) int32 in which contacts of at least this depth are cut."""
@@ -93,11 +101,27 @@ class Separation:
         index = np.unique(parent[1:], return_inverse=True)[1]
         lut = np.zeros(len(parent), np.int32)
         lut[1:] = index.ravel() + 1
-        return lut[self.basins]
+        return self._with_caps(lut[self.basins])
 
     def count(self, depth: float) -> int:
         """Number of instances at this depth."""
-        return len(np.unique(self._merged(depth)[1:]))
+        return int(self.labels(depth).max(initial=0))
+
+    def _with_caps(self, labels: np.ndarray) -> np.ndarray:
+        """The label image with particles cut off of which only a cap is seen."""
+        if not self._caps:
+            return labels
+        radii = np.zeros(int(labels.max()) + 1)
+        np.maximum.at(radii, labels.ravel(), self._distance.ravel())
+        row, column = np.nonzero((self._distance >= radii[labels]) & (labels > 0))
+        centres = np.zeros((len(radii), 2))
+        centres[labels[row, column]] = np.column_stack([row, column])
+        hidden = [cap for cap in self._caps if is_hidden(cap, labels, centres, radii)]
+        for number, cap in enumerate(hidden, start=len(radii)):
+            place = labels[cap.box]
+            place[cap.pixels & (place > 0)] = number
+        # A cap may swallow what was left of its host.
+        return without_small(labels, 1) if hidden else labels
 
     def _merged(self, depth: float) -> np.ndarray:
         """Root of each basin after joining across every neck that is too shallow, highest neck first."""
