@@ -197,9 +197,10 @@ def _instances(
     if separation is None:
         return table, {}
     depths = [settings.neck_depth * factor for factor in (0.5, 1.0, 2.0) if settings.neck_depth * factor <= 1]
+    counted = {depth: int(separation.labels(depth).max(initial=0)) for depth in depths}
     # Specks below the smallest area are the same at every depth, so they are taken off once.
-    specks = separation.count(settings.neck_depth) - len(table)
-    return table, {round(depth, 6): max(separation.count(depth) - specks, 0) for depth in depths}
+    specks = counted[settings.neck_depth] - len(table)
+    return table, {round(depth, 6): max(number - specks, 0) for depth, number in counted.items()}
 
 
 def labelled(mask: np.ndarray, phase: Phase, settings: Settings) -> tuple[np.ndarray, Separation | None]:
