@@ -147,7 +147,8 @@ class Parameters:
     def demo(cls) -> Parameters:
         """A clear SEM cross-section, whose four phases a small network tells apart within minutes."""
         parameters = cls(ncm_fraction=0.52, additive_fraction=0.11, binder_fraction=0.12, particle_um=8)
-        return parameters.replace(additive_um=3.5, additive_chains=0.1, binder_webs=0.1, roughness=0.04)
+        shapes = {"additive_um": 3.5, "additive_chains": 0.1, "binder_webs": 0.1, "roughness": 0.04}
+        return parameters.replace(**shapes, counts=110, noise=3, grey_binder=73)
 
     @classmethod
     def nano_ct(cls) -> Parameters:
