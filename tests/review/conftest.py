@@ -75,10 +75,22 @@ class Server:
 
 
 @pytest.fixture
-def server(small_project):
-    server = Server(small_project)
-    yield server
-    server.kill()
+def serve():
+    """Start a server for a project; it ends with the test."""
+    servers = []
+
+    def start(project):
+        servers.append(Server(project))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def server(serve, small_project):
+    return serve(small_project)
 
 
 @pytest.fixture(scope="session")
@@ -146,10 +158,21 @@ class Page:
 
 
 @pytest.fixture
-def page(browser, server):
+def new_page(browser):
+    """Make a page of one browser window; its scripts may throw nothing."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, bypass_csp=True)
-    context.set_default_timeout(10_000)
-    page = Page(context.new_page()).open(server.address)
-    yield page
+    context.set_default_timeout(20_000)
+    pages = []
+
+    def make():
+        pages.append(Page(context.new_page()))
+        return pages[-1]
+
+    yield make
     context.close()
-    assert not page.errors
+    assert not [error for page in pages for error in page.errors]
+
+
+@pytest.fixture
+def page(new_page, server):
+    return new_page().open(server.address)

@@ -129,16 +129,15 @@ def test_work_survives_a_killed_server(page, server, small_project):
 
 
 @pytest.mark.slow
-def test_work_survives_a_tab_closed_while_the_server_is_away(page, server):
+def test_work_survives_a_tab_closed_while_the_server_is_away(page, new_page, server):
     page.keyboard.press("1")
     server.kill()
     page.drag((30, 3), (30, 20))
     page.wait_for_selector("#saved.away")
     mask = page.mask()
-    context = page.page.context
     page.close()
     server.start()
-    again = type(page)(context.new_page()).open(server.address)
+    again = new_page().open(server.address)
     # The server could not be told that the tab was closed, so for a while the image counts as taken.
     again.click("#banner button:first-of-type")
     again.wait_for_function("() => editor.outbox?.empty && editor.outbox.kept > 0", timeout=20_000)
@@ -146,9 +145,9 @@ def test_work_survives_a_tab_closed_while_the_server_is_away(page, server):
 
 
 @pytest.mark.slow
-def test_a_second_tab_sees_that_the_image_is_taken(page, server, small_project):
+def test_a_second_tab_sees_that_the_image_is_taken(page, new_page, server, small_project):
     key = page.evaluate("editor.card.key")
-    other = type(page)(page.page.context.new_page()).open(server.address)
+    other = new_page().open(server.address)
     assert other.evaluate("editor.card.key") != key  # it opens the next free one
     other.click(f"#queue button[data-key='{key}']")
     other.wait_for_selector("#banner:not([hidden])")
@@ -234,3 +233,38 @@ def test_what_the_screen_shows_is_the_mask_to_the_pixel(page):
     )
     colors = page.evaluate("() => [...new Set(editor.labels.data)].map((id) => editor.colors[id])")
     assert set(shown) <= {0, *colors}
+
+
+@pytest.mark.slow
+def test_a_large_image_is_painted_and_accepted_to_the_pixel(new_page, serve, tmp_path):
+    """4096 x 3072 px: what the brush covered is in the file, and nothing else changed."""
+    import cv2
+
+    from cathode_tf import Phases
+    from cathode_tf.rounds import create_project
+
+    (tmp_path / "in").mkdir()
+    pixels = np.add.outer(np.arange(3072) % 251, np.arange(4096) % 253).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "in" / "large.png"), pixels)
+    project = create_project(tmp_path / "p", Phases.default(), [tmp_path / "in"], test_share=0)
+    large = new_page().open(serve(project).address)
+    large.keyboard.press("2")
+    large.evaluate("editor.setSize(1)")
+    large.evaluate("() => { editor.view.zoomTo(4); editor.view.centre(3000, 4000); }")
+    large.drag((3000, 3950), (3000, 4050))
+    large.saved()
+    large.keyboard.press("Enter")
+    large.wait_for_selector("#banner:not([hidden])")  # nothing waits
+    large.wait_for_function("() => !editor.deciding", timeout=30_000)
+    large.close()
+    mask = project.mask(next(iter(project.state.images.values())))
+    expected = np.full((3072, 4096), 255, np.uint8)
+    expected[3000, 3950:4051] = 1
+    assert np.array_equal(mask, expected)
+
+
+@pytest.mark.slow
+def test_progress_shows_whether_it_got_better(page, server):
+    page.goto(server.address.split("?")[0] + "status")
+    page.wait_for_selector(".advice")
+    assert "Go on" in page.inner_text(".advice")
