@@ -4,8 +4,9 @@ from cathode_tf.imaging.annotations import annotated_images, read_annotation, re
 from cathode_tf.imaging.databar import find_databar, fit_mask_to_cut
 from cathode_tf.imaging.exports import write_annotation, write_coco, write_label_studio
 from cathode_tf.imaging.folders import find_images, match_masks, natural_key
+from cathode_tf.imaging.grey import scale_to_uint16
 from cathode_tf.imaging.masks import iter_masks, read_mask, write_mask
-from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_micrograph, scale_to_uint16
+from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_micrograph
 from cathode_tf.imaging.pictures import display, overlay, write_overlay
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, label_image

@@ -16,7 +16,7 @@ def find_databar(pixels: np.ndarray) -> int:
     A few rows of picture below it (Zeiss leaves two) are counted with it.
 
     Args:
-        pixels: (height, width) uint8 or uint16.
+        pixels: (height, width), any number type.
     """
     height, width = pixels.shape
     if height < 64 or width < 64:
@@ -36,9 +36,9 @@ def find_databar(pixels: np.ndarray) -> int:
     if share[top - 1] > 0.25 or np.median(share[:top]) > 0.25:
         return 0
     levels, counts = np.unique(level[top:end], return_counts=True)
-    ground = int(levels[counts.argmax()])
-    span = 64 if pixels.dtype == np.uint8 else 64 * 257
-    text = np.abs(lower[top:end].astype(np.int32) - ground) > span
+    ground = float(levels[counts.argmax()])
+    bar = lower[top:end].astype(np.float64)
+    text = np.abs(bar - ground) > 0.25 * (float(lower.max()) - float(lower.min()))
     if counts.max() < 0.7 * (end - top) or not 0.003 <= text.mean() <= 0.5:
         return 0
     return lower.shape[0] - top
@@ -56,7 +56,7 @@ def _dominant(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lengths = column - begins
     best = np.zeros(len(rows), np.int64)
     np.maximum.at(best, row, lengths)
-    value = np.zeros(len(rows), np.int64)
+    value = np.zeros(len(rows), rows.dtype)
     winners = lengths == best[row]
     value[row[winners]] = ordered[row[winners], column[winners]]
     return best / width, value

@@ -12,7 +12,8 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.databar import find_databar
-from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, Raster, open_raster
+from cathode_tf.imaging.grey import check_colors, one_channel, to_integers
+from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
 
 
@@ -81,15 +82,16 @@ def read_micrograph(
         >>> micrograph.pixels.shape, micrograph.pixel_size_nm           # doctest: +SKIP
         ((690, 1024), 11.16)
     """
-    slices = list(
-        iter_micrographs(
-            path,
-            pixel_size_nm=pixel_size_nm,
-            databar=databar,
-            max_megapixels=max_megapixels,
-            _stack_limit=max_megapixels,
-        )
-    )
+    path = Path(path)
+    with open_raster(path, max_megapixels=max_megapixels) as raster:
+        total = raster.count * raster.height * raster.width / 1e6
+        if total > max_megapixels:
+            raise InputError(
+                f"{path}: must hold at most {max_megapixels:g} megapixels in all its slices. Received "
+                f"{raster.count} of {raster.width} x {raster.height} ({total:.0f} megapixels). "
+                "Raise --max-megapixels if memory allows."
+            )
+        slices = list(_slices(raster, pixel_size_nm, databar))
     return slices[0] if "slice_index" not in slices[0].acquisition else slices
 
 
@@ -99,47 +101,46 @@ def iter_micrographs(
     pixel_size_nm: float | None = None,
     databar: str | int = "auto",
     max_megapixels: float = MAX_MEGAPIXELS,
-    _stack_limit: float = np.inf,
 ) -> Iterator[Micrograph]:
     """As `read_micrograph`, one slice at a time, so that a stack may be larger than memory."""
-    path = Path(path)
+    with open_raster(path, max_megapixels=max_megapixels) as raster:
+        yield from _slices(raster, pixel_size_nm, databar)
+
+
+def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int) -> Iterator[Micrograph]:
+    path = raster.path
     if pixel_size_nm is not None and not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise InputError(f"--pixel-size-nm: must be above 0. Received {pixel_size_nm}.")
-    with open_raster(path, max_megapixels=max_megapixels) as raster:
-        total = raster.count * raster.height * raster.width / 1e6
-        if total > _stack_limit:
-            raise InputError(
-                f"{path}: must hold at most {_stack_limit:g} megapixels in all its slices. Received "
-                f"{raster.count} of {raster.width} x {raster.height} ({total:.0f} megapixels). "
-                "Raise --max-megapixels if memory allows."
-            )
+    if raster.lossy:
+        warnings.warn(
+            f"{path}: is compressed with loss ({raster.lossy}), which changes pixels at boundaries. "
+            "Use the original TIFF or PNG if there is one.",
+            InputWarning,
+            stacklevel=3,
+        )
+    metadata = read_metadata(raster)
+    size, source = metadata.pixel_size_nm, metadata.source
+    if pixel_size_nm is not None:
+        size, source = float(pixel_size_nm), "given by hand"
+    rows = None
+    for index in range(raster.count):
+        samples, colored = one_channel(raster.read(index), path)
+        if rows is None:  # one scan, one databar: all slices are cut alike
+            rows = _databar_rows(samples, databar, metadata.field_rows, path)
+        kept = slice(0, raster.height - rows)
+        if colored is not None:
+            check_colors(colored[kept], path)
+        pixels, scaling = to_integers(samples[kept], path)
+        acquisition = dict(metadata.acquisition)
         if raster.lossy:
-            warnings.warn(
-                f"{path}: is compressed with loss ({raster.lossy}), which changes pixels at boundaries. "
-                "Use the original TIFF or PNG if there is one.",
-                InputWarning,
-                stacklevel=2,
-            )
-        metadata = read_metadata(raster)
-        size, source = metadata.pixel_size_nm, metadata.source
-        if pixel_size_nm is not None:
-            size, source = float(pixel_size_nm), "given by hand"
-        rows = None
-        for index in range(raster.count):
-            pixels, scaling = _grey(raster.read(index), path)
-            if rows is None:  # one scan, one databar: all slices are cut alike
-                rows = _databar_rows(pixels, databar, metadata.field_rows, path)
-            acquisition = dict(metadata.acquisition)
-            if raster.lossy:
-                acquisition["lossy"] = raster.lossy
-            if scaling:
-                acquisition["float_scaling"] = scaling
-            if rows:
-                acquisition["databar_rows"] = rows
-                pixels = np.ascontiguousarray(pixels[:-rows])
-            if raster.count > 1:
-                acquisition["slice_index"] = index
-            yield Micrograph(pixels, size, source, acquisition, path)
+            acquisition["lossy"] = raster.lossy
+        if scaling:
+            acquisition["float_scaling"] = scaling
+        if rows:
+            acquisition["databar_rows"] = rows
+        if raster.count > 1:
+            acquisition["slice_index"] = index
+        yield Micrograph(pixels, size, source, acquisition, path)
 
 
 def _databar_rows(pixels: np.ndarray, databar: str | int, field_rows: int | None, path: Path) -> int:
@@ -157,89 +158,3 @@ def _databar_rows(pixels: np.ndarray, databar: str | int, field_rows: int | None
             f"{path}: --databar must be auto, none, or 0 to {height - 1} rows. Received {databar}."
         )
     return rows
-
-
-def _grey(raster: Raster, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """Pixels as uint8 or uint16 (height, width), and how they were scaled ({} = not at all)."""
-    samples = raster.samples
-    if raster.colormap is not None:
-        colormap = raster.colormap
-        if samples.max() >= len(colormap):
-            raise InputError(
-                f"{path}: must hold indices of its {len(colormap)} colours. Received {samples.max()}."
-            )
-        samples = _grey_colors(colormap[samples], path)
-    elif samples.ndim == 3:
-        samples = _grey_colors(samples, path)
-    if raster.white_is_zero and samples.dtype.kind == "u":
-        samples = np.iinfo(samples.dtype).max - samples
-    if samples.dtype.newbyteorder("=") in (np.uint8, np.uint16):
-        return samples.astype(samples.dtype.newbyteorder("="), copy=False), {}
-    if samples.dtype == np.int8:
-        return (samples.astype(np.int16) + 128).astype(np.uint8), {"offset": -128.0, "scale": 1.0}
-    if samples.dtype == np.int16:
-        return (samples.astype(np.int32) + 32768).astype(np.uint16), {"offset": -32768.0, "scale": 1.0}
-    if samples.dtype.kind not in "iuf":
-        raise InputError(f"{path}: must hold real numbers. Received {samples.dtype}.")
-    return scale_to_uint16(samples, path)
-
-
-def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np.ndarray, dict[str, float]]:
-    """Stretch an image of any number type to uint16: minimum 0, maximum 65535.
-
-    Args:
-        samples: (height, width), finite.
-        path: File name for the message.
-
-    Returns:
-        The pixels, and `{"offset", "scale"}` with `value = offset + scale * pixel`.
-
-    Raises:
-        InputError: If a sample is NaN or infinite; the message counts them and says where the first one is.
-
-    Example:
-        >>> scale_to_uint16(np.array([[-1.0, 0.0, 1.0]]))[0]
-        array([[    0, 32768, 65535]], dtype=uint16)
-    """
-    low, high = float(samples.min()), float(samples.max())  # NaN, where there is one, comes through both
-    if not (np.isfinite(low) and np.isfinite(high)):
-        bad = ~np.isfinite(samples)
-        row, column = (int(i) for i in np.argwhere(bad)[0])
-        raise InputError(
-            f"{path}: must hold finite numbers. Received {int(bad.sum())} NaN or infinite pixels, the first "
-            f"at row {row}, column {column}. Cut them away, or fill them."
-        )
-    if not np.isfinite(high - low):
-        raise InputError(f"{path}: must hold values of a range below 1e308. Received {low:g} to {high:g}.")
-    scale = (high - low) / 65535 or 1.0
-    steps = np.subtract(samples, low, dtype=np.float64)
-    steps /= scale
-    return np.rint(steps, out=steps).astype(np.uint16), {"offset": low, "scale": scale}
-
-
-def _grey_colors(colors: np.ndarray, path: Path) -> np.ndarray:
-    """One channel of colours that are grey; a few coloured pixels (drawn text) become their luminance."""
-    if colors.shape[2] in (1, 2):
-        return colors[..., 0]
-    red, green, blue = (colors[..., channel] for channel in range(3))
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    if not spread.any():
-        return np.ascontiguousarray(green)
-    largest = np.iinfo(colors.dtype).max if colors.dtype.kind in "iu" else float(np.abs(colors).max())
-    colored = spread > largest / 16
-    share = float(colored.mean())
-    if share > 0.05:
-        row, column = (int(i) for i in np.argwhere(colored)[0])
-        raise InputError(
-            f"{path}: must be a grey micrograph. {share:.0%} of its pixels are coloured, the first at row "
-            f"{row}, column {column}. Give the original image, without false colours."
-        )
-    if colored.any():
-        warnings.warn(
-            f"{path}: {int(colored.sum())} coloured pixels were turned grey; if something is drawn on the "
-            "image, use the original.",
-            InputWarning,
-            stacklevel=2,
-        )
-    luminance = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-    return luminance if colors.dtype.kind == "f" else np.rint(luminance, out=luminance).astype(colors.dtype)

@@ -35,6 +35,22 @@ def test_bar_in_16_bit():
     assert find_databar(with_bar(0, 65535, dtype=np.uint16)) == 30
 
 
+def test_float_is_scaled_after_the_cut(tmp_path):
+    pixels = with_bar(0, 255).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    micrograph = read_micrograph(tmp_path / "a.tif")
+    assert micrograph.height == 270
+    assert (micrograph.pixels.min(), micrograph.pixels.max()) == (0, 65535)
+    assert micrograph.acquisition["float_scaling"]["offset"] == pixels[:270].min()
+
+
+def test_colours_in_the_databar_do_not_matter(tmp_path):
+    colors = np.repeat(with_bar(255, 0)[..., None], 3, axis=2)
+    colors[275:285, 300:390] = (0, 90, 180)  # the logo of the institute
+    tifffile.imwrite(tmp_path / "a.tif", colors, photometric="rgb")
+    assert read_micrograph(tmp_path / "a.tif").height == 270  # and no warning, which would be an error here
+
+
 def test_bar_with_a_frame_line():
     pixels = with_bar(255, 0)
     pixels[-30] = 0
