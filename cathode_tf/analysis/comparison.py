@@ -175,13 +175,13 @@ def compare(
             differences.append(
                 difference(quantity, phase, estimate, other, margin=margins[key] if key else None)
             )
-    for key, margin in margins.items():
+    for name, margin in margins.items():
         if not margin > 0:
-            raise InputError(f"margin {key}: must be above 0. Received {margin}.")
-        if key not in used:
+            raise InputError(f"margin {name}: must be above 0. Received {margin}.")
+        if name not in used:
             known = ", ".join(dict.fromkeys(item.quantity for item in differences))
             raise InputError(
-                f"margin {key}: must name a quantity of both batches ({known}), or quantity/phase."
+                f"margin {name}: must name a quantity of both batches ({known}), or quantity/phase."
             )
     return Comparison(tuple(differences), *names)
 

@@ -174,8 +174,8 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
     step = max(table.step_px for table in tables)
     used = [table for table in tables if table.step_px == step]
     reach = min(len(table.vv) for table in used)
-    pairs = sum(table.vv[:reach] for table in used)
-    products = sum(_products(table, phase)[:reach] for table in used)
+    pairs = np.sum([table.vv[:reach] for table in used], axis=0)
+    products = np.sum([_products(table, phase)[:reach] for table in used], axis=0)
     area = sum(table.area for table in used)
     all_px = sum(table.area * table.cell_px for table in tables)
     dimensions = used[0].dimensions

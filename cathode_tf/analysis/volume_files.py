@@ -158,10 +158,10 @@ def _open_zarr(path: Path) -> tuple[Any, tuple[float, float, float] | None]:
         raise InputError(
             f'{path}: reading OME-Zarr needs the zarr library: pip install "cathode-tf[volumes]".'
         ) from error
-    node = zarr.open(str(path), mode="r")
+    node: Any = zarr.open(str(path), mode="r")
     if isinstance(node, zarr.Array):
         return _LastThree(node, path), None
-    attributes = dict(node.attrs)
+    attributes: dict[str, Any] = dict(node.attrs)
     scales = (attributes.get("ome") or attributes).get("multiscales")
     if not scales:
         raise InputError(f"{path}: must be an OME-Zarr image (multiscales). Received a zarr group without.")

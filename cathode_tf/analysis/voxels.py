@@ -148,8 +148,8 @@ def surface_per_volume(blocks: list[Block], spacing: tuple[float, float, float])
     """
     weights = direction_weights(spacing)
     lengths = np.linalg.norm(np.array(DIRECTIONS) * np.array(spacing), axis=1)
-    changes = sum(block.changes for block in blocks).astype(float)
-    pairs = sum(block.pairs for block in blocks).astype(float)
+    changes = np.sum([block.changes for block in blocks], axis=0, dtype=float)
+    pairs = np.sum([block.pairs for block in blocks], axis=0, dtype=float)
     used = pairs > 0
     if not used.any():
         return np.zeros(changes.shape[1:])

@@ -125,3 +125,13 @@ def test_drawn_circles_agree_with_their_perimeter():
     cv2.circle(mask, (200, 200), 120, 1, -1)
     value = boundary_density([intercepts(mask, PHASES)], 1).value
     assert value * 399 * 400 == pytest.approx(2 * math.pi * 120.5, rel=0.02)
+
+
+def test_scikit_image_measures_the_same_perimeter():
+    from skimage.measure import perimeter_crofton
+
+    mask = disks(3)
+    # skimage sees nothing beyond the frame; neither do we, and no disk touches it.
+    theirs = perimeter_crofton(mask == 1, directions=4)
+    ours = boundary_density([intercepts(mask, PHASES)], 1).value * 499 * 500
+    assert ours == pytest.approx(theirs, rel=0.01)
