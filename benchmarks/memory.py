@@ -42,12 +42,12 @@ def write_image(path: Path, side: int) -> None:
 
 def one(model: str, image: str, out: str) -> None:
     from cathode_tf import Segmenter
-    from cathode_tf.inference.large import TiffRows, segment_large
+    from cathode_tf.inference.large import TiffWindows, segment_large
 
     segmenter = Segmenter(model, max_memory="2GB")
     ready = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     start = time.monotonic()
-    segment_large(segmenter, TiffRows(image), out, "image")
+    segment_large(segmenter, TiffWindows(image), out, "image")
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(segmenter.grid.tile_px, f"{ready:.2f} {peak:.2f} {seconds:.0f}")

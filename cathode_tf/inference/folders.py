@@ -14,7 +14,7 @@ import tifffile
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, refuse_overwrite, write_json
 from cathode_tf.imaging import Micrograph, find_images, read_micrograph, write_mask, write_overlay
-from cathode_tf.inference.large import TiffRows, segment_large
+from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
@@ -109,7 +109,7 @@ def _segment_file(
         return [volume.path], {path.stem: volume.score}
     if pixels > LARGE_PX:
         files, score = segment_large(
-            segmenter, TiffRows(path), out, path.stem, uncertainty=uncertainty, force=force
+            segmenter, TiffWindows(path), out, path.stem, uncertainty=uncertainty, force=force
         )
         return files, {path.stem: score}
     micrograph = read_micrograph(path)

@@ -116,12 +116,14 @@ class SegmentationGraph(tf.Module):
             return parts.measure(standardized(samples, mean, inverse))[1]
 
         carry = tf.TensorSpec((None, None, len(phases)), tf.float32)
-        row_signature = [_PIXELS, _FLOAT, _FLOAT, parts.packed_spec, carry, _INT, _INT, _INT, _INT]
+        tile_signature = [_PIXELS, _FLOAT, _FLOAT, parts.packed_spec, carry, carry]
 
-        @tf.function(input_signature=row_signature)
-        def row(pixels, mean, inverse, packed, above, height, top, bottom, first):
-            geometry = (height, top, bottom, first)
-            return parts.row(pixels, mean, inverse, packed, above, geometry, parts.finish)
+        @tf.function(input_signature=[*tile_signature, tf.TensorSpec((8,), tf.int32)])
+        def tile(pixels, mean, inverse, packed, left, above, geometry):
+            predicted = parts.predict(
+                standardized(padded_window(pixels, geometry[0], 0, geometry[1]), mean, inverse), packed
+            )
+            return parts.blend(predicted, left, above, tf.unstack(geometry[2:]), parts.finish)
 
         self.segment, self.serve, self.serve_png, self.probabilities = (
             segment,
@@ -130,7 +132,7 @@ class SegmentationGraph(tf.Module):
             probabilities,
         )
         self.describe_by_rest = describe_by_rest
-        self.describe, self.measure, self.row = describe, measure, row
+        self.describe, self.measure, self.tile = describe, measure, tile
 
 
 class _Parts:
@@ -221,8 +223,7 @@ class _Parts:
     def single(self, pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, finish: Any) -> Maps:
         """An image that fits in one tile goes through the network as it is."""
         height, width = tf.unstack(tf.shape(pixels))
-        image = tf.gather(pixels, reflect(tf.range(self.grid.padded(height)), height))
-        image = tf.gather(image, reflect(tf.range(self.grid.padded(width)), width), axis=1)
+        image = padded_window(pixels, self.grid.padded(height), 0, self.grid.padded(width))
         probabilities, _ = self.measure(standardized(image[None], mean, inverse))
         return finish(probabilities[0, :height, :width])
 
@@ -286,33 +287,17 @@ class _Parts:
             The finished maps (bottom - top, w), and what this row leaves for the next.
         """
         tile, top, bottom, first = geometry
-        height, width = tf.unstack(tf.shape(pixels))
+        width = tf.shape(pixels)[1]
         axis = self.grid.axis(width)
-        image = tf.gather(pixels, reflect(tf.range(tile), height))
-        image = tf.gather(image, reflect(tf.range(axis.padded), width), axis=1)
-        ramp_above = self.rising[: (1 - first) * self.grid.ramp_px]
 
         def body(index, left, belows, arrays):
             start = axis.start(index)
             begin, end = axis.owned(index)
-            probabilities = self.predict(
-                standardized(image[:, start : start + axis.tile], mean, inverse), packed
-            )
-            # Width first: the passage is then the first axis in both directions, as are the arrays' parts.
-            strip = tf.transpose(probabilities, (1, 0, 2))
-            later = tf.cast(index > 0, tf.int32)
-            strip, right = self.passage(
-                strip, left, begin - start, end - start, self.rising[: later * self.grid.ramp_px]
-            )
-            block, below = self.passage(
-                tf.transpose(strip, (1, 0, 2)),
-                tf.transpose(above[begin:end], (1, 0, 2)),
-                top,
-                bottom,
-                ramp_above,
-            )
-            maps = finish(tf.transpose(block, (1, 0, 2)))
-            belows = belows.write(index, tf.transpose(below, (1, 0, 2)))
+            window = padded_window(pixels, tile, start, axis.tile)
+            predicted = self.predict(standardized(window, mean, inverse), packed)
+            local = (top, bottom, begin - start, end - start, first, tf.cast(index == 0, tf.int32))
+            maps, right, below = self.blend(predicted, left, above[begin:end], local, finish)
+            belows = belows.write(index, below)
             return index + 1, right, belows, {key: arrays[key].write(index, maps[key]) for key in arrays}
 
         n = len(self.phases)
@@ -327,11 +312,35 @@ class _Parts:
             shape_invariants=(*invariants, {key: tf.TensorShape(None) for key in arrays}),
             parallel_iterations=1,
         )
-        maps = {}
-        for key, array in arrays.items():
-            value = array.concat()[:width]
-            maps[key] = tf.transpose(value, (1, 0) if value.shape.rank == 2 else (1, 0, 2))
-        return maps, belows.concat()
+        turned = {key: array.concat()[:width] for key, array in arrays.items()}
+        return {key: _upright(value) for key, value in turned.items()}, belows.concat()
+
+    def blend(
+        self, predicted: tf.Tensor, left: tf.Tensor, above: tf.Tensor, geometry: Any, finish: Any
+    ) -> tuple[Maps, tf.Tensor, tf.Tensor]:
+        """What a tile finishes, and what it leaves for its right and lower neighbours.
+
+        Width comes first in all but `predicted`: the passage is then the first axis in both directions, and
+        so are the parts of which rows are put together.
+
+        Args:
+            predicted: Probabilities (h, w, n).
+            left: What the tile to the left leaves, (ramp or 0, h, n).
+            above: What the tiles above leave for the columns this tile owns, (columns, ramp or 0, n).
+            geometry: First and end row, first and end column that the tile owns; whether it is in the first
+                row, and in the first column (1 or 0).
+        """
+        top, bottom, begin, end, first_row, first_column = geometry
+        strip, right = self.passage(
+            tf.transpose(predicted, (1, 0, 2)), left, begin, end, self.ramp_unless(first_column)
+        )
+        block, below = self.passage(
+            _upright(strip), _upright(above), top, bottom, self.ramp_unless(first_row)
+        )
+        return finish(_upright(block)), right, _upright(below)
+
+    def ramp_unless(self, first: Any) -> tf.Tensor:
+        return self.rising[: (1 - first) * self.grid.ramp_px]
 
     def passage(
         self, values: tf.Tensor, before: tf.Tensor, begin: Any, end: Any, ramp: tf.Tensor
@@ -393,6 +402,18 @@ def decoded_png(content: tf.Tensor) -> tf.Tensor:
     pixels = tf.io.decode_png(content, channels=1, dtype=tf.uint16)[..., 0]
     # TensorFlow stretches 8-bit values to 16 bits; this takes them back.
     return tf.where(depth[0] == 16, pixels, pixels // 257)
+
+
+def padded_window(pixels: tf.Tensor, rows: Any, start: Any, columns: Any) -> tf.Tensor:
+    """`rows` x `columns` pixels from column `start` on, mirrored where the image ends."""
+    height, width = tf.unstack(tf.shape(pixels))
+    chosen = tf.gather(pixels, reflect(tf.range(start, start + columns), width), axis=1)
+    return tf.gather(chosen, reflect(tf.range(rows), height))
+
+
+def _upright(values: tf.Tensor) -> tf.Tensor:
+    """First two axes exchanged."""
+    return tf.transpose(values, (1, 0) if values.shape.rank == 2 else (1, 0, 2))
 
 
 def _turned(images: tf.Tensor, orientation: int) -> tf.Tensor:

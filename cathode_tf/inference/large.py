@@ -6,12 +6,11 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
-from cathode_tf.datasets.standardize import statistics_of_sums
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import write_overlay
@@ -27,16 +26,8 @@ OVERLAY_PX = 3000
 """The overlay of a large image is thinned to this side."""
 
 
-class Rows(Protocol):
-    """An image of which some rows at a time are read."""
-
-    shape: tuple[int, int]
-
-    def read(self, start: int, stop: int) -> np.ndarray: ...
-
-
-class TiffRows:
-    """Reads rows of a grey uint8 or uint16 TIFF page, in strips or tiles, compressed or not.
+class TiffWindows:
+    """Reads windows of a grey uint8 or uint16 TIFF page, in strips or tiles, compressed or not.
 
     Args:
         path: The file.
@@ -62,16 +53,16 @@ class TiffRows:
             )
         self.shape: tuple[int, int] = page.shape
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows from `start` to `stop`, (rows, width)."""
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of some rows and columns."""
         page, width = self._page, self.shape[1]
+        start, stop = rows.start, rows.stop
         try:
             if page.is_contiguous:
-                return self._contiguous(start, stop)
-            out = np.zeros((stop - start, width), page.dtype)
+                return self._contiguous(rows, columns)
+            out = np.zeros((stop - start, columns.stop - columns.start), page.dtype)
             for index, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
-                first, last = self._rows_of(index)
-                if last <= start or first >= stop:
+                if not self._overlaps(index, rows, columns):
                     continue
                 self._file.filehandle.seek(offset)
                 segment, (_, _, row, column, _), (_, height, wide, _) = page.decode(
@@ -79,8 +70,10 @@ class TiffRows:
                 )
                 if segment is None:
                     continue
-                a, b, wide = max(row, start), min(row + height, stop), min(wide, width - column)
-                out[a - start : b - start, column : column + wide] = segment[0, a - row : b - row, :wide, 0]
+                a, b = max(row, start), min(row + height, stop)
+                c, d = max(column, columns.start), min(column + wide, columns.stop, width)
+                part = segment[0, a - row : b - row, c - column : d - column, 0]
+                out[a - start : b - start, c - columns.start : d - columns.start] = part
         except InputError:
             raise
         except Exception as error:
@@ -90,24 +83,29 @@ class TiffRows:
     def close(self) -> None:
         self._file.close()
 
-    def _contiguous(self, start: int, stop: int) -> np.ndarray:
-        page, width = self._page, self.shape[1]
-        handle = self._file.filehandle
-        handle.seek(page.dataoffsets[0] + start * width * page.dtype.itemsize)
-        count = (stop - start) * width
-        content = handle.read(count * page.dtype.itemsize)
-        if len(content) < count * page.dtype.itemsize:
-            raise InputError(f"{self.path}: is cut short in row {start + len(content) // max(width, 1)}.")
-        values = np.frombuffer(content, page.dtype.newbyteorder(self._file.byteorder))
-        return self._positive(values.astype(page.dtype, copy=False).reshape(-1, width))
+    def _contiguous(self, rows: slice, columns: slice) -> np.ndarray:
+        page, handle = self._page, self._file.filehandle
+        size = page.dtype.itemsize
+        wide = columns.stop - columns.start
+        out = np.empty((rows.stop - rows.start, wide), page.dtype.newbyteorder(self._file.byteorder))
+        for row in range(rows.start, rows.stop):
+            handle.seek(page.dataoffsets[0] + (row * self.shape[1] + columns.start) * size)
+            content = handle.read(wide * size)
+            if len(content) < wide * size:
+                raise InputError(f"{self.path}: is cut short in row {row}.")
+            out[row - rows.start] = np.frombuffer(content, out.dtype)
+        return self._positive(out.astype(page.dtype, copy=False))
 
-    def _rows_of(self, index: int) -> tuple[int, int]:
+    def _overlaps(self, index: int, rows: slice, columns: slice) -> bool:
         page = self._page
         if page.is_tiled:
             across = -(-page.imagewidth // page.tilewidth)
-            first = index // across * page.tilelength
-            return first, first + page.tilelength
-        return index * page.rowsperstrip, (index + 1) * page.rowsperstrip
+            row, column = index // across * page.tilelength, index % across * page.tilewidth
+            height, width = page.tilelength, page.tilewidth
+        else:
+            row, column, height, width = index * page.rowsperstrip, 0, page.rowsperstrip, page.imagewidth
+        inside = row < rows.stop and row + height > rows.start
+        return inside and column < columns.stop and column + width > columns.start
 
     def _positive(self, pixels: np.ndarray) -> np.ndarray:
         if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
@@ -115,33 +113,22 @@ class TiffRows:
         return pixels
 
 
-def streamed_statistics(rows: Rows, step: int = 512) -> tuple[float, float]:
-    """Mean and standard deviation over all pixels, from exact integer sums, some rows at a time."""
-    height, width = rows.shape
-    total = squares = 0
-    for start in range(0, height, step):
-        pixels = rows.read(start, min(start + step, height)).astype(np.uint64)
-        total += int(pixels.sum())
-        squares += int((pixels * pixels).sum())
-    return statistics_of_sums(height * width, total, squares)
-
-
 def segment_large(
     segmenter: Segmenter,
-    rows: Rows,
+    image: TiffWindows,
     out: str | Path,
     stem: str,
     *,
     uncertainty: bool = False,
     force: bool = False,
 ) -> tuple[list[Path], float]:
-    """Segment an image row of tiles by row of tiles; write `<stem>_mask.tif` and a thinned overlay.
+    """Segment an image tile by tile; write `<stem>_mask.tif` and a thinned overlay.
 
     Neither the image, its probabilities nor its mask are ever in memory as a whole.
 
     Args:
         segmenter: The segmenter; its `max_memory` holds here.
-        rows: The image.
+        image: The image.
         out: Folder.
         stem: Names the files.
         uncertainty: Write `<stem>_margin.tif` and `<stem>_entropy.tif` as well.
@@ -151,35 +138,41 @@ def segment_large(
         The written files, and the score (mean entropy, 0-1).
     """
     out = Path(out)
-    height, width = rows.shape
-    step = -(-max(rows.shape) // OVERLAY_PX)
-    doubt, thin_pixels, thin_mask = 0, [], []
+    height, width = image.shape
+    step = -(-max(image.shape) // OVERLAY_PX)
+    thin = {
+        name: np.zeros((-(-height // step), -(-width // step)), dtype)
+        for name, dtype in (("mask", np.uint8), ("pixels", np.uint16))
+    }
+    doubt = 0
     kept = MAPS if uncertainty else ("mask",)
     with contextlib.ExitStack() as stack:
-        # The rows come unevenly and all maps at once, tiles of a TIFF evenly and one map at a time.
+        # The blocks come unevenly and all maps at once, tiles of a TIFF evenly and one map at a time.
         out.mkdir(parents=True, exist_ok=True)
         raw = {name: stack.enter_context(tempfile.TemporaryFile(dir=out)) for name in kept}
-        stripes = segmenter.stream(rows.read, rows.shape, statistics=streamed_statistics(rows))
-        total = segmenter.grid.axis(height).count
-        for first, maps in track(stripes, f"Segmenting {stem}, rows of tiles", total=total):
+        down, across = (segmenter.grid.axis(length).count for length in image.shape)
+        blocks = segmenter.stream(image.read, image.shape)
+        for row, column, maps in track(blocks, f"Segmenting {stem}, tiles", total=down * across):
             for name in kept:
-                raw[name].write(np.ascontiguousarray(maps[name]).tobytes())
+                _put(raw[name], maps[name], row, column, width)
             doubt += int(maps["entropy"].sum(dtype=np.int64))
-            chosen = np.arange(-(-first // step) * step, first + len(maps["mask"]), step)
-            if chosen.size:
-                thin_mask.append(maps["mask"][chosen - first, ::step])
-                pixels = rows.read(int(chosen[0]), int(chosen[-1]) + 1)
-                thin_pixels.append(pixels[::step, ::step])
+            y, x = -(-row // step), -(-column // step)
+            chosen = maps["mask"][y * step - row :: step, x * step - column :: step]
+            window = slice(y, y + chosen.shape[0]), slice(x, x + chosen.shape[1])
+            thin["mask"][window] = chosen
+            bottom, right = (
+                first + length for first, length in zip((row, column), maps["mask"].shape, strict=True)
+            )
+            pixels = image.read(slice(row, bottom), slice(column, right))
+            thin["pixels"][window] = pixels[y * step - row :: step, x * step - column :: step]
         written = []
         for name in kept:
             palette = segmenter.phases if name == "mask" else None
             path = out / f"{stem}_{name}.tif"
-            write_label_tiff(path, _tiles(raw[name], rows.shape), rows.shape, palette, force=force)
+            write_label_tiff(path, _tiles(raw[name], image.shape), image.shape, palette, force=force)
             written.append(path)
     overlay = out / f"{stem}_overlay.png"
-    write_overlay(
-        overlay, np.concatenate(thin_pixels), np.concatenate(thin_mask), segmenter.phases, force=force
-    )
+    write_overlay(overlay, thin["pixels"], thin["mask"], segmenter.phases, force=force)
     return [*written, overlay], doubt / (height * width) / 255.0
 
 
@@ -205,6 +198,13 @@ def write_label_tiff(
             metadata=None,
             **options,
         )
+
+
+def _put(raw: Any, block: np.ndarray, row: int, column: int, width: int) -> None:
+    block = np.ascontiguousarray(block)
+    for index, line in enumerate(block):
+        raw.seek((row + index) * width + column)
+        raw.write(line.tobytes())
 
 
 def _tiles(raw: Any, shape: tuple[int, int]) -> Iterator[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cathode_tf.datasets.standardize import image_statistics, scale_of
+from cathode_tf.datasets.standardize import scale_of, statistics_of_sums
 from cathode_tf.imaging import Micrograph
 from cathode_tf.inference.graph import sample_places
 from cathode_tf.inference.segmentation import (
@@ -22,7 +22,12 @@ from cathode_tf.inference.sources import Source, Traced, trace
 from cathode_tf.inference.tiles import reflect
 
 WHOLE_PX = 1 << 22
-"""Images of up to this many pixels are answered in one call of the graph; larger ones row by row."""
+"""Images of up to this many pixels are answered in one call of the graph; larger ones tile by tile."""
+
+PART_PX = 2048
+
+Reader = Callable[[slice, slice], np.ndarray]
+"""Gives the pixels of some rows and columns of an image."""
 
 
 class Segmenter:
@@ -102,13 +107,13 @@ class Segmenter:
     def _segment(self, pixels: np.ndarray) -> Segmentation:
         maps: dict[str, Any]
         if pixels.size <= WHOLE_PX:
-            found = self._run("segment", pixels.astype(np.uint16)[None, :, :, None])
+            found = self._run("segment", pixels[None, :, :, None])
             maps = {key: found[key][0].numpy() for key in MAPS}
         else:
             maps = {key: np.empty(pixels.shape, np.uint8) for key in MAPS}
-            for first, rows in self.stream(lambda start, stop: pixels[start:stop], pixels.shape):
-                for key, values in rows.items():
-                    maps[key][first : first + len(values)] = values
+            for row, column, block in self.stream(lambda *window: pixels[window], pixels.shape):
+                for key, values in block.items():
+                    maps[key][row : row + values.shape[0], column : column + values.shape[1]] = values
         mask, entropy = maps["mask"], maps["entropy"]
         score = float(np.float32(entropy.sum(dtype=np.int64) / mask.size / 255.0))
         return Segmentation(mask, maps["margin"], entropy, phase_fractions(mask, self.phases), score)
@@ -116,47 +121,62 @@ class Segmenter:
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """Probability of each phase, float32 (height, width, phases), for images that fit in memory."""
         pixels = image_pixels(image)
-        return self._run("probabilities", pixels.astype(np.uint16)[None, :, :, None])["probabilities"][
-            0
-        ].numpy()
+        return self._run("probabilities", pixels[None, :, :, None])["probabilities"][0].numpy()
 
     def stream(
         self,
-        read: Callable[[int, int], np.ndarray],
+        read: Reader,
         shape: tuple[int, int],
         *,
         statistics: tuple[float, float] | None = None,
-    ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Segment an image of any size, one row of tiles in memory at a time.
+    ) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
+        """Segment an image of any size, one tile in memory at a time.
 
         The answer is that of the whole image: the same tiles, weights and order of sums.
 
         Args:
-            read: Gives the rows from `start` to `stop` as uint8 or uint16 (rows, width).
+            read: Gives the pixels of some rows and columns, uint8 or uint16: `read(slice(0, 9), slice(5, 7))`.
             shape: Height and width.
-            statistics: Mean and standard deviation of the image; default: from reading it whole.
+            statistics: Mean and standard deviation of the image; default: from reading it in parts.
 
         Yields:
-            The first row, and the finished maps (`mask`, `margin`, `entropy`) from there on.
+            First row, first column, and the finished maps (`mask`, `margin`, `entropy`) from there on; the
+            blocks cover the image once, row by row.
         """
         height, width = shape
         if self.grid.fits(shape):
-            found = self._run("segment", read(0, height).astype(np.uint16)[None, :, :, None])
-            yield 0, {key: found[key][0].numpy() for key in MAPS}
+            pixels = read(slice(0, height), slice(0, width))
+            found = self._run("segment", pixels[None, :, :, None])
+            yield 0, 0, {key: found[key][0].numpy() for key in MAPS}
             return
-        axis = self.grid.axis(height)
-        if statistics is None:
-            statistics = image_statistics(read(0, height))
-        offset, factor = scale_of(*statistics)
+        offset, factor = scale_of(*(statistics or statistics_in_parts(read, shape)))
         packed = self._run("measure", self._samples(read, shape), offset, factor)
-        above = tf.zeros((self.grid.padded(width), 0, len(self.phases)))
-        for index in range(axis.count):
-            start = axis.start(index)
-            top, bottom = axis.owned(index)
-            pixels = read(start, min(start + axis.tile, height)).astype(np.uint16)
-            geometry = (axis.tile, top - start, bottom - start, int(index == 0))
-            maps, above = self._run("row", pixels, offset, factor, packed, above, *geometry)
-            yield top, {key: values.numpy()[: height - top] for key, values in maps.items()}
+        down, across, n = self.grid.axis(height), self.grid.axis(width), len(self.phases)
+        above = np.zeros((across.padded, 0, n), np.float32)
+        for row in range(down.count):
+            top, bottom = down.owned(row)
+            belows, left = [], np.zeros((0, down.tile, n), np.float32)
+            for column in range(across.count):
+                y, x = down.start(row), across.start(column)
+                begin, end = across.owned(column)
+                pixels = read(slice(y, min(y + down.tile, height)), slice(x, min(x + across.tile, width)))
+                geometry = [
+                    down.tile,
+                    across.tile,
+                    top - y,
+                    bottom - y,
+                    begin - x,
+                    end - x,
+                    row == 0,
+                    column == 0,
+                ]
+                maps, left, below = self._run(
+                    "tile", pixels, offset, factor, packed, left, above[begin:end], geometry
+                )
+                belows.append(below.numpy())
+                # The maps come with the width first.
+                yield top, begin, {k: v.numpy()[: width - begin, : height - top].T for k, v in maps.items()}
+            above = np.concatenate(belows)
 
     def _run(self, name: str, *values: Any) -> Any:
         """Call a function of the graph; TensorFlow's warning about many traced functions is not for us."""
@@ -164,18 +184,36 @@ class Segmenter:
             self._functions[name] = getattr(self.graph, name).get_concrete_function()
         function = self._functions[name]
         specs = function.structured_input_signature[0]
-        return function(
-            *(tf.convert_to_tensor(value, spec.dtype) for value, spec in zip(values, specs, strict=True))
+        tensors = (
+            value if isinstance(value, tf.Tensor) else np.asarray(value, spec.dtype.as_numpy_dtype)
+            for value, spec in zip(values, specs, strict=True)
         )
+        return function(*map(tf.convert_to_tensor, tensors))
 
-    def _samples(self, read: Callable[[int, int], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    def _samples(self, read: Reader, shape: tuple[int, int]) -> np.ndarray:
         (down, side_y), (across, side_x) = (
             tuple(np.asarray(value) for value in sample_places(length, self.grid)) for length in shape
         )
-        columns = [reflect(start + np.arange(side_x), shape[1]) for start in across]
         samples = []
-        for start in down:
-            rows = reflect(start + np.arange(side_y), shape[0])
-            block = read(int(rows.min()), int(rows.max()) + 1)[rows - rows.min()]
-            samples.extend(block[:, chosen] for chosen in columns)
-        return np.stack(samples).astype(np.uint16)
+        for rows in (reflect(start + np.arange(side_y), shape[0]) for start in down):
+            for columns in (reflect(start + np.arange(side_x), shape[1]) for start in across):
+                block = read(_span(rows), _span(columns))
+                samples.append(block[rows - rows.min()][:, columns - columns.min()])
+        return np.stack(samples)
+
+
+def _span(positions: np.ndarray) -> slice:
+    return slice(int(positions.min()), int(positions.max()) + 1)
+
+
+def statistics_in_parts(read: Reader, shape: tuple[int, int]) -> tuple[float, float]:
+    """Mean and standard deviation over all pixels, from exact integer sums, some pixels at a time."""
+    total = squares = 0
+    for row in range(0, shape[0], PART_PX):
+        for column in range(0, shape[1], PART_PX):
+            part = read(
+                slice(row, min(row + PART_PX, shape[0])), slice(column, min(column + PART_PX, shape[1]))
+            ).astype(np.uint64)
+            total += int(part.sum())
+            squares += int((part * part).sum())
+    return statistics_of_sums(shape[0] * shape[1], total, squares)

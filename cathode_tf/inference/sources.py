@@ -25,7 +25,7 @@ from cathode_tf.phases import Phases
 TILE_PX = 1440
 RAMP_PX = 16
 BASE_BYTES = 1_000_000_000
-"""TensorFlow with a loaded network (0.75 GB), and the rows of a wide image in work."""
+"""TensorFlow with a loaded network (0.75 GB), and the parts of an image in work."""
 
 Source = str | Path | keras.Model
 

@@ -1,4 +1,4 @@
-"""Images in parts: rows of TIFFs of every layout, and the same answer as from memory."""
+"""Images in parts: windows of TIFFs of every layout, and the same answer as from memory."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import tifffile
 
 from cathode_tf import InputError
 from cathode_tf.inference import Segmenter
-from cathode_tf.inference.large import TiffRows, segment_large, streamed_statistics
+from cathode_tf.inference.large import TiffWindows, segment_large
+from cathode_tf.inference.segmenter import statistics_in_parts
 from cathode_tf.inference.sources import parse_bytes, tile_for
 
 LAYOUTS = {
@@ -19,17 +20,18 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_rows_of_every_layout_are_those_of_the_whole(image, tmp_path, layout):
+def test_windows_of_every_layout_are_those_of_the_whole(image, tmp_path, layout):
     pixels, options = image(131, 97), dict(layout)
     order = options.pop("byteorder", "<")
     with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=order) as writer:
         writer.write(pixels, **{"photometric": "minisblack", **options})
     expected = 65535 - pixels if "photometric" in options else pixels
-    rows = TiffRows(tmp_path / "a.tif")
+    rows = TiffWindows(tmp_path / "a.tif")
     assert rows.shape == (131, 97)
-    for start, stop in ((0, 131), (5, 6), (30, 70), (130, 131)):
-        np.testing.assert_array_equal(rows.read(start, stop), expected[start:stop])
-    assert streamed_statistics(rows, 10) == pytest.approx((expected.mean(), expected.std()), rel=1e-9)
+    for window in (np.s_[0:131, 0:97], np.s_[5:6, 90:97], np.s_[30:70, 0:1], np.s_[130:131, 40:60]):
+        np.testing.assert_array_equal(rows.read(*window), expected[window])
+    found = statistics_in_parts(rows.read, rows.shape)
+    assert found == pytest.approx((expected.mean(), expected.std()), rel=1e-9)
 
 
 def test_a_file_cut_short_and_a_float_file_are_refused(image, tmp_path):
@@ -37,20 +39,20 @@ def test_a_file_cut_short_and_a_float_file_are_refused(image, tmp_path):
     content = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match="cut short"):
-        TiffRows(tmp_path / "a.tif").read(0, 100)
+        TiffWindows(tmp_path / "a.tif").read(slice(0, 100), slice(0, 90))
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((4, 4), np.float32))
     with pytest.raises(InputError, match="8 or 16 bits"):
-        TiffRows(tmp_path / "b.tif")
+        TiffWindows(tmp_path / "b.tif")
     (tmp_path / "c.tif").write_bytes(b"II*\0nonsense")
     with pytest.raises(InputError, match="cannot be read as TIFF"):
-        TiffRows(tmp_path / "c.tif")
+        TiffWindows(tmp_path / "c.tif")
 
 
 def test_a_large_image_gives_the_mask_of_the_whole_in_a_tiled_file(small_tiles, image, tmp_path):
     pixels = image(300, 261)
     tifffile.imwrite(tmp_path / "big.tif", pixels, compression="zlib")
     expected = small_tiles.segment(pixels)
-    rows = TiffRows(tmp_path / "big.tif")
+    rows = TiffWindows(tmp_path / "big.tif")
     files, score = segment_large(small_tiles, rows, tmp_path / "out", "big", uncertainty=True)
     assert [path.name for path in files] == [
         "big_mask.tif",
