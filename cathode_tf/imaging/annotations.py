@@ -117,6 +117,8 @@ def annotated_images(path: str | Path) -> list[str]:
 def _is_text(path: Path) -> bool:
     """Whether the file is JSON or XML: the content decides, not the name."""
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: cannot be read (it is no regular file).")
         with path.open("rb") as file:
             start = file.read(512)
     except OSError as error:

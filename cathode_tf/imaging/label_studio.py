@@ -12,7 +12,7 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.regions import Region, fill_outline, region_of
 from cathode_tf.imaging.runs import decode_brush, encode_brush
-from cathode_tf.imaging.vectors import Drawing, box, declared, ellipse, malformed, pick, points
+from cathode_tf.imaging.vectors import Drawing, box, declared, ellipse, malformed, no_area, pick, points
 from cathode_tf.phases import Phases
 
 _IMAGE_NAME = re.compile(r"([^/\\\\=?]+\.(?:png|tiff?|bmp|jpe?g))(?=$|[?&#])", re.IGNORECASE)
@@ -97,6 +97,8 @@ def _regions(result: Mapping, size: tuple[int, int]) -> list[Region]:
         _unrotated(value)
         (x, y), (rx, ry) = percent * (value["x"], value["y"]), percent * (value["radiusX"], value["radiusY"])
         ring = ellipse(x, y, rx, ry)
+    elif "height" not in value:
+        raise no_area(kind.removesuffix("labels"), labels[0])
     else:
         _unrotated(value)
         (x, y), (w, h) = percent * (value["x"], value["y"]), percent * (value["width"], value["height"])

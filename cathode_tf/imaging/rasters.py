@@ -82,9 +82,9 @@ def open_raster(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> 
     path = Path(path)
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(path.open("rb"))
-            if not path.is_file():
+            if path.exists() and not path.is_file():  # a pipe would wait for ever
                 raise InputError(f"{path}: cannot be read (it is no regular file).")
+            file = stack.enter_context(path.open("rb"))
             head = file.read(8)
             file.seek(0)
         except OSError as error:

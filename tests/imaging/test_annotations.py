@@ -209,6 +209,27 @@ def test_label_studio_brush_polygon_and_box(tmp_path):
     assert np.array_equal(read(path, image_name="a.tif"), result)
 
 
+def test_label_studio_results_that_are_refused(tmp_path):
+    inside = np.ones(SHAPE, bool)
+    box = {"x": 0, "y": 0, "width": 50, "height": 50, "rotation": 30, "rectanglelabels": ["ncm"]}
+    two = brush(inside, "ncm")
+    two["value"]["brushlabels"] = ["ncm", "pore"]
+    for result, message in [
+        (two, "one label. Received ncm, pore"),
+        (brush(inside, "ncm") | {"image_rotation": 90}, "rotated"),
+        (brush(inside, "ncm") | {"value": box}, "rotated boxes"),
+        (
+            brush(inside, "ncm") | {"value": {"x": 1, "y": 2, "width": 0.3, "keypointlabels": ["ncm"]}},
+            "is a keypoint",
+        ),
+        (brush(inside, "ncm") | {"original_width": 9}, "must cover its 9 x 6 pixels"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            read(save(tmp_path, brush_task([result])))
+    choice = {"value": {"choices": ["good"]}, "original_width": 8, "original_height": 6}
+    assert (read(save(tmp_path, brush_task([choice]))) == 255).all()
+
+
 @pytest.mark.parametrize(
     "address",
     ["/data/local-files/?d=images%2Fa.png", "s3://bucket/folder/a.png", "https://x.org/i/a.png?token=abc.def&n=3",

@@ -1,5 +1,6 @@
 """Every kind of file gives back the pixels it was written with; every broken one an InputError."""
 
+import os
 import tracemalloc
 
 import cv2
@@ -12,8 +13,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.imaging import iter_micrographs, read_micrograph
+from cathode_tf.imaging import iter_micrographs, read_annotation, read_micrograph
 from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.phases import Phases
 
 NOISE = np.random.default_rng(0)
 GREY8 = NOISE.integers(0, 256, (37, 53), np.uint8)
@@ -231,6 +233,14 @@ def test_missing_file_and_folder(tmp_path):
         read_micrograph(tmp_path / "none.tif")
     with pytest.raises(InputError, match="cannot be read"):
         read_micrograph(tmp_path)
+
+
+def test_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="no regular file"):
+        read_micrograph(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="no regular file"):
+        read_annotation(tmp_path / "a.tif", Phases.default())
 
 
 def test_declared_size_is_checked_before_decoding(tmp_path):
