@@ -37,12 +37,16 @@ def zeiss(raster: RasterFile) -> Metadata | None:
 
     store = [int(n) for n in re.findall(r"\d+", str(text("dp_image_store") or ""))]
     scanned = (store[0], store[1]) if len(store) == 2 else None
+    stored = length("ap_image_pixel_size")
+    if scanned is None and stored:
+        across, down = length("ap_width"), length("ap_height")
+        scanned = (round(across / stored), round(down / stored)) if across and down else None
     # The width of the field is right in every version; ap_pixel_size belongs to the screen, and is
     # wrong by 2 in old files that were stored larger than they were shown.
     size = from_field_width(raster, length("ap_width"), scanned, "Zeiss tag 34118")
     source = "Zeiss tag 34118, AP_WIDTH"
     if size is None and not fields.get("ap_width"):
-        size, source = length("ap_image_pixel_size"), "Zeiss tag 34118, AP_IMAGE_PIXEL_SIZE"
+        size, source = stored, "Zeiss tag 34118, AP_IMAGE_PIXEL_SIZE"
         header = fields.get("", ())
         if size is None and len(header) > 3:
             # The nameless block gives the pixel size of the screen, which is 1024 pixels wide.
@@ -83,7 +87,9 @@ def fei(raster: RasterFile) -> Metadata | None:
 
     beam_section = section("Beam")
     beam = section(str(beam_section.get("Beam", "EBeam")))
-    scan = section(str(beam_section.get("Scan", "EScan"))) or section("Scan")
+    # What the scan of the beam leaves out, the general section may say.
+    own = {k: v for k, v in section(str(beam_section.get("Scan", "EScan"))).items() if v != ""}
+    scan = {**section("Scan"), **own}
     image, user, detectors = section("Image"), section("User"), section("Detectors")
     columns, lines = number_of(image.get("ResolutionX")), number_of(image.get("ResolutionY"))
     scanned = (int(columns), int(lines)) if columns and lines else None

@@ -68,6 +68,15 @@ def test_zeiss_resized_is_rescaled_and_cut_is_unknown(tmp_path):
         assert read_micrograph(tiff(tmp_path, **tag(34118, stored))).pixel_size_nm is None
 
 
+def test_zeiss_without_its_store_resolution_is_known_to_be_cut_by_the_stored_pixel_size(tmp_path):
+    stored = {"AP_IMAGE_PIXEL_SIZE": "Image Pixel Size = 50.0 nm"}  # 256 pixels across the field of 12.8 um
+    half = zeiss(**stored, AP_HEIGHT="Height = 9.6 µm")
+    assert read_micrograph(tiff(tmp_path, **tag(34118, half))).pixel_size_nm == pytest.approx(100)
+    cut = zeiss(**stored, AP_HEIGHT="Height = 12.8 µm")
+    with pytest.warns(InputWarning, match="it was cut"):
+        assert read_micrograph(tiff(tmp_path, **tag(34118, cut))).pixel_size_nm is None
+
+
 FEI = """[User]
 Date=08/18/2020
 Time=01:40:03 PM
@@ -114,6 +123,20 @@ def test_thermo(tmp_path, code):
         "beam_current_nA": 1.6,
         "date": "08/18/2020 01:40:03 PM",
     }
+
+
+def test_thermo_with_nothing_but_the_general_section(tmp_path):
+    text = "[Beam]\r\nHV=20000\r\n[Scan]\r\nPixelWidth=2.5e-08\r\nPixelHeight=2.5e-08\r\nDwelltime=3e-06\r\n"
+    micrograph = read_micrograph(tiff(tmp_path, **tag(34680, text)))
+    assert micrograph.pixel_size_nm == pytest.approx(25)
+    assert micrograph.acquisition["kV"] == 20.0 and micrograph.acquisition["dwell_us"] == 3.0
+
+
+def test_thermo_ion_beam_takes_its_own_scan(tmp_path):
+    text = fei().replace("Beam=EBeam", "Beam=IBeam").replace("Scan=EScan", "Scan=IScan")
+    text += "[IScan]\r\nPixelWidth=8e-08\r\nPixelHeight=8e-08\r\n[IBeam]\r\nHV=30000\r\n"
+    micrograph = read_micrograph(tiff(tmp_path, **tag(34682, text)))
+    assert micrograph.pixel_size_nm == pytest.approx(80) and micrograph.acquisition["kV"] == 30.0
 
 
 def test_thermo_databar_is_what_lies_below_the_scanned_rows(tmp_path):
