@@ -31,7 +31,7 @@ from cathode_tf.synthesis import Imaging, Parameters, synthesize, write_samples
 # One laboratory: most images come from one session, a few from others that look different.
 # Held out are three images of each session, so that the rare ones count as much.
 SESSIONS = {
-    "routine": (24, Parameters()),
+    "routine": (14, Parameters()),
     "inverted": (3, Parameters(imaging=Imaging(grey_pore=150, grey_ncm=70, grey_additive=190, grey_binder=110))),
     "blurred": (3, Parameters(imaging=Imaging(blur_px=2.6, noise=9, gamma=0.7))),
     "coarse": (3, Parameters(particle_um=22, fragmentation=0.5, imaging=Imaging(channelling=18, edge_brightening=30))),
@@ -170,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("data", choices=["synthetic", "nmc_xct"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--begin", type=int, default=2)
     parser.add_argument("--step", type=int, default=2)
     parser.add_argument("--steps", type=int, default=60, help="optimizer steps a turn")

@@ -71,31 +71,34 @@ def fit_curve(images: np.ndarray, dice: np.ndarray, *, seed: int = 0) -> Learnin
     most = int(images.max())
     grid = np.unique(np.round(np.geomspace(max(1, images.min()), most + 2 * STEP, 24)).astype(int))
     places = np.concatenate([grid, [most, most + STEP]]).astype(float)
-    curves = np.empty((DRAWS, len(places)))
     tests = dice.shape[1]
-    for draw in range(DRAWS):
-        chosen = rng.integers(0, tests, tests)
-        y = dice[:, chosen].mean(axis=1) + rng.normal(0, NOISE, len(images))
-        curves[draw] = _one(images, y, places, rng)
+    chosen = rng.integers(0, tests, (DRAWS, tests))
+    y = dice[:, chosen].mean(axis=2).T + rng.normal(0, NOISE, (DRAWS, len(images)))
+    curves = _fit_all(images, y, places, rng)
     middle, low, high = (np.percentile(curves, q, axis=0) for q in (50, 2.5, 97.5))
     gains = np.percentile(curves[:, -1] - curves[:, -2], (50, 2.5, 97.5))
     rounded = [[round(float(v), 4) for v in values[: len(grid)]] for values in (middle, low, high)]
     return LearningCurve(grid.tolist(), *rounded, *(round(float(g), 4) for g in gains))
 
 
-def _one(n: np.ndarray, y: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _fit_all(n: np.ndarray, y: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each draw (row of `y`), the curve at `places` of one exponent, chosen by its likelihood."""
     fits, costs = [], []
+    middle = y.mean(axis=1)
     for power in POWERS:
         x = n**-power
-        spread = float(((x - x.mean()) ** 2).sum())
-        b = max(0.0, -float(((x - x.mean()) * (y - y.mean())).sum()) / spread)
-        a = float(y.mean() + b * x.mean())
-        if a > 1:  # the best line through (0, 1)
-            a, b = 1.0, max(0.0, float(((1.0 - y) * x).sum() / (x * x).sum()))
-        costs.append(float(((a - b * x - y) ** 2).sum()))
-        fits.append(a - b * places**-power)
-    weights = np.exp(-(np.array(costs) - min(costs)) / (2 * NOISE**2))
-    return fits[rng.choice(len(fits), p=weights / weights.sum())]
+        away = x - x.mean()
+        b = np.maximum(0.0, -(y - middle[:, None]) @ away / (away @ away))
+        a = middle + b * x.mean()
+        over = a > 1  # then the best line through (0, 1)
+        b = np.where(over, np.maximum(0.0, (1.0 - y) @ x / (x @ x)), b)
+        a = np.where(over, 1.0, a)
+        costs.append(((a[:, None] - b[:, None] * x - y) ** 2).sum(axis=1))
+        fits.append(a[:, None] - b[:, None] * places**-power)
+    likelihood = np.exp(-(np.array(costs) - np.min(costs, axis=0)) / (2 * NOISE**2))
+    steps = np.cumsum(likelihood / likelihood.sum(axis=0), axis=0)
+    chosen = np.minimum((rng.uniform(size=len(y)) > steps).sum(axis=0), len(POWERS) - 1)
+    return np.array(fits)[chosen, np.arange(len(y))]
 
 
 @dataclass(frozen=True)

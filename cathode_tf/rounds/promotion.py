@@ -60,9 +60,6 @@ def evaluate_models(project: Project, *, who: str | None = None) -> None:
     Raises:
         InputError: If no test image is annotated.
     """
-    from cathode_tf.inference import Segmenter
-    from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
-
     state, phases = project.state, project.phases
     tests = state.annotated("test")
     if not tests:
@@ -76,6 +73,11 @@ def evaluate_models(project: Project, *, who: str | None = None) -> None:
         for model in state.models.values()
     ]
     todo = [(model, images) for model, images in todo if images]
+    if not todo:
+        return
+    from cathode_tf.inference import Segmenter
+    from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
+
     for model, images in track(todo, "Measuring models", total=len(todo)):
         segmenter = Segmenter(str(project.path / model.path))
         found: dict[str, Any] = {}

@@ -6,8 +6,8 @@ their order, go out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,16 @@ from cathode_tf.progress import track
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.state import ImageState
 
-ORIENTATIONS = 4
+if TYPE_CHECKING:
+    from cathode_tf.inference import Segmenter
+
+# Each with the way back: as it is, turned by a half, turned by a quarter, mirrored on the diagonal.
+ORIENTATIONS: tuple[tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]], ...] = (
+    (lambda a: a, lambda a: a),
+    (lambda a: a[::-1, ::-1], lambda a: a[::-1, ::-1]),
+    (np.rot90, lambda a: np.rot90(a, -1)),
+    (np.transpose, np.transpose),
+)
 
 
 def propose(
@@ -26,9 +35,9 @@ def propose(
 ) -> list[dict[str, Any]]:
     """Predict every image that waits for a person, rank them, and begin a round.
 
-    The mask is the average over flips and turns, and over the models of an ensemble. The score is one
-    minus the mean Dice, over phases, between that mask and what each single view of it gives: an image
-    on which the views disagree is one that the model has not understood. The order takes the score
+    Every model of the ensemble sees each image in four orientations; the views vote, each pixel with its
+    margin. The score is one minus the mean Dice, over phases and views, between a view and the outcome:
+    an image on which the views disagree is one that the model has not understood. The order takes the score
     times the distance, in looks and composition, to all that is annotated or already chosen, so that
     of ten neighbours one is picked. Frozen test images come first, since each has to be reviewed once.
 
@@ -57,10 +66,11 @@ def propose(
         )
     numbers = [state.champion.number]
     numbers += sorted(set(state.models) - set(numbers), reverse=True)[: max(0, ensemble - 1)]
-    views = _Views([str(project.path / state.models[n].path) for n in numbers], project.phases)
+    segmenters = _segmenters([str(project.path / state.models[n].path) for n in numbers], project.phases)
     number = state.round + 1
     results = [
-        _predict(project, image, views, number) for image in track(waiting, "Proposing", total=len(waiting))
+        _predict(project, image, segmenters, number)
+        for image in track(waiting, "Proposing", total=len(waiting))
     ]
     annotated = state.annotated()
     looks = standardized_looks(
@@ -79,43 +89,74 @@ def propose(
     return ranked
 
 
-class _Views:
-    """The models, averaged over orientations, and each alone."""
+def _segmenters(models: Sequence[str], phases: Phases) -> list[Segmenter]:
+    from cathode_tf.inference import Segmenter
 
-    def __init__(self, models: Sequence[str], phases: Phases) -> None:
-        from cathode_tf.inference import Segmenter
-
-        self.consensus = Segmenter(list(models), orientations=ORIENTATIONS)
-        if not self.consensus.phases.same_classes(phases):
+    found = [Segmenter(model) for model in models]
+    for path, segmenter in zip(models, found, strict=True):
+        if not segmenter.phases.same_classes(phases):
             raise InputError(
-                f"{models[0]}: must have the phases of the project ({phases.describe()}). "
-                f"Received {self.consensus.phases.describe()}."
+                f"{path}: must have the phases of the project ({phases.describe()}). "
+                f"Received {segmenter.phases.describe()}."
             )
-        self.single = [Segmenter(model) for model in models]
+    return found
 
 
-def _predict(project: Project, image: ImageState, views: _Views, number: int) -> dict[str, Any]:
+def _predict(
+    project: Project, image: ImageState, segmenters: Sequence[Segmenter], number: int
+) -> dict[str, Any]:
     import cv2
 
     from cathode_tf.imaging import write_mask
 
-    pixels = project.pixels(image)
-    consensus = views.consensus.segment(pixels)
-    # A quarter turn with a flip is the view that shares no axis with the image as it is.
-    singles = [single.segment(pixels).mask for single in views.single]
-    singles += [views.single[0].segment(np.ascontiguousarray(pixels[::-1].T)).mask.T[::-1]]
+    pixels, phases = project.pixels(image), project.phases
+    views, margins, entropy = [], [], np.zeros(pixels.shape, np.float32)
+    for segmenter in segmenters:
+        for turn, back in ORIENTATIONS:
+            seen = segmenter.segment(np.ascontiguousarray(turn(pixels)))
+            views.append(back(seen.mask))
+            margins.append(back(seen.margin))
+            entropy += back(seen.entropy)
+    mask = vote(views, margins, phases)
+    uncertainty = np.rint(entropy / len(views)).astype(np.uint8)
     folder = f"proposals/{image.key}/r{number:03d}"
-    write_mask(project.path / f"{folder}_mask.png", consensus.mask, project.phases, force=True)
+    write_mask(project.path / f"{folder}_mask.png", mask, phases, force=True)
     with atomic_file(project.path / f"{folder}_uncertainty.png", force=True) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", consensus.entropy)[1].tobytes())
+        temporary.write_bytes(cv2.imencode(".png", uncertainty)[1].tobytes())
     return {
         "key": image.key,
-        "score": round(disagreement(consensus.mask, singles, project.phases), 5),
-        "mean_entropy": round(consensus.score, 5),
+        "score": round(disagreement(mask, views, phases), 5),
+        "mean_entropy": round(float(uncertainty.mean()) / 255, 5),
         "mask": f"{folder}_mask.png",
         "uncertainty": f"{folder}_uncertainty.png",
-        "looks": look_of(pixels, consensus.mask, project.phases),
+        "looks": look_of(pixels, mask, phases),
     }
+
+
+def vote(masks: Sequence[np.ndarray], margins: Sequence[np.ndarray], phases: Phases) -> np.ndarray:
+    """The phase that most opinions hold at each pixel, each counting by how sure it is there.
+
+    Args:
+        masks: uint8 ids (height, width), one an opinion.
+        margins: uint8 (height, width), 255 = sure.
+        phases: The ids.
+
+    Example:
+        >>> masks = [np.array([[0]], np.uint8), np.array([[1]], np.uint8), np.array([[1]], np.uint8)]
+        >>> margins = [np.array([[200]], np.uint8), np.array([[60]], np.uint8), np.array([[70]], np.uint8)]
+        >>> vote(masks, margins, Phases.default())
+        array([[0]], dtype=uint8)
+    """
+    best = np.zeros(masks[0].shape, np.uint32)
+    winner = np.full(masks[0].shape, phases.ids[0], np.uint8)
+    for id_ in phases.ids:
+        weight = np.zeros(best.shape, np.uint32)
+        for mask, margin in zip(masks, margins, strict=True):
+            weight += (mask == id_) * (margin.astype(np.uint32) + 1)
+        ahead = weight > best
+        best[ahead] = weight[ahead]
+        winner[ahead] = id_
+    return winner
 
 
 def disagreement(mask: np.ndarray, others: Sequence[np.ndarray], phases: Phases) -> float:

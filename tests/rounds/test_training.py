@@ -1,0 +1,125 @@
+"""Records of a round, and a whole turn of the loop with a tiny network."""
+
+import numpy as np
+import pytest
+
+from cathode_tf import InputError, InputWarning, open_records
+from cathode_tf.rounds import (
+    compare_models,
+    evaluate_models,
+    project_status,
+    promote,
+    propose,
+    record_review,
+    train_round,
+)
+from cathode_tf.rounds.training import write_records
+
+
+def annotate(project, role, count):
+    waiting = [i for i in project.state.queue() if i.role == role][:count]
+    for image in waiting:
+        record_review(project, image.key, "accept", mask=project.truth)
+    return [project.image(image.key) for image in waiting]
+
+
+def test_each_image_serves_training_above_and_validation_below(small_project):
+    [image] = annotate(small_project, "pool", 1)
+    records = open_records(small_project.path / write_records(small_project, [image])["path"])
+    assert records.splits == {"train": 1, "validation": 1}
+    [upper], [lower] = (list(records.examples(split)) for split in ("train", "validation"))
+    # 48 labelled rows: 80 % are reached in row 38.
+    assert (upper.image.shape, lower.image.shape) == ((38, 64), (10, 64))
+    assert np.array_equal(np.vstack([upper.image, lower.image]), small_project.pixels(image))
+    assert np.array_equal(np.vstack([upper.mask, lower.mask]), small_project.truth)
+    assert (upper.origin, upper.round) == ("corrected", 1)
+
+
+def test_later_images_are_added_and_nothing_is_rewritten(small_project):
+    images = annotate(small_project, "pool", 1)
+    first = write_records(small_project, images)
+    before = {p: p.read_bytes() for p in (small_project.path / first["path"]).rglob("*.tfrecord*")}
+    images += annotate(small_project, "pool", 1)
+    annotate(small_project, "test", 1)
+    second = write_records(small_project, images)
+    assert second["path"] == first["path"] and second["version"] != first["version"]
+    assert all(path.read_bytes() == content for path, content in before.items())
+    records = open_records(small_project.path / second["path"])
+    assert records.splits == {"train": 2, "validation": 2, "test": 1}
+    assert write_records(small_project, images) == second
+
+
+def test_a_corrected_mask_begins_a_new_set(small_project):
+    [image] = annotate(small_project, "pool", 1)
+    first = write_records(small_project, [image])
+    record_review(small_project, image.key, "accept", mask=np.ones_like(small_project.truth))
+    second = write_records(small_project, [small_project.image(image.key)])
+    assert (first["path"], second["path"]) == ("records/set-01", "records/set-02")
+
+
+def test_labels_in_the_upper_half_only_still_give_both_parts(small_project):
+    mask = small_project.truth.copy()
+    mask[20:] = 255
+    key = next(i.key for i in small_project.state.queue() if i.role == "pool")
+    record_review(small_project, key, "accept", mask=mask)
+    records = open_records(
+        small_project.path / write_records(small_project, [small_project.image(key)])["path"]
+    )
+    [lower] = records.examples("validation")
+    assert (lower.mask != 255).any()
+
+
+def test_nothing_to_learn_from_is_said(small_project):
+    annotate(small_project, "test", 1)
+    with pytest.raises(InputError, match="test images do not count"):
+        train_round(small_project)
+    with pytest.raises(InputError, match="rounds train"):
+        propose(small_project)
+
+
+TINY = {"epochs": 1, "steps_per_epoch": 2, "batch": 2, "patch_px": 32, "preset": "small"}
+
+
+@pytest.mark.slow
+def test_the_whole_turn(small_project, monkeypatch):
+    project = small_project
+    annotate(project, "pool", 1)
+
+    # Killed between the training and its event: the same call finds the finished run and goes on.
+    append = project.ledger.append
+
+    def die(event, **facts):
+        if event == "train":
+            raise KeyboardInterrupt
+        return append(event, **facts)
+
+    monkeypatch.setattr(project.ledger, "append", die)
+    with pytest.raises(KeyboardInterrupt):
+        train_round(project, start="scratch", **TINY)
+    monkeypatch.undo()
+    assert project.state.champion is None
+    model = train_round(project, start="scratch", **TINY)
+    assert (model.number, model.start) == (1, "scratch") and project.state.champion.number == 1
+    assert (project.path / "models/stable.keras").exists()
+
+    ranked = propose(project)
+    assert [row["rank"] for row in ranked] == [1, 2, 3]
+    first = project.state.images[ranked[0]["key"]]
+    assert first.role == "test" and project.state.round == 2
+    assert project.proposal(first).shape == project.uncertainty(first).shape == (48, 64)
+
+    annotate(project, "test", 1)
+    annotate(project, "pool", 1)
+    with pytest.warns(InputWarning, match="forgetting"):
+        challenger = train_round(project, new_only=True, **TINY)
+    assert (challenger.start, len(challenger.images)) == ("001", 1)
+    challenger = train_round(project, **TINY)
+    assert (challenger.number, len(challenger.images)) == (3, 2)
+    verdict = promote(project, model=3, force_reason="a test")
+    assert verdict.promote and project.state.champion.number == 3
+    evaluate_models(project)  # measured already: nothing is done again
+    state = project.state
+    assert len(compare_models(project, state.models[1], state.models[3])) >= 2
+    status = project_status(project)
+    assert [row["images"] for row in status["models"]] == [1, 1, 2]
+    assert status["curve"] is not None and status["change"]["challenger"] == "003"
