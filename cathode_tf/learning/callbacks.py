@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from cathode_tf.errors import InputError
 from cathode_tf.files import write_json
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage, synchronize
@@ -204,7 +205,7 @@ class TensorBoardLog:
     """Scalars for TensorBoard, written with what TensorFlow itself holds; nothing on other backends."""
 
     def __init__(self, folder: Path):
-        self.writer = None
+        self.folder, self.writer = folder, None
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
@@ -222,10 +223,13 @@ class TensorBoardLog:
         values = {"train/loss": row["loss"], "train/learning_rate": row["learning_rate"]}
         values["validation/mean_dice"] = row["mean_dice"]
         values |= {f"validation/dice_{name}": value for name, value in row["dice"].items()}
-        with self.writer.as_default(step=row["epoch"]):
-            for tag, value in values.items():
-                tf.summary.write(tag, tf.constant(value, tf.float32), metadata=self.metadata)
-        self.writer.flush()
+        try:
+            with self.writer.as_default(step=row["epoch"]):
+                for tag, value in values.items():
+                    tf.summary.write(tag, tf.constant(value, tf.float32), metadata=self.metadata)
+            self.writer.flush()
+        except tf.errors.OpError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.message}).") from error
 
 
 def validate(model: keras.Model, images: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Training on stripes: what a run leaves behind, how it goes on, how it stops, what is refused."""
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -131,6 +132,7 @@ def test_the_schedule_follows_whichever_is_further(monkeypatch):
     assert schedule.rate() == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_a_run_without_improvement_stops(striped, tmp_path, monkeypatch):
     monkeypatch.setattr("cathode_tf.learning.callbacks.validate", lambda *_: np.full((1, 3), 0.5))
     ended = train(striped, tmp_path / "run", **{**TINY, "epochs": 10, "steps_per_epoch": 1})
@@ -155,6 +157,7 @@ def test_start_adapts_to_other_phases(striped, run, tmp_path):
     np.testing.assert_array_equal(new[1][2::3], old[1][1::3])
 
 
+@pytest.mark.slow
 def test_start_begins_with_the_weights_of_the_run(striped, run, tmp_path):
     options = {**TINY, "epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-9}
     ended = train(striped, tmp_path / "run", start=run.path, **options)
@@ -207,6 +210,7 @@ def test_records_that_cannot_teach_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_one_image_smaller_than_a_patch_is_enough(tmp_path):
     records = write_records(tmp_path, [stripes(0, 48), stripes(1, 48)], splits=("train", "validation"))
     ended = train(records, tmp_path / "run", **{**TINY, "patch_px": 64, "epochs": 1})
@@ -217,6 +221,26 @@ def test_options_out_of_range_are_refused(striped, tmp_path):
     for options in ({"batch": 0}, {"preset": "huge"}, {"learning_rate": float("nan")}, {"patch_px": 2}):
         with pytest.raises(InputError, match=next(iter(options))):
             train(striped, tmp_path / "run", **{**TINY, **options})
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_a_run_that_goes_on(striped, run, tmp_path, monkeypatch):
+    """The disk is full when the second epoch's state is written; with room again, the run ends as if never full."""
+    real, calls = np.savez, []
+
+    def full(*arguments, **arrays):
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(InputError, match=r"last\.npz: cannot be written \(No space left"):
+        train(striped, tmp_path / "run", **TINY)
+    load_model(tmp_path / "run")
+    monkeypatch.setattr(np, "savez", real)
+    again = train(striped, tmp_path / "run", **TINY)
+    assert [row["mean_dice"] for row in again.history] == [row["mean_dice"] for row in run.history]
 
 
 @pytest.mark.slow
