@@ -7,12 +7,13 @@ model that is nearly right.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, Raster, open_raster
 from cathode_tf.phases import IGNORE, IGNORE_COLOR, Phases, rgb
@@ -91,11 +92,28 @@ def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.n
         colors = samples[..., :3]
         # Colours that are all grey are grey values; but all black is what an unlabelled image looks like.
         if (colors == colors[..., :1]).all() and colors.any() and not _declares_grey(phases):
-            return _by_value(colors[..., 0], phases, source)
+            return _by_grey(colors[..., 0], phases, source)
         return _by_color(colors, phases, source)
     if raster.colormap is not None:
         return _by_palette(samples, raster.colormap, phases, source)
-    return _by_value(samples, phases, source)
+    return _by_grey(samples, phases, source)
+
+
+def _by_grey(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
+    mask = _by_value(samples, phases, source)
+    # Black and white is how programs write yes and no; here it would mean one phase and nothing else.
+    if samples.dtype == np.uint8:
+        used = np.flatnonzero(np.bincount(samples.ravel(), minlength=256)).tolist()
+        meanings = dict(reversed(_values(phases)))
+        if used == [0, 255] and meanings[255] == IGNORE != meanings[0]:
+            name = next(p.name for p in phases if p.id == meanings[0])
+            warnings.warn(
+                f"{source}: holds only 0 ({name}) and 255 (ignored), like a mask of one phase that was saved in "
+                "black and white. If it is one, call it '<image>_<phase>.png', or declare what 255 means.",
+                InputWarning,
+                stacklevel=2,
+            )
+    return mask
 
 
 def _by_opacity(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import iter_masks, read_annotation, read_mask, write_annotation, write_mask
 from cathode_tf.phases import Phases, rgb
 
@@ -50,6 +50,17 @@ def test_several_values_for_one_phase_and_several_ignored(tmp_path):
 def test_255_as_a_phase_is_not_ignored(tmp_path):
     path = save(tmp_path, np.array([[0, 128, 255]], np.uint8))
     assert read_mask(path, phases([0], [128], [255])).tolist() == [[0, 1, 2]]
+
+
+def test_a_black_and_white_mask_is_doubted(tmp_path):
+    path = save(tmp_path, np.array([[0, 255]], np.uint8))
+    with pytest.warns(InputWarning, match="like a mask of one phase"):
+        assert read_mask(path, DEFAULT).tolist() == [[0, 255]]
+    assert read_mask(path, phases([0], [255])).tolist() == [[0, 1]]  # no warning where it is declared
+    assert (
+        read_mask(write_mask(tmp_path / "b.png", np.array([[0, 255]], np.uint8), DEFAULT), DEFAULT)[0, 1]
+        == 255
+    )
 
 
 def test_ilastik_simple_segmentation_counts_from_1(tmp_path):
