@@ -58,6 +58,8 @@ CORRECTIONS = {
 @click.option("--voxel-size-nm", type=float, nargs=3, metavar="Z Y X", help="Voxel edges of a volume, nm.")
 @click.option("--tortuosity", is_flag=True, help="Solve for a volume's tortuosity factor (needs PoreSpy).")
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
+@click.option("--crack-opening-px", type=float, help="Widest opening of a crack; wider gaps part particles.")
+@click.option("--fines-diameter", type=float, help="Free pieces below this (um, or px) are fines.")
 @click.option("--min-area-px", type=int, help="Instances below this area are noise.")
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
 def command(
@@ -184,6 +186,8 @@ def show(analysis) -> None:
             click.echo(f"{name} fraction, {words}: {estimate}")
     for name, estimate in analysis.summary.get("x50_3", {}).items():
         click.echo(f"{name} D50 (volume): {estimate}")
+    for name, estimate in analysis.summary.get("crack_length_density", {}).items():
+        click.echo(f"{name} crack length per area: {estimate}")
     for row in analysis.planning:
         if row["need"] is not None:
             click.echo(row["sentence"])

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cathode_tf.analysis.fractions import Covariance, covariance, phase_counts
+from cathode_tf.analysis.fragmentation import OPENING_PX, measure_parents
 from cathode_tf.analysis.instances import DEPTH, Separation, label_instances, without_small
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
@@ -36,6 +37,9 @@ class Settings:
         replicate: `"image"`, or `"group"` where images of one group (stack, electrode) are not independent.
         sample_type: `"section"` (through an electrode) or `"dispersed"` (powder spread out flat).
         depth_axis: Where the electrode's depth runs: `"rows"` (downwards) or `"columns"`.
+        fragmentation: Measure cracks and fragments of particles (definition `frag/1`).
+        crack_opening_px: Widest opening of a crack.
+        fines_diameter: Free pieces below this diameter (um, or px) are fines; None: not reported.
         merge_pore_back: Count a phase named `pore_back` as pore, and say how much it was.
     """
 
@@ -45,6 +49,9 @@ class Settings:
     replicate: str = "image"
     sample_type: str = "section"
     depth_axis: str = "rows"
+    fragmentation: bool = True
+    crack_opening_px: float = OPENING_PX
+    fines_diameter: float | None = None
     merge_pore_back: bool = True
 
     def __post_init__(self) -> None:
@@ -76,6 +83,7 @@ class ImageMeasures:
         covariance: Two-point sums.
         intercepts: Changes of phase along test lines.
         instances: One row an instance.
+        parents: One row a particle as it was before it cracked.
         neck_counts: Instances of each particle phase by neck depth.
     """
 
@@ -89,6 +97,7 @@ class ImageMeasures:
     covariance: Covariance
     intercepts: Intercepts
     instances: pd.DataFrame
+    parents: pd.DataFrame
     neck_counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
 
 
@@ -144,6 +153,7 @@ def measure_image(
         covariance(mask, phases),
         intercepts(mask, phases),
         _stacked(tables, name, group),
+        _parents(mask, phases, pixel_size_nm, name, settings),
         necks,
     )
 
@@ -209,6 +219,17 @@ def labelled(mask: np.ndarray, phase: Phase, settings: Settings) -> tuple[np.nda
         return label_instances(mask, phase.id, separate=False, min_area_px=settings.min_area_px), None
     separation = Separation(mask == phase.id)
     return without_small(separation.labels(settings.neck_depth), settings.min_area_px), separation
+
+
+def _parents(
+    mask: np.ndarray, phases: Phases, pixel_size_nm: float | None, name: str, settings: Settings
+) -> pd.DataFrame:
+    """One row a particle as it was before it cracked; no row where that is not asked for or makes no sense."""
+    if not settings.fragmentation or not (phases.with_role("particle") and phases.with_role("pore")):
+        return pd.DataFrame()
+    table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=settings.crack_opening_px)
+    table.insert(0, "image", name)
+    return table
 
 
 def _stacked(tables: list[pd.DataFrame], name: str, group: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from scipy import stats
 from cathode_tf.analysis.correction import TestErrors, transferred
 from cathode_tf.analysis.estimate import LEVEL, Estimate, ratio_estimate
 from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
+from cathode_tf.analysis.fragmentation import parent_estimates
 from cathode_tf.analysis.image import ImageMeasures, Settings
 from cathode_tf.analysis.interfaces import (
     Intercepts,
@@ -85,6 +86,7 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
     for phase, distribution in sizes.items():
         for name, estimate in distribution.estimates.items():
             summary.setdefault(name, {})[phase] = estimate
+    summary |= _fragmentation(batch)
     summary |= _interfaces(batch)
     return {quantity: estimates for quantity, estimates in summary.items() if estimates}
 
@@ -224,6 +226,24 @@ def _with_neck_band(estimate: Estimate, images: Sequence[ImageMeasures], phase: 
     totals = {depth: sum(counts[depth] for counts in counted) for depth in counted[0]}
     text = ", ".join(f"{number} at {depth:g}" for depth, number in totals.items())
     return estimate.with_flag(NECK_DEPTH, f"particles counted by neck depth: {text}")
+
+
+def _fragmentation(batch: Batch) -> Summary:
+    """The metrics of `frag/1`, over all particle phases together."""
+    tables = [image.parents for image in batch.images]
+    if not len(tables[0].columns):
+        return {}
+    names = [image.name for image in batch.images]
+    table = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    if batch.units is not None:
+        table = table.assign(image=table["image"].map(dict(zip(names, batch.units, strict=True))))
+        names = list(dict.fromkeys(batch.units))
+    particles = "+".join(batch.phases.with_role("particle"))
+    estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
+    return {
+        quantity: {particles: replace(estimate, unit_of_replication=batch.unit)}
+        for quantity, estimate in estimates.items()
+    }
 
 
 def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeDistribution]:

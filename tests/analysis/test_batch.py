@@ -62,6 +62,18 @@ def test_writes_everything_and_refuses_to_overwrite(tmp_path):
         analysis.write(out)
 
 
+def test_a_crack_through_each_particle_is_measured():
+    mask = grid_of_squares()
+    for i in range(3):
+        mask[19 + 40 * i : 21 + 40 * i] = 0
+    summary = analyze([mask, grid_of_squares()], PHASES, pixel_size_nm=100).summary
+    # Half the particles are in two pieces.
+    assert summary["fragments_per_particle"]["ncm"].value == pytest.approx(1.5)
+    assert summary["crack_length_density"]["ncm"].unit == "1/um"
+    quiet = analyze([mask], PHASES, settings=Settings(fragmentation=False)).summary
+    assert "crack_length_density" not in quiet
+
+
 def test_groups_as_units_of_replication():
     masks = {name: grid_of_squares(count) for name, count in [("a", 3), ("b", 3), ("c", 2), ("d", 2)]}
     groups = {"a": "x", "b": "x", "c": "y", "d": "y"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases
-from cathode_tf.analysis import Estimate, analyze, compare
+from cathode_tf.analysis import Estimate, Settings, analyze, compare
 from cathode_tf.analysis.comparison import difference
 
 PHASES = Phases.from_names(["pore", "ncm"])
@@ -14,7 +14,7 @@ def batch(seed: int, share: float, images: int = 6):
     for _ in range(images):
         coarse = (rng.random((50, 50)) < share + rng.normal(0, 0.01)).astype(np.uint8)
         masks.append(coarse.repeat(4, 0).repeat(4, 1))
-    return analyze(masks, PHASES, pixel_size_nm=50)
+    return analyze(masks, PHASES, pixel_size_nm=50, settings=Settings(fragmentation=False))
 
 
 def test_finds_a_difference_with_its_size():
