@@ -155,6 +155,7 @@ class Editor {
     $("banner").hidden = true;
     $("image-name").textContent = "";
     $("image-facts").textContent = "";
+    $("test-image").hidden = true;
     this.say("");
     const accepted = this.queue.images.filter((image) => image.status === "accepted").length;
     $("banner").replaceChildren(`Nothing waits for you: ${accepted} of ${this.queue.images.length} images are annotated. See `, link("Progress", "/status"), ".");
@@ -373,8 +374,8 @@ class Editor {
     if (!this.card) return;
     const { width, height, pixel_size_nm: nm, role } = this.card;
     const size = nm ? `, ${nm.toPrecision(4)} nm a pixel` : "";
-    const test = role === "test" ? " · test image: measures the models, never trained on" : "";
-    $("image-facts").textContent = `${width} × ${height}${size} · ${Math.round(100 * this.view.scale)} %${test}`;
+    $("image-facts").textContent = `${width} × ${height}${size} · ${Math.round(100 * this.view.scale)} %`;
+    $("test-image").hidden = role !== "test";
   }
 
   tick() {

@@ -21,7 +21,7 @@ export const commands = [
   { group: "View", keys: ["End"], says: "One image pixel a screen pixel", run: (e) => e.view.zoomTo(1) },
   { group: "View", shown: "Arrows", keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], says: "Move (or Space + drag, middle or right button)", run: (e, key) => e.view.pan(...{ ArrowLeft: [120, 0], ArrowRight: [-120, 0], ArrowUp: [0, 120], ArrowDown: [0, -120] }[key]) },
   { group: "View", keys: ["o"], says: "Outlines only", run: (e) => { $("outlines").checked = !$("outlines").checked; e.view.setOutlines($("outlines").checked); } },
-  { group: "View", keys: ["v"], says: "Hide the labels while held", run: (e) => e.view.setOpacity(0) },
+  { group: "View", keys: ["v"], says: "Hide the labels while held", run: (e) => (e.view.canvases.labels.canvas.style.opacity = 0) },
   { group: "View", keys: ["{"], says: "Labels more transparent", run: (e) => e.setOpacity(value("opacity") - 0.1) },
   { group: "View", keys: ["}"], says: "Labels more opaque", run: (e) => e.setOpacity(value("opacity") + 0.1) },
   { group: "View", keys: ["h"], says: "Uncertainty as a heat map", run: (e) => e.setHeat(!$("heat").checked) },

@@ -149,7 +149,7 @@ export class Hand {
 }
 
 function ring(context, x, y, radius, color) {
-  for (const [style, width] of [["#000c", 3], [color, 1.5]]) {
+  for (const [style, width] of [["#000c", 4.5], ["#fff", 3], [color, 1.5]]) {
     context.strokeStyle = style;
     context.lineWidth = width;
     context.beginPath();

@@ -199,6 +199,7 @@ export class View {
     this.outlines = on;
     this.labelLayer?.clear();
     this._ask("labels");
+    this.setOpacity(this.opacity);
   }
 
   setHeat(on) {
@@ -206,14 +207,10 @@ export class View {
     this._ask("heat");
   }
 
-  setColors(colors) {
-    this.colors = colors;
-    this.labelLayer?.clear();
-    this._ask("labels");
-  }
-
+  // Outlines hide little, so they are drawn full.
   setOpacity(opacity) {
-    this.canvases.labels.canvas.style.opacity = opacity;
+    this.opacity = opacity;
+    this.canvases.labels.canvas.style.opacity = this.outlines && opacity > 0 ? 1 : opacity;
   }
 
   // Labels changed within this box: redraw just that, with the next frame.
