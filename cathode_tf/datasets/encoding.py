@@ -106,7 +106,8 @@ def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Itera
             yield _warned(done)
     except BrokenProcessPool as error:
         raise InputError(
-            "convert: a worker process was killed, most likely because memory ran out. Use a smaller --jobs."
+            "convert: a worker process ended early. Most likely memory ran out, so use a smaller --jobs; or your "
+            'script calls convert outside of `if __name__ == "__main__":`, and must not.'
         ) from error
     finally:
         workers.shutdown(cancel_futures=True)
