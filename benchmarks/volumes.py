@@ -1,6 +1,7 @@
 """How long a label volume's full sheet takes, how much memory, and how the numbers compare with PoreSpy's.
 
     python benchmarks/volumes.py 256 512 1024     # sizes of the synthetic volumes (PoreSpy up to 512)
+    python benchmarks/volumes.py opinions         # corners of 96^3 voxels of real volumes
 
 PoreSpy is measured where it is installed (`pip install porespy`); the real volumes are compared where
 CATHODE_TF_REAL_DATA names the folder that holds them (volumes/ of TauFactor and SuperRes, both MIT). Every
@@ -164,7 +165,7 @@ def opinions_table(folder: Path) -> None:
     for name in ("electrode_three_phase_256.tif", "nmc_two_phase_128.tif", "sofc_three_phase_62.tif"):
         labels = tifffile.imread(folder / name)
         values = np.unique(labels)
-        indices = np.searchsorted(values, labels).astype(np.uint8)[:128, :128, :128]
+        indices = np.searchsorted(values, labels).astype(np.uint8)[:96, :96, :96]
         phases = Phases.from_names(["pore", *[f"solid{k}" for k in range(1, len(values))]])
         summary = analyze_volume(Volume(indices, phases), thickness=True, tortuosity=True).summary
         for index, phase in enumerate(phases.names):
@@ -244,9 +245,11 @@ def main() -> None:
     if sys.argv[1:2] == ["--job"]:
         job_main(sys.argv[2], sys.argv[3])
         return
-    sizes_table([int(text) for text in sys.argv[1:]] or [256])
+    sides = [int(text) for text in sys.argv[1:] if text.isdigit()]
+    if sides:
+        sizes_table(sides)
     folder = os.environ.get("CATHODE_TF_REAL_DATA")
-    if folder:
+    if folder and "opinions" in sys.argv:
         opinions_table(Path(folder) / "volumes")
 
 

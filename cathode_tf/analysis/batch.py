@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from cathode_tf.analysis.correction import TestErrors, from_reference_points, read_evaluation
-from cathode_tf.analysis.estimate import Estimate, check_pixel_size
+from cathode_tf.analysis.estimate import Estimate, check_pixel_size, common_pixel_size
 from cathode_tf.analysis.image import (
     ImageMeasures,
     Settings,
@@ -210,7 +210,7 @@ def analyze(
     masks: Mapping[str, np.ndarray] | Iterable[Any],
     phases: Phases,
     *,
-    pixel_size_nm: float | None = None,
+    pixel_size_nm: float | Mapping[str, float | None] | None = None,
     groups: Mapping[str, str] | None = None,
     settings: Settings | None = None,
     evaluation: str | Path | TestErrors | None = None,
@@ -221,7 +221,8 @@ def analyze(
         masks: Name -> mask, or masks, or (name, mask) pairs, which may be made one at a time by a generator.
             A mask is uint8 (height, width) of phase ids; 255 is ignored.
         phases: Names, ids and roles: instances of `particle` phases are separated where they touch.
-        pixel_size_nm: One pixel's side, the same for all images; None = unknown: everything is in px.
+        pixel_size_nm: One pixel's side, or that of each image by name, which must be the same; None =
+            unknown: everything is in px.
         groups: Image name -> group (stack, electrode); with `Settings(replicate="group")` the groups are the
             independent units.
         settings: How to measure; default `Settings()`.
@@ -240,6 +241,8 @@ def analyze(
         >>> print(analysis.summary["fraction"]["ncm"].value)
         0.3
     """
+    if isinstance(pixel_size_nm, Mapping):
+        pixel_size_nm = common_pixel_size(pixel_size_nm)
     check_pixel_size(pixel_size_nm)
     settings = settings or Settings()
     if settings.replicate == "group" and not groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from scipy import stats
 
 from cathode_tf.analysis.batch import Analysis
 from cathode_tf.analysis.estimate import LEVEL, NO_INTERVAL, Estimate
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, write_json
 
 MOVER = "Zou and Donner, Stat. Med. 27 (2008) 1693 (difference from two intervals)"
@@ -157,11 +158,18 @@ def compare(
         657.
     """
     first, second = _content(a), _content(b)
-    for key, what in (("length_unit", "length unit"), ("phase_names", "phases")):
-        if first[key] != second[key]:
+    for field, what in (("length_unit", "length unit"), ("phase_names", "phases")):
+        if first[field] != second[field]:
             raise InputError(
-                f"compare: both batches must have the same {what}. Received {first[key]} and {second[key]}."
+                f"compare: both batches must have the same {what}. Received {first[field]} and {second[field]}."
             )
+    if first["pixel_size_nm"] != second["pixel_size_nm"]:
+        warnings.warn(
+            f"compare: the pixel sizes differ ({first['pixel_size_nm']} and {second['pixel_size_nm']} nm). What is "
+            "as fine as a pixel (cracks, thin films, boundary lengths) is seen differently.",
+            InputWarning,
+            stacklevel=2,
+        )
     margins = dict(margins or {})
     used: set[str] = set()
     differences = []
@@ -193,6 +201,7 @@ def _content(source: Analysis | Mapping[str, Any] | str | Path) -> dict[str, Any
             "summary": source.summary,
             "length_unit": source.unit,
             "phase_names": ", ".join(source.phases.names),
+            "pixel_size_nm": source.pixel_size_nm,
         }
     where = "summary"
     if isinstance(source, (str, Path)):
@@ -208,6 +217,7 @@ def _content(source: Analysis | Mapping[str, Any] | str | Path) -> dict[str, Any
         },
         "length_unit": source["length_unit"],
         "phase_names": ", ".join(phase["name"] for phase in source["phases"]),
+        "pixel_size_nm": source.get("pixel_size_nm", source.get("voxel_size_nm")),
     }
 
 

@@ -229,6 +229,28 @@ def ratio_estimate(
     return quantity(ratio, half, bounds=bounds, components={f"between_{unit_of_replication}s": u}, **fields)
 
 
+def common_pixel_size(sizes: Mapping[str, float | None]) -> float | None:
+    """The one pixel size of a batch's images, or an `InputError` that names two which differ.
+
+    Example:
+        >>> common_pixel_size({"a": 25.0, "b": 25.0})
+        25.0
+    """
+    names = list(sizes)
+    first = sizes[names[0]] if names else None
+    for name in names:
+        size = sizes[name]
+        check_pixel_size(size)
+        same = size == first if size is None or first is None else math.isclose(size, first, rel_tol=1e-3)
+        if not same:
+            words = ["unknown" if each is None else f"{each:g} nm" for each in (first, size)]
+            raise InputError(
+                f"{name}: must have the pixel size of the batch ({names[0]}: {words[0]}). Received {words[1]}. "
+                "Analyse magnifications separately."
+            )
+    return first
+
+
 def check_pixel_size(pixel_size_nm: float | None) -> None:
     """Raise `InputError` unless the pixel size is None (unknown) or a finite number of nanometres above 0."""
     if pixel_size_nm is not None and not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):

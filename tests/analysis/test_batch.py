@@ -119,6 +119,14 @@ def test_no_mask_and_a_wrong_pixel_size_are_errors():
         analyze([("a", grid_of_squares()), ("a", grid_of_squares())], PHASES)
 
 
+def test_pixel_sizes_that_differ_between_images_are_an_error():
+    masks = {"a": grid_of_squares(), "b": grid_of_squares()}
+    for sizes in ({"a": 20.0, "b": 40.0}, {"a": 20.0, "b": None}):
+        with pytest.raises(InputError, match="b: must have the pixel size of the batch"):
+            analyze(masks, PHASES, pixel_size_nm=sizes)
+    assert analyze(masks, PHASES, pixel_size_nm={"a": 20.0, "b": 20.0}).pixel_size_nm == 20
+
+
 def two_particles() -> np.ndarray:
     mask = np.zeros((200, 200), np.uint8)
     mask[20:60, 20:60] = mask[120:150, 120:150] = 1

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cathode_tf import InputError, Phases
+from cathode_tf import InputError, InputWarning, Phases
 from cathode_tf.analysis import Estimate, Settings, analyze, compare
 from cathode_tf.analysis.comparison import difference
 
@@ -85,6 +85,10 @@ def test_zero_in_the_reference_has_no_ratio():
 def test_batches_must_be_alike(tmp_path):
     with pytest.raises(InputError, match="same length unit"):
         compare(batch(0, 0.3), analyze([np.eye(20, dtype=np.uint8)], PHASES))
+    bare = Settings(fragmentation=False)
+    a, b = (analyze([np.eye(20, dtype=np.uint8)], PHASES, pixel_size_nm=x, settings=bare) for x in (5, 10))
+    with pytest.warns(InputWarning, match="pixel sizes differ"):
+        compare(a, b)
     with pytest.raises(InputError, match="margin nothing"):
         compare(batch(0, 0.3), batch(1, 0.3), margins={"nothing": 1.0})
     (tmp_path / "x.json").write_text("{}")
