@@ -86,6 +86,7 @@ def _solver() -> Callable[[np.ndarray, int], float] | None:
     """PoreSpy's solver, or None; what PoreSpy changes in numpy and its progress bars is put back."""
     settings = np.geterr()
     try:
+        import openpnm  # noqa: F401 - PoreSpy's solver imports it when it is called
         import porespy
     except ImportError:
         return None
