@@ -74,7 +74,8 @@ class Guard:
             return PlainTextResponse(
                 "Open the whole address that `cathode-tf review` printed, with ?token=.", 401
             )
-        if int(headers.get("content-length") or 0) > self.max_body:
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self.max_body:
             return PlainTextResponse(f"Too large: at most {self.max_body} bytes.", 413)
         return None
 

@@ -77,8 +77,9 @@ def fit_curve(images: np.ndarray, dice: np.ndarray, *, seed: int = 0) -> Learnin
     curves = _fit_all(images, y, places, rng)
     middle, low, high = (np.percentile(curves, q, axis=0) for q in (50, 2.5, 97.5))
     gains = np.percentile(curves[:, -1] - curves[:, -2], (50, 2.5, 97.5))
-    rounded = [[round(float(v), 4) for v in values[: len(grid)]] for values in (middle, low, high)]
-    return LearningCurve(grid.tolist(), *rounded, *(round(float(g), 4) for g in gains))
+    line, lower, upper = (values[: len(grid)].round(4).tolist() for values in (middle, low, high))
+    gain, gain_low, gain_high = gains.round(4).tolist()
+    return LearningCurve(grid.tolist(), line, lower, upper, gain, gain_low, gain_high)
 
 
 def _fit_all(n: np.ndarray, y: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:

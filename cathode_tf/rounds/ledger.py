@@ -57,6 +57,10 @@ class Ledger:
                 f"{self.path.parent}: another process has worked on this project for over {WAIT_S:.0f} s. "
                 "Wait for it to end, then try again."
             ) from error
+        except OSError as error:
+            raise InputError(
+                f"{self.path.parent}: must be writable, to keep a lock there ({error.strerror})."
+            ) from error
         try:
             yield
         finally:

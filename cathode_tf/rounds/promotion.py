@@ -6,7 +6,6 @@ Models and test masks come in; a comparison with intervals, and a champion, go o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -264,8 +263,3 @@ def set_stable(project: Project) -> None:
     if champion is not None:
         with atomic_file(project.path / "models" / "stable.keras", force=True) as temporary:
             shutil.copyfile(project.path / champion.path, temporary)
-
-
-def means(model: ModelState) -> Mapping[str, float]:
-    """Mean Dice by test image of a measured model."""
-    return {key: row["mean"] for key, row in model.test.items()}

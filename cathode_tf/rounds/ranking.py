@@ -16,7 +16,8 @@ from cathode_tf.files import atomic_file
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 from cathode_tf.rounds.project import Project
-from cathode_tf.rounds.state import ImageState
+from cathode_tf.rounds.promotion import set_stable
+from cathode_tf.rounds.state import OPEN, ImageState
 
 if TYPE_CHECKING:
     from cathode_tf.inference import Segmenter
@@ -59,7 +60,8 @@ def propose(
             f"{project.path}: must have a promoted model to propose with. Annotate two images or more "
             "(cathode-tf review), then: cathode-tf rounds train"
         )
-    waiting = state.with_status("new", "proposed", "skipped")
+    set_stable(project)  # in case a promotion was interrupted
+    waiting = state.with_status(*OPEN)
     if not waiting:
         raise InputError(
             f"{project.path}: every image is annotated or rejected. Add more: cathode-tf rounds add"

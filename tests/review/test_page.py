@@ -268,3 +268,24 @@ def test_progress_shows_whether_it_got_better(page, server):
     page.goto(server.address.split("?")[0] + "status")
     page.wait_for_selector(".advice")
     assert "Go on" in page.inner_text(".advice")
+
+
+@pytest.mark.slow
+def test_a_duplicated_tab_is_a_session_of_its_own(page, new_page, server):
+    mine = page.evaluate("() => sessionStorage.getItem('session')")
+    copy = new_page()
+    copy.add_init_script(f"sessionStorage.setItem('session', sessionStorage.getItem('session') || '{mine}')")
+    copy.open(server.address)
+    assert copy.evaluate("() => sessionStorage.getItem('session')") != mine
+    assert copy.evaluate("() => editor.card.key") != page.evaluate("() => editor.card.key")
+
+
+@pytest.mark.slow
+def test_an_empty_mask_is_not_accepted(page, small_project):
+    key = page.evaluate("editor.card.key")
+    page.evaluate(
+        "() => { const l = editor.labels; l.begin(); for (let r = 0; r < 48; r++) l.span(r, 0, 64, 255); l.end(); }"
+    )
+    page.keyboard.press("Enter")
+    assert "Nothing is labelled" in page.inner_text("#hint")
+    assert page.evaluate("editor.card.key") == key and small_project.image(key).status == "proposed"

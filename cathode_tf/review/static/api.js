@@ -1,11 +1,26 @@
 // Talks to the server; every answer is JSON or bytes, every refusal an Error with the server's sentence.
 
-export const session = (() => {
-  const fresh = () => crypto.randomUUID();
-  let id = sessionStorage.getItem("session");
-  if (!id) sessionStorage.setItem("session", (id = fresh()));
+// Each tab is a session of its own, and stays it over a reload. A duplicated tab inherits the storage of
+// the first, so a tab asks around whether its session is in use before it takes it.
+const channel = new BroadcastChannel("cathode review");
+
+function inUse(id) {
+  return new Promise((answer) => {
+    channel.onmessage = (event) => event.data === `in use ${id}` && answer(true);
+    channel.postMessage(`who is ${id}`);
+    setTimeout(() => answer(false), 100);
+  });
+}
+
+async function ownSession() {
+  const before = sessionStorage.getItem("session");
+  const id = before && !(await inUse(before)) ? before : crypto.randomUUID();
+  sessionStorage.setItem("session", id);
+  channel.onmessage = (event) => event.data === `who is ${id}` && channel.postMessage(`in use ${id}`);
   return id;
-})();
+}
+
+export const session = await ownSession();
 
 export class Refused extends Error {
   constructor(status, message) {

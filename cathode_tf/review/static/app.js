@@ -169,6 +169,9 @@ class Editor {
   async decide(decision) {
     if (!this.labels || this.readonly || this.deciding) return;
     this.hand.cancel();
+    const { ignore } = this.project;
+    if (decision === "accept" && this.labels.data.every((id) => id === ignore.id))
+      return this.say("Nothing is labelled yet: paint first, or skip the image.", 4000);
     this.deciding = true;
     const { card, outbox } = this;
     try {
