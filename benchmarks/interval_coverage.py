@@ -2,6 +2,7 @@
 
     python benchmarks/interval_coverage.py            # 500 batches a row, about 20 minutes on 2 cores
     python benchmarks/interval_coverage.py 100        # fewer
+    python benchmarks/interval_coverage.py 500 D50    # the rows whose names begin with D50
 
 Phase fraction: Boolean models of discs, whose expected fraction is 1 - exp(-lambda pi r^2), with and without
 differences between places. D50 (volume): sections through balls of log-normal sizes.
@@ -145,7 +146,10 @@ def main() -> None:
     print(f"{batches} batches a row; in brackets the 95 % interval of the coverage itself.\n")
     print("| batch | contains the truth | too low / too high | half width over truth | no interval |")
     print("|---|---|---|---|---|", flush=True)
+    beginning = sys.argv[2] if len(sys.argv) > 2 else ""
     for number, (name, draw) in enumerate(CASES.items()):
+        if not name.startswith(beginning):
+            continue
         rng = np.random.default_rng([7, number])
         tally, truth = Tally(), 0.0
         for _ in range(batches):

@@ -1,7 +1,7 @@
 """How long a label volume's full sheet takes, how much memory, and how the numbers compare with PoreSpy's.
 
     python benchmarks/volumes.py 256 512 1024     # sizes of the synthetic volumes (PoreSpy up to 512)
-    python benchmarks/volumes.py opinions         # corners of 96^3 voxels of real volumes
+    python benchmarks/volumes.py opinions         # corners of 64^3 voxels of real volumes
 
 PoreSpy is measured where it is installed (`pip install porespy`); the real volumes are compared where
 CATHODE_TF_REAL_DATA names the folder that holds them (volumes/ of TauFactor and SuperRes, both MIT). Every
@@ -165,7 +165,7 @@ def opinions_table(folder: Path) -> None:
     for name in ("electrode_three_phase_256.tif", "nmc_two_phase_128.tif", "sofc_three_phase_62.tif"):
         labels = tifffile.imread(folder / name)
         values = np.unique(labels)
-        indices = np.searchsorted(values, labels).astype(np.uint8)[:96, :96, :96]
+        indices = np.searchsorted(values, labels).astype(np.uint8)[:64, :64, :64]
         phases = Phases.from_names(["pore", *[f"solid{k}" for k in range(1, len(values))]])
         summary = analyze_volume(Volume(indices, phases), thickness=True, tortuosity=True).summary
         for index, phase in enumerate(phases.names):
