@@ -143,7 +143,9 @@ def main() -> None:
     if options.picture:
         picture(model, options.picture)
     if options.install:
-        write_card(model, {**card, "title": "default", "about": ABOUT, "fails": FAILS, "measured": dice})
+        # Trained over all scales, so no pixel size is its own.
+        told = {"pixel_size_nm": None, "title": "default", "about": ABOUT, "fails": FAILS, "measured": dice}
+        write_card(model, {**card, **told})
         save_model(model, DEFAULT, force=True)
         print(f"\n{DEFAULT}: {DEFAULT.stat().st_size / 1e6:.2f} MB")
 
