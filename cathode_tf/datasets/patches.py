@@ -31,7 +31,7 @@ def patches(
         patch_px: Height and width of a patch, in pixels.
         batch: Patches in a batch.
         seed: Of images, places and augmentation.
-        augment: Flip, turn by quarters, and change gamma, contrast, brightness, noise and sharpness a little.
+        augment: Flip, turn, zoom, and change gamma, contrast, brightness, noise and sharpness a little.
         balanced: Cut a third of the patches where a phase is that was drawn inversely to its share.
         memory_mb: What decoded images may take; a set that fits is decoded only once.
         first_step: Begin with this batch of the endless order, to go on with a training.
@@ -50,6 +50,7 @@ def patches(
         batch=batch,
         seed=seed,
         turns=augment,
+        warps=augment,
         balanced=balanced,
         memory_mb=memory_mb,
         first_step=first_step,

@@ -31,6 +31,7 @@ PATCHES_PER_IMAGE = 64
 """So many patches are cut from an image, on average, before another takes its place."""
 
 _FORCED_SHARE = 1 / 3
+_ZOOM = 1.4
 _DECODERS = 2
 _STEPS_AHEAD = 4
 
@@ -69,6 +70,7 @@ class PatchSampler:
         batch: Patches in a batch.
         seed: Decides images, places and turns.
         turns: Flip and turn patches by quarters at random.
+        warps: Turn half of the patches by any angle, and zoom them by up to 1.4 either way.
         balanced: A third of the patches, on average, is cut where a phase is that was drawn inversely to its
             share, so that rare phases are seen.
         memory_mb: Decoded images may take so much memory (two images at least are held).
@@ -84,6 +86,7 @@ class PatchSampler:
         batch: int,
         seed: int,
         turns: bool,
+        warps: bool = False,
         balanced: bool,
         memory_mb: int,
         first_step: int = 0,
@@ -99,7 +102,7 @@ class PatchSampler:
             raise InputError(f"{records.path}: {split!r} must hold labelled pixels. All are ignored (255).")
         self.phases: Phases = records.phases
         self.patch_px, self.batch, self.seed = patch_px, batch, seed
-        self.turns, self.balanced, self.first_step = turns, balanced, first_step
+        self.turns, self.warps, self.balanced, self.first_step = turns, warps, balanced, first_step
         self._indices = self.phases.to_indices(np.arange(256, dtype=np.uint8))
         self._places = [(path, *place) for path in records.shards(split) for place in locate_frames(path)]
         self._capacity = memory_mb << 20
@@ -184,10 +187,14 @@ class PatchSampler:
         labelled = [image for image in pool if image.present] or list(pool)
         for index in range(self.batch):
             image, row, column = self._place(labelled, rng)
-            window = np.s_[row : row + self.patch_px, column : column + self.patch_px]
+            if self.warps and rng.random() < 0.5:
+                pixels, target = _warp(image, row, column, self.patch_px, rng)
+            else:
+                window = np.s_[row : row + self.patch_px, column : column + self.patch_px]
+                pixels, target = image.pixels[window], image.target[window]
             turn = int(rng.integers(8)) if self.turns else 0
-            _turn(image.pixels[window], turn, out.pixels[index])
-            _turn(image.target[window], turn, out.target[index])
+            _turn(pixels, turn, out.pixels[index])
+            _turn(target, turn, out.target[index])
             out.offset[index], out.factor[index] = image.offset, image.factor
         return out
 
@@ -236,6 +243,43 @@ def _pad(pixels: np.ndarray, target: np.ndarray, patch_px: int) -> tuple[np.ndar
         return pixels, target
     widths = [(m // 2, m - m // 2) for m in missing]
     return np.pad(pixels, widths, "symmetric"), np.pad(target, widths, constant_values=IGNORE)
+
+
+def _warp(
+    image: _Decoded, row: int, column: int, side: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The patch at a corner, turned about its middle by any angle and zoomed; what lies outside is ignored."""
+    zoom = float(np.exp(rng.uniform(-1, 1) * np.log(_ZOOM)))
+    angle = float(rng.uniform(-np.pi, np.pi))
+    # Only what the patch can reach: OpenCV warps no image of more than 32767 px.
+    reach = int(np.ceil(side * _ZOOM * np.sqrt(0.5))) + 1
+    top, left = max(row + side // 2 - reach, 0), max(column + side // 2 - reach, 0)
+    around = np.s_[top : row + side // 2 + reach, left : column + side // 2 + reach]
+    cosine, sine, middle = np.cos(angle) / zoom, np.sin(angle) / zoom, (side - 1) / 2
+    x, y = column - left + middle, row - top + middle
+    matrix = np.array(
+        [
+            [cosine, -sine, x - (cosine - sine) * middle],
+            [sine, cosine, y - (sine + cosine) * middle],
+        ]
+    )
+    size, inverse = (side, side), cv2.WARP_INVERSE_MAP
+    pixels = cv2.warpAffine(
+        image.pixels[around],
+        matrix,
+        size,
+        flags=cv2.INTER_LINEAR | inverse,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    target = cv2.warpAffine(
+        image.target[around],
+        matrix,
+        size,
+        flags=cv2.INTER_NEAREST | inverse,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=IGNORE,
+    )
+    return pixels, target
 
 
 def _turn(patch: np.ndarray, turn: int, out: np.ndarray) -> None:

@@ -102,6 +102,7 @@ class EpochEnd(keras.callbacks.Callback):
         progress: Kept up to date.
         clock: The run's clock.
         average: Of the weights; it must come before this in the list of callbacks.
+        may_stop: Whether a run without improvement ends; the machine that validates cannot stop the others.
     """
 
     def __init__(
@@ -113,10 +114,11 @@ class EpochEnd(keras.callbacks.Callback):
         progress: Progress,
         clock: Clock,
         average: WeightAverage,
+        may_stop: bool = True,
     ):
         super().__init__()
         self.twin, self.validation, self.average = twin, validation, average
-        self.folder, self.progress, self.clock = folder, progress, clock
+        self.folder, self.progress, self.clock, self.may_stop = folder, progress, clock, may_stop
         self.phases = Phases.from_list(read_card(twin)["phases"])
         self.logs = TensorBoardLog(folder / run_folder.LOGS)
         self.loss = math.nan
@@ -133,7 +135,7 @@ class EpochEnd(keras.callbacks.Callback):
         start = time.monotonic()
         dice = validate(self.twin, self.validation)
         names = self.phases.names
-        row = {
+        row: dict[str, Any] = {
             "epoch": epoch + 1,
             "loss": loss,
             "mean_dice": float(np.nanmean([mean_dice(row) for row in dice])),
@@ -147,7 +149,7 @@ class EpochEnd(keras.callbacks.Callback):
         if best:
             progress.best_dice, progress.best_at = row["mean_dice"], clock.share()
             self._save_best(row)
-        elif clock.share() - progress.best_at > PATIENCE:
+        elif self.may_stop and clock.share() - progress.best_at > PATIENCE:
             progress.stopped = progress.stopped or "no improvement"
             self.model.stop_training = True
         run_folder.write_history(self.folder, progress.history)

@@ -78,7 +78,7 @@ class Progress:
 
 def save_state(folder: Path, model: keras.Model, progress: Progress, average: WeightAverage) -> None:
     """Write weights, their average, optimizer and progress as one file, whole or not at all."""
-    arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
+    arrays: dict[str, Any] = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
     arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
     arrays |= {f"average_{i}": v for i, v in enumerate(average.values)}
     arrays["progress"] = np.frombuffer(json.dumps(vars(progress)).encode(), np.uint8)

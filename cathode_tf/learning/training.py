@@ -75,7 +75,7 @@ def train(
             another run.
     """
     records = open_records(records) if isinstance(records, (str, Path)) else records
-    config = {
+    config: dict[str, Any] = {
         "preset": preset,
         "epochs": epochs if epochs or time_limit_s else 50,
         "steps_per_epoch": steps_per_epoch,
@@ -105,15 +105,23 @@ def train(
     if progress.epoch:
         run_folder.restore_state(folder, model, average)
     clock = Clock(config["epochs"] and config["epochs"] * steps, time_limit_s, progress)
-    callbacks = [Schedule(clock, learning_rate, progress), average]
+    callbacks: list[Any] = [Schedule(clock, learning_rate, progress), average]
     if is_chief(strategy):
         write_json(folder / run_folder.CONFIG, config, force=True)
         callbacks += [
             Telling(clock, progress, steps),
-            EpochEnd(twin, validation, folder=folder, progress=progress, clock=clock, average=average),
+            EpochEnd(
+                twin,
+                validation,
+                folder=folder,
+                progress=progress,
+                clock=clock,
+                average=average,
+                may_stop=workers(strategy) == 1,
+            ),
         ]
     data = patches(records, "train", patch_px=patch_px, batch=batch, seed=seed, first_step=progress.step)
-    extent = {"epochs": config["epochs"] or 1_000_000, "initial_epoch": progress.epoch}
+    extent: dict[str, Any] = {"epochs": config["epochs"] or 1_000_000, "initial_epoch": progress.epoch}
     try:
         if strategy is None:
             options = {"steps_per_epoch": steps, "verbose": 0, "shuffle": False}

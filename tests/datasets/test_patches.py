@@ -124,6 +124,18 @@ def test_turns_keep_image_and_mask_together(records_path):
     assert seen == {"upright", "lying"}
 
 
+def test_warps_keep_image_and_mask_together(records_path):
+    records = open_records(records_path)
+    same = ignored = 0
+    for batch in take(PatchSampler(records, "train", **PLAIN | {"warps": True}), 30):
+        counts = batch.target != 255
+        same += (batch.pixels // 50 == batch.target)[counts].mean() / 30
+        ignored += 1 - counts.mean()
+    # Interpolation mixes the two sides of a border, two pixels wide, in half of the patches.
+    assert same > 0.9
+    assert 0 < ignored / 30 < 0.3
+
+
 def test_balanced_batches_show_a_rare_phase(tmp_path):
     mask = np.zeros((300, 300), np.uint8)
     mask[7, 9] = 3
@@ -177,7 +189,7 @@ def test_ids_become_class_indices(tmp_path):
     mask = np.where(stripes() < 2, 7, 2).astype(np.uint8)
     write_pair(tmp_path / "in", "a", mask)
     records = open_records(convert(tmp_path / "in", out=tmp_path / "s", phases=phases, split="1/0/0"))
-    _, target = next(iter(patches(records, patch_px=32, batch=4)))
+    _, target = next(iter(patches(records, patch_px=32, batch=4, augment=False)))
     assert set(np.unique(target)) == {0, 1}
 
 
