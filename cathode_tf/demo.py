@@ -119,20 +119,21 @@ def _learn(records, out: Path, training_s: float, seed: int, force: bool, tell):
 
 def _analyze(segmenter, unseen: Path, out: Path, pixel_size_nm: float, section, force: bool, tell) -> Path:
     from cathode_tf.analysis import analyze
-    from cathode_tf.imaging import find_images, read_micrograph, write_mask, write_overlay
+    from cathode_tf.imaging import find_images, iter_micrographs, write_mask, write_overlay
     from cathode_tf.progress import track
     from cathode_tf.reporting import write_report
 
     tell("6/7 Segmenting new, larger sections ...")
     masks, micrographs = {}, {}
-    for path in track(find_images([unseen / "images"]), "Segmenting"):
-        micrograph = read_micrograph(path)
+    paths = find_images([unseen / "images"])
+    for micrograph in track(
+        (m for path in paths for m in iter_micrographs(path)), "Segmenting", total=len(paths)
+    ):
         mask = segmenter.segment(micrograph).mask
-        masks[path.stem], micrographs[path.stem] = mask, micrograph.pixels
-        write_mask(out / "masks" / f"{path.stem}_mask.png", mask, segmenter.phases, force=force)
-        write_overlay(
-            out / "masks" / f"{path.stem}_overlay.png", micrograph.pixels, mask, segmenter.phases, force=force
-        )
+        masks[micrograph.id], micrographs[micrograph.id] = mask, micrograph.pixels
+        stem = out / "masks" / micrograph.id
+        write_mask(f"{stem}_mask.png", mask, segmenter.phases, force=force)
+        write_overlay(f"{stem}_overlay.png", micrograph.pixels, mask, segmenter.phases, force=force)
     tell("7/7 Measuring particles, pores and interfaces ...")
     analysis = analyze(masks, segmenter.phases, pixel_size_nm=pixel_size_nm)
     analysis.write(out / "analysis", force=force)
