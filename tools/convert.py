@@ -45,6 +45,10 @@ PATH = click.Path(path_type=Path)
 @click.option("--annotator", default="", help="Who made the masks.")
 @click.option("--add", is_flag=True, help="Append to the record set, as its next version.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at once. [default: one a processor]")
+@click.option("--runner", help="Convert by this Apache Beam runner instead, e.g. FlinkRunner (extra [beam]).")
+@click.option(
+    "--runner-option", "runner_options", multiple=True, help="For Beam: --parallelism=8; repeatable."
+)
 @click.option("--force", is_flag=True, help="Replace an existing record set.")
 def command(
     images: Path,

@@ -10,12 +10,14 @@ import contextlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cathode_tf.datasets.allotment import cut_blocks, draw, follow_file
+from cathode_tf.datasets.beam import encode_with_beam
 from cathode_tf.datasets.encoding import Row, Source, Staged, encode_all
 from cathode_tf.datasets.record_set import RecordSet, fingerprint_of, next_version, open_records, versions
 from cathode_tf.datasets.sheets import check_regex, read_groups, read_splits
@@ -27,6 +29,7 @@ from cathode_tf.imaging import MAX_MEGAPIXELS, find_images, match_masks
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
+Encode = Callable[[Sequence[Source], Path], Iterator[list[Staged]]]
 ORIGINS = ("human", "corrected", "synthetic")
 SPLIT = "70/20/10"
 
@@ -52,6 +55,8 @@ def convert(
     annotator: str = "",
     add: bool = False,
     jobs: int = 1,
+    runner: str | None = None,
+    runner_options: Sequence[str] = (),
     force: bool = False,
 ) -> Path:
     """Convert micrographs and their masks to a record set.
@@ -81,6 +86,8 @@ def convert(
             to another split.
         jobs: So many processes work at once. Scripts that ask for more than one need the usual
             `if __name__ == "__main__":`.
+        runner: Name of an Apache Beam runner that does the work instead (extra `[beam]`); same bytes.
+        runner_options: For Beam, as on a command line: `"--parallelism=8"`.
         force: Replace an existing record set.
 
     Returns:
@@ -118,6 +125,11 @@ def convert(
         round=int(round),
         annotator=annotator,
     )
+    encode = (
+        partial(encode_with_beam, runner=runner, options=runner_options)
+        if runner
+        else partial(encode_all, jobs=jobs)
+    )
     sources, missing = sources_of(images, masks, mask_suffix, template)
     if missing or not sources:
         raise InputError(
@@ -126,7 +138,7 @@ def convert(
         )
     if not add:
         with atomic_folder(out, force=force) as folder:
-            staged = _stage(sources, folder / ".staging", jobs)
+            staged = _stage(sources, folder / ".staging", encode)
             staged = _allot(staged, rule, wanted, ())
             version = _version_after(out, previous, staged, phases)
             write_version(folder / version, staged, phases, version=version, split_rule=rule)
@@ -137,7 +149,7 @@ def convert(
     _check_phases(previous, phases)
     version = next_version(previous.version, "minor")
     with _alone(out), tempfile.TemporaryDirectory(prefix=_STAGING, dir=out) as staging:
-        staged = _stage(sources, Path(staging), jobs, previous.metadata["image_dtype"])
+        staged = _stage(sources, Path(staging), encode, previous.metadata["image_dtype"])
         staged = _allot(_only_new(staged, previous), rule, wanted, previous.rows)
         if not staged:
             return out
@@ -243,10 +255,12 @@ def sources_of(
     return list(sources.values()), missing
 
 
-def _stage(sources: Sequence[Source], staging: Path, jobs: int, dtype: str | None = None) -> list[Staged]:
+def _stage(
+    sources: Sequence[Source], staging: Path, encode: Encode, dtype: str | None = None
+) -> list[Staged]:
     """Encode all images, to one type: `dtype`, or the widest that occurs."""
     staging.mkdir(exist_ok=True)
-    staged = _encode(sources, staging, jobs)
+    staged = _encode(sources, staging, encode)
     narrow = [item for item in staged if item.dtype == "uint8"]
     if dtype == "uint8" and len(narrow) < len(staged):
         wide = next(item for item in staged if item.dtype != "uint8")
@@ -263,7 +277,7 @@ def _stage(sources: Sequence[Source], staging: Path, jobs: int, dtype: str | Non
         )
         indices = {int(item.path.name[:8]) for item in narrow}
         again = [replace(source, image_dtype="uint16") for source in sources if source.index in indices]
-        wide_ones = {item.path: item for item in _encode(again, staging, jobs)}
+        wide_ones = {item.path: item for item in _encode(again, staging, encode)}
         staged = [wide_ones.get(item.path, item) for item in staged]
     ids = [item.row.id for item in staged]
     twice = next((id_ for id_ in ids if ids.count(id_) > 1), None) if len(set(ids)) < len(ids) else None
@@ -272,8 +286,8 @@ def _stage(sources: Sequence[Source], staging: Path, jobs: int, dtype: str | Non
     return staged
 
 
-def _encode(sources: Sequence[Source], staging: Path, jobs: int) -> list[Staged]:
-    done = track(encode_all(sources, staging, jobs), "Converting images", total=len(sources))
+def _encode(sources: Sequence[Source], staging: Path, encode: Encode) -> list[Staged]:
+    done = track(encode(sources, staging), "Converting images", total=len(sources))
     return [item for staged in done for item in staged]
 
 

@@ -94,7 +94,7 @@ def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Itera
     """
     if jobs == 1 or len(sources) < 2 * jobs:
         for source in sources:
-            yield _warned(encode_source(source, staging))
+            yield pass_on(encode_source(source, staging))
         return
     import multiprocessing
 
@@ -103,7 +103,7 @@ def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Itera
     workers = ProcessPoolExecutor(jobs, mp_context=context, initializer=_set_up_worker)
     try:
         for done in workers.map(encode_source, sources, [staging] * len(sources)):
-            yield _warned(done)
+            yield pass_on(done)
     except BrokenProcessPool as error:
         raise InputError(
             "convert: a worker process ended early. Most likely memory ran out, so use a smaller --jobs; or your "
@@ -113,7 +113,8 @@ def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Itera
         workers.shutdown(cancel_futures=True)
 
 
-def _warned(done: tuple[list[Staged], list[str]]) -> list[Staged]:
+def pass_on(done: tuple[list[Staged], list[str]]) -> list[Staged]:
+    """What was staged; the warnings that came with it are given here."""
     for message in done[1]:
         warnings.warn(message, InputWarning, stacklevel=5)
     return done[0]

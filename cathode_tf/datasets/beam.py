@@ -1,0 +1,68 @@
+"""Sources in, the same staged records as `encode_all` out, made by an Apache Beam pipeline.
+
+Needs the extra `[beam]`. The staging folder lies beside the record set, which all workers must be able to reach;
+only names and sizes travel through the pipeline, and the launcher puts the shards together.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cathode_tf.datasets.encoding import Source, Staged, encode_source, pass_on
+from cathode_tf.errors import InputError
+
+
+def encode_with_beam(
+    sources: Sequence[Source], staging: Path, runner: str, options: Sequence[str] = ()
+) -> Iterator[list[Staged]]:
+    """`encode_source` for each source, in order of the sources, by any Beam runner.
+
+    Args:
+        sources: What to encode.
+        staging: Folder for the record files; the same path must mean the same folder to all workers.
+        runner: `"DirectRunner"`, `"FlinkRunner"`, `"SparkRunner"` ...
+        options: Pipeline options as on a command line: `"--parallelism=8"`.
+
+    Raises:
+        InputError: If Beam is not installed, knows no such runner, or something is wrong with an image.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise InputError(
+            '--runner: needs Apache Beam. Install it: pip install "cathode-tf[beam]".'
+        ) from error
+    try:
+        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(list(options)))
+    except (ValueError, ImportError, AttributeError) as error:
+        raise InputError(
+            f"--runner: must be the name of a Beam runner. Received {runner!r} ({error})."
+        ) from error
+    with pipeline:
+        encoded = pipeline | beam.Create(list(sources)) | beam.Reshuffle()
+        encoded | beam.Map(_encode_and_note, str(staging))
+    for source in sources:
+        with open(_note(staging, source), "rb") as file:
+            done = pickle.load(file)
+        if isinstance(done, str):
+            raise InputError(done)
+        yield pass_on(done)
+
+
+def _encode_and_note(source: Source, staging: str) -> None:
+    done: tuple[list[Staged], list[str]] | str
+    try:
+        done = encode_source(source, Path(staging))
+    except (
+        InputError
+    ) as error:  # a sentence for the launcher; Beam would retry it, and bury it in a traceback
+        done = str(error)
+    with open(_note(Path(staging), source), "wb") as file:
+        pickle.dump(done, file)
+
+
+def _note(staging: Path, source: Source) -> Path:
+    return staging / f"{source.index:08d}.note"
