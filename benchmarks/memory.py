@@ -45,11 +45,11 @@ def one(model: str, image: str, out: str) -> None:
     from cathode_tf.inference.large import TiffWindows, segment_large
 
     segmenter = Segmenter(model, max_memory="2GB")
-    ready = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    ready = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     start = time.monotonic()
     segment_large(segmenter, TiffWindows(image), out, "image")
     seconds = time.monotonic() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(segmenter.grid.tile_px, f"{ready:.2f} {peak:.2f} {seconds:.0f}")
 
 

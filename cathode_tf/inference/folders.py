@@ -126,7 +126,7 @@ def _tiff_size(path: Path) -> tuple[int, int]:
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            page = file.pages[0]
+            page: Any = file.pages[0]
             flat = len(series.shape) == 3 and series.axes[-1] != "S"
             return (series.shape[0] if flat else 1), int(page.imagewidth * page.imagelength)
     except Exception:

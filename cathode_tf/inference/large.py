@@ -51,7 +51,7 @@ class TiffWindows:
                 f"{path}: must be a grey TIFF of 8 or 16 bits to be read in parts. "
                 f"Received {page.dtype} {page.shape}."
             )
-        self.shape: tuple[int, int] = page.shape
+        self.shape: Any = page.shape
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """The pixels of some rows and columns."""

@@ -28,17 +28,7 @@ def measured_reach(network: Network, multiple: int, *, seed: int = 0, tolerance:
     rng = np.random.default_rng(seed)
     height = -(-ROWS_PX // multiple) * multiple
     width = -(-PROBE_PX // (2 * multiple)) * 2 * multiple
-    # Noise of several grain sizes, so that coarse levels of the network have something to see.
-    first, second = (
-        sum(
-            np.repeat(
-                np.repeat(rng.normal(size=(-(-height // grain), -(-width // grain))), grain, 0), grain, 1
-            )[:height, :width]
-            for grain in (1, 4, 16)
-        )[None, :, :, None].astype(np.float32)
-        / np.sqrt(3, dtype=np.float32)
-        for _ in range(2)
-    )
+    first, second = (_noise(rng, height, width) for _ in range(2))
     cut = width // 2
     changed = first.copy()
     changed[:, :, :cut] = second[:, :, :cut]
@@ -47,3 +37,12 @@ def measured_reach(network: Network, multiple: int, *, seed: int = 0, tolerance:
     moved = np.flatnonzero(difference.max(axis=(0, 1, 3))[cut:] > tolerance)
     reach = int(moved[-1]) + 1 if moved.size else 0
     return -(-reach // multiple) * multiple
+
+
+def _noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Noise of several grain sizes, so that coarse levels of the network have something to see."""
+    total = np.zeros((height, width))
+    for grain in (1, 4, 16):
+        coarse = rng.normal(size=(-(-height // grain), -(-width // grain)))
+        total += np.kron(coarse, np.ones((grain, grain)))[:height, :width]
+    return (total / np.sqrt(3)).astype(np.float32)[None, :, :, None]

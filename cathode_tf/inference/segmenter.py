@@ -192,7 +192,8 @@ class Segmenter:
 
     def _samples(self, read: Reader, shape: tuple[int, int]) -> np.ndarray:
         (down, side_y), (across, side_x) = (
-            tuple(np.asarray(value) for value in sample_places(length, self.grid)) for length in shape
+            (starts.numpy(), int(side))
+            for starts, side in (sample_places(length, self.grid) for length in shape)
         )
         samples = []
         for rows in (reflect(start + np.arange(side_y), shape[0]) for start in down):

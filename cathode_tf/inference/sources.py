@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ RAMP_PX = 16
 BASE_BYTES = 1_000_000_000
 """TensorFlow with a loaded network (0.75 GB), and the parts of an image in work."""
 
-Source = str | Path | keras.Model
+Source: TypeAlias = "str | Path | keras.Model"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def trace(
         InputError: If there is no such model, the members have different phases, or a SavedModel is asked
             for what was fixed when it was exported.
     """
-    members = list(sources) if isinstance(sources, (list, tuple)) else [sources]
+    members: list[Any] = list(sources) if isinstance(sources, (list, tuple)) else [sources]
     if not members:
         raise InputError("model: must be at least one. Received an empty list.")
     exported = [member for member in members if not isinstance(member, keras.Model)]
@@ -131,7 +131,12 @@ def _build(
     if tile_px is None:
         tile_px = TILE_PX if max_memory is None else min(TILE_PX, tile_for(max_memory, bytes_per_px))
     grid = make_grid(reach, multiple, tile_px)
-    known = {"card": card, "phases": phases.to_list(), "grid": grid.to_dict(), "bytes_per_px": bytes_per_px}
+    known: dict[str, Any] = {
+        "card": card,
+        "phases": phases.to_list(),
+        "grid": grid.to_dict(),
+        "bytes_per_px": bytes_per_px,
+    }
     known["fingerprint"] = _fingerprint(
         [model for model, _ in loaded], {**known, "orientations": orientations}
     )

@@ -48,7 +48,7 @@ class TiffVolume:
         try:
             with tifffile.TiffFile(self.path) as file:
                 series = file.series[0]
-                self.shape: tuple[int, int, int] = series.shape
+                self.shape: Any = series.shape
                 self._paged = len(file.pages) == series.shape[0] and series.dtype in (np.uint8, np.uint16)
         except Exception as error:
             raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
@@ -171,7 +171,9 @@ def segment_volume(
         refuse_overwrite(path, force)
     drift = estimate_drift(volume)
     shifts = np.rint(drift).astype(int) if remove_drift else np.zeros((len(drift), 2), int)
-    counts, flicker, doubt = np.zeros(256, np.int64), [], []
+    counts = np.zeros(256, np.int64)
+    flicker: list[float] = []
+    doubt: list[float] = []
     if three_axes:
         masks = _three_axes(segmenter, volume, shifts, out.parent, doubt)
     else:
