@@ -14,6 +14,7 @@ from cathode_tf.analysis.instances import DEPTH, Separation, label_instances, wi
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
 from cathode_tf.analysis.measures import measure_instances
+from cathode_tf.analysis.pores import PoreMeasures, measure_pores
 from cathode_tf.analysis.sizes import SAMPLE_TYPES
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
@@ -84,6 +85,7 @@ class ImageMeasures:
         intercepts: Changes of phase along test lines.
         instances: One row an instance.
         parents: One row a particle as it was before it cracked.
+        pores: Sums over the pore space; None where no phase is a pore.
         neck_counts: Instances of each particle phase by neck depth.
     """
 
@@ -98,6 +100,7 @@ class ImageMeasures:
     intercepts: Intercepts
     instances: pd.DataFrame
     parents: pd.DataFrame
+    pores: PoreMeasures | None
     neck_counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
 
 
@@ -154,6 +157,7 @@ def measure_image(
         intercepts(mask, phases),
         _stacked(tables, name, group),
         _parents(mask, phases, pixel_size_nm, name, settings),
+        measure_pores(mask, phases) if phases.with_role("pore") else None,
         necks,
     )
 

@@ -25,6 +25,7 @@ from cathode_tf.analysis.interfaces import (
 )
 from cathode_tf.analysis.layers import LAYERED, layering
 from cathode_tf.analysis.planning import required_images, required_particles
+from cathode_tf.analysis.pores import PoreMeasures, pore_estimates
 from cathode_tf.analysis.sizes import SizeDistribution, size_distribution
 from cathode_tf.phases import Phases
 
@@ -87,6 +88,7 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
         for name, estimate in distribution.estimates.items():
             summary.setdefault(name, {})[phase] = estimate
     summary |= _fragmentation(batch)
+    summary |= _pores(batch)
     summary |= _interfaces(batch)
     return {quantity: estimates for quantity, estimates in summary.items() if estimates}
 
@@ -244,6 +246,38 @@ def _fragmentation(batch: Batch) -> Summary:
         quantity: {particles: replace(estimate, unit_of_replication=batch.unit)}
         for quantity, estimate in estimates.items()
     }
+
+
+def _pores(batch: Batch) -> Summary:
+    """Local thickness, chords and connectivity of all pore phases together."""
+    measures = [image.pores for image in batch.images if image.pores is not None]
+    if not measures:
+        return {}
+    if batch.units is not None:
+        groups: dict[str, list[PoreMeasures]] = {}
+        for group, each in zip(batch.units, measures, strict=True):
+            groups.setdefault(group, []).append(each)
+        measures = [_added(members) for members in groups.values()]
+    name = "+".join(batch.phases.with_role("pore"))
+    return {
+        quantity: {name: replace(estimate, unit_of_replication=batch.unit)}
+        for quantity, estimate in pore_estimates(measures, pixel_size_nm=batch.pixel_size_nm).items()
+    }
+
+
+def _added(measures: Sequence[PoreMeasures]) -> PoreMeasures:
+    """The sums of several images."""
+    return PoreMeasures(
+        sum(each.area for each in measures),
+        sum(each.thickness_area for each in measures),
+        sum(each.closed_area for each in measures),
+        sum(each.largest_area for each in measures),
+        (all(each.spanning[0] for each in measures), all(each.spanning[1] for each in measures)),
+        (
+            np.concatenate([each.chords[0] for each in measures]),
+            np.concatenate([each.chords[1] for each in measures]),
+        ),
+    )
 
 
 def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeDistribution]:
