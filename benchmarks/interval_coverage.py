@@ -6,6 +6,7 @@
 
 Phase fraction: Boolean models of discs, whose expected fraction is 1 - exp(-lambda pi r^2), with and without
 differences between places. D50 (volume): sections through balls of log-normal sizes.
+Crack length density: discs slit right through with a known chance.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from scipy import stats
 from cathode_tf import Phases
 from cathode_tf.analysis import Estimate
 from cathode_tf.analysis.fractions import covariance, phase_counts, phase_fraction
+from cathode_tf.analysis.fragmentation import fragmentation
 from cathode_tf.analysis.sizes import size_distribution
 
 PHASES = Phases.from_names(["pore", "ncm"])
@@ -125,6 +127,36 @@ def section_case(
     return draw
 
 
+def crack_case(
+    images: int, cracked: float, between: float = 0.0
+) -> Callable[[np.random.Generator], tuple[Estimate, float]]:
+    """Crack length density (`frag/1`): four discs an image, each slit right through or not, 4 px wide.
+
+    Radii are uniform over 22 ... 38 px, so the truth is cracked x E(2 r) / E(pi r^2); `between` is the standard
+    deviation of the cracked share from image to image.
+    """
+    low, high, side = 22.0, 38.0, 100
+    steps = np.arange(side) - (side - 1) / 2
+    squares = (high**2 + high * low + low**2) / 3
+    truth = cracked * (low + high) / (math.pi * squares)
+
+    def draw(rng: np.random.Generator) -> tuple[Estimate, float]:
+        masks = []
+        for _ in range(images):
+            share = np.clip(cracked + between * rng.standard_normal(), 0, 1)
+            cells = []
+            for radius in rng.uniform(low, high, 4):
+                rows, columns = steps[:, None] + rng.uniform(-5, 5), steps + rng.uniform(-5, 5)
+                angle = rng.uniform(0, math.pi)
+                slit = np.abs(rows * math.cos(angle) + columns * math.sin(angle)) < 2
+                inside = rows**2 + columns**2 <= radius**2
+                cells.append(inside & ~slit if rng.random() < share else inside)
+            masks.append(np.block([cells[:2], cells[2:]]).astype(np.uint8))
+        return fragmentation(masks, PHASES)["crack_length_density"], truth
+
+    return draw
+
+
 CASES = {
     "fraction 0.4, 1 image of 512 px, discs of r 8 px": fraction_case(1, 512, 8, 0.4, 0),
     "fraction 0.1, 1 image of 512 px, discs of r 8 px": fraction_case(1, 512, 8, 0.1, 0),
@@ -138,6 +170,8 @@ CASES = {
     "D50 by volume, 12 images of 100 sections, sigma_g 1.4": section_case(12, 100, 1.4),
     "D50 by volume, 12 images of 100 sections, places differ (5 %)": section_case(12, 100, 1.4, 0.05),
     "D50 by volume, 2 images of 400 sections, sigma_g 1.4": section_case(2, 400, 1.4),
+    "crack length density, 8 images of 4 discs, half cracked": crack_case(8, 0.5),
+    "crack length density, 12 images of 4 discs, places differ (0.15)": crack_case(12, 0.5, 0.15),
 }
 
 

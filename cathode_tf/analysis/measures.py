@@ -286,13 +286,14 @@ def _perimeters(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
 def _holes(labels: np.ndarray, touching: np.ndarray, count: int) -> np.ndarray:
     """Area of the regions without label that touch one label and nothing else, by that label."""
     none = np.pad((labels == 0).astype(np.uint8), 1, constant_values=1)
-    number, regions, stats, _ = cv2.connectedComponentsWithStats(none, connectivity=8)
+    number, regions = cv2.connectedComponents(none, connectivity=8)
+    # The pad joins everything open to the frame into one region.
+    outer = regions[0, 0]
+    area = np.bincount(regions[(regions != outer) & (none > 0)], minlength=number)
     pair = regions.ravel()[touching[:, 0]].astype(np.int64) * (count + 1) + touching[:, 1]
     region, label = np.divmod(np.unique(pair), count + 1)
-    alone = np.bincount(region, minlength=number)[region] == 1
-    # The pad joins everything open to the frame into one region.
-    alone &= region != regions[0, 0]
-    return np.bincount(label[alone], stats[region[alone], cv2.CC_STAT_AREA], minlength=count + 1)[1:]
+    alone = (np.bincount(region, minlength=number)[region] == 1) & (region != outer)
+    return np.bincount(label[alone], area[region[alone]], minlength=count + 1)[1:]
 
 
 def _nearest(row: np.ndarray, column: np.ndarray) -> np.ndarray:
