@@ -179,7 +179,7 @@ def opinions_table(folder: Path) -> None:
                 "numpy",
                 _ratio(mine, solid.mean()),
             )
-            mesh = marching_cubes(_smooth(solid), 0.5)
+            mesh = marching_cubes(solid.astype(np.float32), 0.5)
             theirs = mesh_surface_area(mesh[0], mesh[1]) / solid.size
             mine = summary["surface_density"][phase].value
             row(
@@ -228,13 +228,6 @@ def _porespy_rows(name: str, indices: np.ndarray, phases, summary) -> None:
             mine = summary["contact_density"][key].value
             theirs = float(area) / indices.size
             row(name, f"contact {key}, 1/px", f"{mine:.4f}", f"{theirs:.4f}", "PoreSpy", _ratio(mine, theirs))
-
-
-def _smooth(solid: np.ndarray) -> np.ndarray:
-    """What a mesh of the staircase would add is taken off by a slight blur first."""
-    from scipy.ndimage import gaussian_filter
-
-    return gaussian_filter(solid.astype(np.float32), 0.8)
 
 
 def _ratio(mine: float, theirs: float) -> str:

@@ -95,6 +95,7 @@ def _solver() -> Callable[[np.ndarray, int], float] | None:
 
     def solve(solid: np.ndarray, axis: int) -> float:
         porespy.settings.tqdm["disable"] = True
+        porespy.settings.loglevel = 40
         before = np.geterr()
         try:
             return porespy.simulations.tortuosity_fd(im=solid, axis=axis).tortuosity
