@@ -65,7 +65,7 @@ def measure_pores(mask: np.ndarray, phases: Phases, phase: str | None = None) ->
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
     outer = np.unique(np.concatenate(sides))
-    spanning = [bool(np.intersect1d(*pair)[-1:].any()) for pair in (sides[:2], sides[2:])]
+    spanning = [bool(np.intersect1d(a, b).max(initial=0)) for a, b in (sides[:2], sides[2:])]
     return PoreMeasures(
         int(areas.sum()),
         float(local_thickness(open_).sum()),
