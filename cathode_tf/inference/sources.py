@@ -22,7 +22,7 @@ from cathode_tf.inference.tiles import Grid
 from cathode_tf.learning import load_model, read_card
 from cathode_tf.phases import Phases
 
-TILE_PX = 1440
+TILE_PX = 2048
 RAMP_PX = 16
 BASE_BYTES = 1_000_000_000
 """TensorFlow with a loaded network (0.75 GB), and the parts of an image in work."""
