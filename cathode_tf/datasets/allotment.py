@@ -92,6 +92,7 @@ def cut_blocks(
         groups.setdefault(item.row.group, []).append(item)
     blocks = _blocks(earlier)
     kept, left_out = [], []
+    places: Sequence[str | None]
     for group, items in groups.items():
         items.sort(key=lambda item: natural_key(item.row.id))
         if group in blocks:

@@ -22,7 +22,7 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
         which all images of one microscope may share, are taken out.
     """
     small = cv2.resize(pixels.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    small -= cv2.GaussianBlur(small, (0, 0), SIDE / 6, borderType=cv2.BORDER_REFLECT)
+    small = small - cv2.GaussianBlur(small, (0, 0), SIDE / 6, borderType=cv2.BORDER_REFLECT)
     length = float(np.linalg.norm(small))
     return small / length if length > 1e-3 else np.zeros_like(small)
 

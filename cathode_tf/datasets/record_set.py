@@ -218,9 +218,17 @@ def read_index(path: Path, phases: Phases) -> list[Row]:
             lines = list(csv.DictReader(file))
         return [
             Row(
-                **{name: line[name] for name in _COLUMNS if name not in ("height", "width", "round")}
-                | {name: int(line[name]) for name in ("height", "width", "round")}
-                | {"pixel_size_nm": float(line["pixel_size_nm"] or "nan")},
+                id=line["id"],
+                group=line["group"],
+                split=line["split"],
+                height=int(line["height"]),
+                width=int(line["width"]),
+                pixel_size_nm=float(line["pixel_size_nm"] or "nan"),
+                image_sha256=line["image_sha256"],
+                mask_sha256=line["mask_sha256"],
+                origin=line["origin"],
+                round=int(line["round"]),
+                annotator=line["annotator"],
                 counts=tuple(int(line[f"{name}_pixels"]) for name in (*phases.names, "ignored")),
             )
             for line in lines

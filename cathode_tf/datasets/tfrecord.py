@@ -117,7 +117,7 @@ def decode_example(message: bytes) -> dict[str, list]:
         for _, features in _fields(view):
             for _, entry in _fields(features):
                 parts = dict(_fields(entry))
-                out[bytes(parts[1]).decode()] = _values(parts.get(2, b""))
+                out[bytes(parts[1]).decode()] = _values(parts.get(2, memoryview(b"")))
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             "record: must be a tf.train.Example message. Received other or damaged bytes."
