@@ -61,7 +61,9 @@ def test_a_full_disk_is_one_sentence_and_a_missing_input_is_not_blamed_on_it(tmp
 
 
 def test_json_turns_nan_into_null_and_numpy_into_numbers(tmp_path):
-    path = write_json(tmp_path / "a.json", {"a": np.float32(0.5), "b": float("nan"), "c": np.arange(2), 3: (1,)})
+    path = write_json(
+        tmp_path / "a.json", {"a": np.float32(0.5), "b": float("nan"), "c": np.arange(2), 3: (1,)}
+    )
     assert read_json(path) == {"a": 0.5, "b": None, "c": [0, 1], "3": [1]}
 
 

@@ -67,7 +67,7 @@ def test_a_foreign_id_is_named_with_its_count_and_the_remedy():
 
 
 def test_a_mask_of_another_dtype_is_refused():
-    with pytest.raises(InputError, match="uint8.*Received float64"):
+    with pytest.raises(InputError, match=r"uint8.*Received float64"):
         Phases.default().check_mask(np.zeros((2, 2)))
 
 

@@ -56,7 +56,9 @@ def test_the_commands_run(tmp_path, monkeypatch):
     (commands,) = blocks("console")
     for line in commands.strip().splitlines():
         words = shlex.split(line.removeprefix("$ cathode-tf "))
-        words = [str(path) for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word])]
+        words = [
+            str(path) for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word])
+        ]
         if words[0] == "train":
             words[words.index("25m")] = "5s"
         cli.main(args=words, standalone_mode=False)

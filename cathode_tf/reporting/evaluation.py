@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from cathode_tf.reporting.figures import picture_data
 from cathode_tf.reporting.page import Picture, Section, Table
@@ -37,7 +38,8 @@ def evaluation_section(
     captions = ["Training curves"] if curves else []
     captions += [path.stem for path in shown]
     for path, caption in zip([curves, *shown] if curves else shown, captions, strict=True):
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        assert pixels is not None  # Pictures that this package has just written.
         section.pictures.append(Picture(picture_data(pixels[..., ::-1]), caption))
     return section
 
