@@ -37,10 +37,9 @@ WEIGHTINGS = {"0": "number", "2": "area", "3": "volume"}
 COLUMNS = {"x10": "D10", "x50": "D50", "x90": "D90", "span": "span"}
 _SIZE = re.compile(r"(x10|x50|x90|span)_[0-3]")
 FAMILIES = {
-    "Fragmentation of particles": "crack|fragment|fines",
-    "Pore space": "pore|chord|thickness|connect|closed|percol|tortuos",
+    "Fragmentation of particles": "crack|fragment|fines|surface_connected|new_boundary",
+    "Pore space": "pore|chord|thickness|connect|closed|percol|tortuos|largest",
     "Mean sizes": "mean|diameter",
-    "How much more to measure": "required|more|needed|plan",
 }
 OTHER = "Further quantities"
 INTERFACES = ("surface_density", "coverage", "contact_fraction", "boundary_density", "triple_point_density")
@@ -74,11 +73,13 @@ def write_report(
     sections = [
         *extra,
         _composition(analysis),
+        *_groups(analysis),
         *_pictures(analysis, masks, micrographs),
         *_instances(analysis),
         *_sizes(analysis),
         *_families(analysis),
         *_interfaces(analysis),
+        *_planning(analysis),
         _methods(analysis),
         _provenance(analysis),
     ]
@@ -158,6 +159,16 @@ def _composition(analysis: Analysis) -> Section:
         drawings=[Drawing(bars_with_intervals(fractions, colors, "area fraction"), "Bars: 95 % intervals.")],
         tables=[estimates_table(fractions, "phase")],
     )
+
+
+def _groups(analysis: Analysis) -> list[Section]:
+    """Phase fractions of each group of images, where there are groups."""
+    rows = [
+        [group, *(split_text(summary["fraction"][name])[0] for name in analysis.phases.names)]
+        for group, summary in analysis.by_group.items()
+    ]
+    table = Table(["group", *analysis.phases.names], rows, "Area fractions of each group.", numeric=True)
+    return [Section("Groups", tables=[table])] if rows else []
 
 
 def _instances(analysis: Analysis) -> list[Section]:
@@ -247,7 +258,13 @@ def _sizes(analysis: Analysis) -> list[Section]:
         basis = [
             split_text(e[name])[1] for q, e in analysis.summary.items() if _SIZE.fullmatch(q) and name in e
         ]
-        caption = f"Equivalent diameters in the section, edge-corrected; {next(filter(None, basis), '')}."
+        methods = {
+            label: analysis.summary[f"x50_{weighting}"][name].method
+            for weighting, label in WEIGHTINGS.items()
+            if name in analysis.summary.get(f"x50_{weighting}", {})
+        }
+        how = "; ".join(f"{label}: {method}" for label, method in methods.items())
+        caption = f"Equivalent diameters, {next(filter(None, basis), 'no interval')}. By {how}."
         section = Section(
             f"Sizes of {name}",
             tables=[Table(["share of", *COLUMNS.values()], rows, caption, numeric=True)],
@@ -297,6 +314,11 @@ def _pictures(
             particles = instance_picture(analysis.labels(name, masks[name]), pixels)
             section.pictures.append(Picture(picture_data(particles), f"{name}: particles, as separated"))
     return [section]
+
+
+def _planning(analysis: Analysis) -> list[Section]:
+    sentences = [row["sentence"].replace("+-", "±") for row in analysis.planning]
+    return [Section("How much more to measure", texts=sentences)] if sentences else []
 
 
 def _methods(analysis: Analysis) -> Section:

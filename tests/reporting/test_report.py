@@ -108,3 +108,24 @@ def test_a_phase_that_is_absent_has_no_dice_and_is_left_out_of_the_mean():
     assert table.rows[0][2] == "absent"
     # pore: (0.5 + 0.7) / 2; ncm: 0.9 from the one image that has it.
     assert list(table.rows[-1]) == ["mean over images", "0.600", "0.900", "0.650"]
+
+
+def test_groups_have_a_row_each_and_planning_says_how_much_more(batch, tmp_path):
+    groups = {"a": "left", "b": "left", "<script>c": "right"}
+    analysis, text = write(batch, tmp_path / "report.html", groups=groups)
+    left = analysis.by_group["left"]["fraction"]["ncm"]
+    assert (
+        f'<td>left</td><td class="number">{split_text(analysis.by_group["left"]["fraction"]["pore"])[0]}'
+        in text
+    )
+    assert split_text(left)[0] in text
+    for row in analysis.planning:
+        assert row["sentence"].replace("+-", "±") in text
+
+
+def test_every_quantity_of_the_summary_is_in_the_report(batch, tmp_path):
+    analysis, text = write(batch, tmp_path / "report.html", pixel_size_nm=100)
+    for quantity, estimates in analysis.summary.items():
+        for name, estimate in estimates.items():
+            number = split_text(estimate)[0].replace("'", "&#39;")
+            assert number in text, (quantity, name)
