@@ -95,6 +95,9 @@ _DISK = {
     errno.EACCES,
     errno.EPERM,
     errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,  # a file where a folder must be
+    errno.EBUSY,
     errno.ENAMETOOLONG,
 }
 

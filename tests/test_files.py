@@ -60,6 +60,18 @@ def test_a_full_disk_is_one_sentence_and_a_missing_input_is_not_blamed_on_it(tmp
         raise FileNotFoundError(errno.ENOENT, "No such file")
 
 
+def test_a_file_where_a_folder_must_be_is_one_sentence(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="cannot be written"), atomic_file(tmp_path / "taken" / "a"):
+        pass
+    with pytest.raises(InputError, match="cannot be written"), atomic_folder(tmp_path / "taken" / "a"):
+        pass
+    with pytest.raises(InputError, match="cannot be written"), atomic_file(tmp_path / "folder", force=True):
+        pass
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_json_turns_nan_into_null_and_numpy_into_numbers(tmp_path):
     path = write_json(
         tmp_path / "a.json", {"a": np.float32(0.5), "b": float("nan"), "c": np.arange(2), 3: (1,)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -161,9 +160,10 @@ class EpochEnd(keras.callbacks.Callback):
 
     def _save_best(self, row: dict[str, Any]) -> None:
         card = read_card(self.twin)
-        card["dice"] = {"split": "validation", "mean": row["mean_dice"], **row["dice"]}
+        dice = {name: None if math.isnan(value) else value for name, value in row["dice"].items()}
+        card["dice"] = {"split": "validation", "mean": row["mean_dice"], **dice}
         card["trained_on"] |= {"epochs": row["epoch"], "steps": self.clock.step, "seconds": row["seconds"]}
-        write_card(self.twin, json.loads(json.dumps(card).replace("NaN", "null")))
+        write_card(self.twin, card)
         save_model(self.twin, self.folder / BEST, force=True)
         write_json(self.folder / run_folder.CARD, card, force=True)
 

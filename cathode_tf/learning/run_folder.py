@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def restore_state(folder: Path, model: keras.Model, average: WeightAverage) -> N
 def _open(folder: Path) -> Any:
     try:
         return np.load(folder / STATE)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{folder / STATE}: cannot be read ({error}). Start the run again with --force."
         ) from error

@@ -91,7 +91,7 @@ def train(
     strategy = choose_strategy() if strategy is None else strategy
     _check_options(config, strategy)
     folder = Path(out)
-    progress = _resume_or_begin(folder, config, force, is_chief(strategy))
+    progress = _resume_or_begin(folder, config, force)
     if progress.stopped:
         return Run(folder, progress.history, progress.stopped)
     validation = _validation_images(records)
@@ -99,6 +99,9 @@ def train(
     steps = steps_per_epoch or _steps(train_pixels, validation, batch * patch_px**2)
 
     twin = _saved_model(records, config)
+    # Only now, when nothing can be wrong any more with what was given; `start` may be the run that goes.
+    if force and is_chief(strategy) and (folder / run_folder.CONFIG).exists():
+        shutil.rmtree(folder)
     with scope(strategy):
         model = _training_model(twin, records.phases, config)
     average = WeightAverage(progress.step)
@@ -160,6 +163,8 @@ def _check_options(config: dict[str, Any], strategy: Any) -> None:
         value = config[name]
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InputError(f"{name}: must be above 0. Received {value}.")
+    if not 0 <= config["seed"] < 1 << 63:
+        raise InputError(f"seed: must be from 0 to 2**63 - 1. Received {config['seed']}.")
     if workers(strategy) > 1 and config["time_limit_s"]:
         raise InputError(
             "time_limit_s: must not be set when several machines train together, as their clocks differ. "
@@ -173,13 +178,9 @@ def _check_options(config: dict[str, Any], strategy: Any) -> None:
         )
 
 
-def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool, chief: bool) -> Progress:
+def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progress:
     """The progress to go on from; a folder of another run, or of something else, is refused."""
-    if force and not chief:
-        return Progress()
-    if force and (folder / run_folder.CONFIG).exists():
-        shutil.rmtree(folder)
-    if not (folder / run_folder.CONFIG).exists():
+    if force or not (folder / run_folder.CONFIG).exists():
         refuse_overwrite(folder, force)
         return Progress()
     before = read_json(folder / run_folder.CONFIG)

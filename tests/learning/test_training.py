@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,6 +186,27 @@ def test_another_run_is_not_overwritten(run, striped, tmp_path):
         train(striped, tmp_path, **TINY)
 
 
+def test_force_takes_a_run_away_only_when_the_next_can_begin(striped, run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    for wrong in ({"start": tmp_path / "none.keras"}, {"patch_px": 33}, {"seed": -1}):
+        with pytest.raises(InputError):
+            train(striped, tmp_path / "run", force=True, **{**TINY, **wrong})
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    # A run may even be replaced by one that starts from it.
+    options = {**TINY, "epochs": 1, "steps_per_epoch": 1}
+    ended = train(striped, tmp_path / "run", start=tmp_path / "run", force=True, **options)
+    assert [row["epoch"] for row in ended.history] == [1]
+
+
+def test_a_truncated_state_is_one_sentence(striped, run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    content = (tmp_path / "run" / STATE).read_bytes()
+    (tmp_path / "run" / STATE).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"last\.npz: cannot be read"):
+        train(striped, tmp_path / "run", **TINY)
+
+
 def test_changed_records_are_noticed(run, tmp_path):
     records = write_records(tmp_path / "other", [stripes(i + 5) for i in range(5)])
     with pytest.raises(InputError, match=r"holds a run with records.*--force"):
@@ -218,7 +240,13 @@ def test_one_image_smaller_than_a_patch_is_enough(tmp_path):
 
 
 def test_options_out_of_range_are_refused(striped, tmp_path):
-    for options in ({"batch": 0}, {"preset": "huge"}, {"learning_rate": float("nan")}, {"patch_px": 2}):
+    for options in (
+        {"batch": 0},
+        {"preset": "huge"},
+        {"learning_rate": float("nan")},
+        {"patch_px": 2},
+        {"seed": -1},
+    ):
         with pytest.raises(InputError, match=next(iter(options))):
             train(striped, tmp_path / "run", **{**TINY, **options})
 
