@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
@@ -20,7 +19,9 @@ PATH = click.Path(path_type=Path)
 @click.option("--mask-suffix", default="_mask", show_default=True, help="Behind the stem of a mask.")
 @click.option("--max-megapixels", default=400.0, show_default=True, help="Larger images are errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     path: Path,
     masks: Path | None,
     phases: Path | None,
@@ -55,7 +56,8 @@ def command(
         errors = sum(finding.severity == "error" for finding in report.findings)
         doubts = len(report.findings) - errors
         click.echo(f"{path}: {'OK' if report.ok else 'NOT OK'} ({errors} errors, {doubts} warnings)")
-    sys.exit(0 if report.ok else 1)
+    if not report.ok:
+        ctx.exit(1)
 
 
 def _print(report) -> None:

@@ -37,9 +37,10 @@ def one_device(striped, tmp_path_factory):
 
 
 def compare(folder, one_device):
-    for row, expected in zip(history(folder), one_device.history, strict=True):
-        # The sums are the same but for their order; eight steps let rounding grow a little.
-        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    # The sums are the same but for their order: the first four steps agree to the rounding of float32. Adam then
+    # divides each gradient by its own size, which makes whole steps of what rounding left of the smallest ones.
+    for row, expected, tolerance in zip(history(folder), one_device.history, (1e-5, 2e-3), strict=True):
+        assert row["loss"] == pytest.approx(expected["loss"], rel=tolerance)
         assert row["mean_dice"] == pytest.approx(expected["mean_dice"], abs=0.005)
 
 
