@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 from cathode_tf.datasets.record_set import RecordSet
 from cathode_tf.datasets.sampling import PatchSampler
+from cathode_tf.errors import InputError
 
 
 def patches(
@@ -79,6 +84,18 @@ def patches(
         return image, target
 
     return raw.enumerate(first_step).map(finish, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+@contextlib.contextmanager
+def input_errors() -> Iterator[None]:
+    """While batches are drawn: the `InputError` of a damaged record, which tf.data buries in an error of its own."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = re.search(r"\bInputError: (.+)", error.message)
+        if found is None:
+            raise
+        raise InputError(found[1]) from error
 
 
 class IntensityChange:

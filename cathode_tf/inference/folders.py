@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tifffile
-
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, refuse_overwrite, write_json
 from cathode_tf.imaging import Micrograph, find_images, read_micrograph, write_mask, write_overlay
+from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
@@ -121,16 +121,8 @@ def _segment_file(
 
 def _tiff_size(path: Path) -> tuple[int, int]:
     """Pages and pixels of a page of a TIFF; 1 and 0 for every other file."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return 1, 0
-    try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            page: Any = file.pages[0]
-            flat = len(series.shape) == 3 and series.axes[-1] != "S"
-            return (series.shape[0] if flat else 1), int(page.imagewidth * page.imagelength)
-    except Exception:
-        return 1, 0  # the reader of micrographs says what is wrong with it
+    with open_raster(path, max_megapixels=math.inf) as raster:
+        return raster.count, raster.height * raster.width if raster.tiff else 0
 
 
 def _write(

@@ -6,6 +6,7 @@ it works on temporary files beside the output, so that volumes may be larger tha
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ import tifffile
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, write_json
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_micrograph
+from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.progress import track
 
@@ -45,15 +47,13 @@ class TiffVolume:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        try:
-            with tifffile.TiffFile(self.path) as file:
-                series = file.series[0]
-                self.shape: Any = series.shape
-                self._paged = len(file.pages) == series.shape[0] and series.dtype in (np.uint8, np.uint16)
-        except Exception as error:
-            raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
-        if len(self.shape) != 3:
-            raise InputError(f"{path}: must be a stack (slices, height, width). Received {self.shape}.")
+        with open_raster(self.path, max_megapixels=math.inf) as raster:
+            self.shape = (raster.count, raster.height, raster.width)
+            pages = raster.tiff.pages if raster.tiff else ()
+            grey = len(pages) and pages[0].ndim == 2 and pages[0].dtype in (np.uint8, np.uint16)
+            self._paged = bool(grey and len(pages) == raster.count)
+        if raster.count == 1:
+            raise InputError(f"{path}: must be a stack (slices, height, width). Received one page.")
 
     def slices(self) -> Iterator[np.ndarray]:
         if not self._paged:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from cathode_tf.datasets import RecordSet, open_records, patches
+from cathode_tf.datasets.patches import input_errors
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, refuse_overwrite, write_json
 from cathode_tf.learning import run_folder
@@ -126,11 +127,12 @@ def train(
     data = patches(records, "train", patch_px=patch_px, batch=batch, seed=seed, first_step=progress.step)
     extent: dict[str, Any] = {"epochs": config["epochs"] or 1_000_000, "initial_epoch": progress.epoch}
     try:
-        if strategy is None:
-            options = {"steps_per_epoch": steps, "verbose": 0, "shuffle": False}
-            model.fit(data, callbacks=callbacks, **extent, **options)
-        else:
-            fit_distributed(model, data, strategy, callbacks=callbacks, steps=steps, **extent)
+        with input_errors():
+            if strategy is None:
+                options = {"steps_per_epoch": steps, "verbose": 0, "shuffle": False}
+                model.fit(data, callbacks=callbacks, **extent, **options)
+            else:
+                fit_distributed(model, data, strategy, callbacks=callbacks, steps=steps, **extent)
     except KeyboardInterrupt:
         if is_chief(strategy):
             callbacks[-1].save_interrupted()

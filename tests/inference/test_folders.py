@@ -91,3 +91,15 @@ def test_images_are_resampled_to_the_models_pixel_size_and_back(segmenter, image
         assert scale_to_model(same, card) == 1.0
     with pytest.warns(InputWarning, match="factor of 4"):
         assert scale_to_model(Micrograph(pixels, pixel_size_nm=50.0), card) == 5.0
+
+
+@pytest.mark.parametrize("name", ["stack.tif", "stack.lsm"])
+def test_slices_appended_one_by_one_are_a_stack(segmenter, image, tmp_path, name):
+    """Each `write` begins a series of its own, of one page."""
+    with tifffile.TiffWriter(tmp_path / name) as writer:
+        for index in range(3):
+            writer.write(image(20, 30, index), photometric="minisblack")
+    report = segment_files(segmenter, [tmp_path / name], tmp_path / "out")
+    assert not report.broken
+    labels = tifffile.imread(tmp_path / "out" / "stack_mask.tif")
+    np.testing.assert_array_equal(labels[2], segmenter.segment(image(20, 30, 2)).mask)

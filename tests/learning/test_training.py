@@ -207,6 +207,17 @@ def test_a_truncated_state_is_one_sentence(striped, run, tmp_path):
         train(striped, tmp_path / "run", **TINY)
 
 
+def test_a_damaged_training_record_is_one_sentence(tmp_path):
+    records = write_records(tmp_path, [stripes(i) for i in range(5)])
+    [shard] = records.shards("train")
+    content = bytearray(shard.read_bytes())
+    first = content.index(b"\x89PNG")
+    content[first : first + 100] = bytes(100)
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match=r"cathode-train.*must be a grey PNG[^\n]*$"):
+        train(records, tmp_path / "run", **TINY)
+
+
 def test_changed_records_are_noticed(run, tmp_path):
     records = write_records(tmp_path / "other", [stripes(i + 5) for i in range(5)])
     with pytest.raises(InputError, match=r"holds a run with records.*--force"):
