@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from cathode_tf.datasets.sheets import read_groups
 from cathode_tf.rounds.annotations import record_review
 from cathode_tf.rounds.curve import fit_curve
 from cathode_tf.rounds.exchange import export_masks, import_masks
+from cathode_tf.rounds.intake import add_images, create_project
 from cathode_tf.rounds.ledger import Ledger
-from cathode_tf.rounds.project import Project, add_images, create_project, read_groups
+from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.promotion import compare_models, evaluate_models, promote, rollback
 from cathode_tf.rounds.ranking import propose
 from cathode_tf.rounds.state import ImageState, ModelState, State

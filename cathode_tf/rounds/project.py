@@ -1,23 +1,18 @@
 """A project: one folder that holds images, masks, proposals, models and the ledger of what happened.
 
-Image files come in once and are kept by the hash of their pixels; every other room of the loop asks
-the `Project` where things are and what its state is.
+Every other room of the loop asks the `Project` where things are and what its state is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, read_json, write_json
+from cathode_tf.errors import InputError
+from cathode_tf.files import read_json
 from cathode_tf.phases import IGNORE, Phases
-from cathode_tf.progress import track
 from cathode_tf.rounds.ledger import Ledger
 from cathode_tf.rounds.state import ImageState, State, fold
 
@@ -115,162 +110,6 @@ class Project:
         return mask
 
 
-def create_project(
-    path: str | Path,
-    phases: Phases,
-    images: Sequence[str | Path],
-    *,
-    masks: str | Path | None = None,
-    groups: Mapping[str, str] | None = None,
-    test_share: float = 0.2,
-    seed: int = 0,
-) -> Project:
-    """A new project with these images; a part of them is frozen for testing from the start.
-
-    Test images are drawn once, whole groups at a time, and never trained on, so that every model
-    of every round is measured on the same ground.
-
-    Args:
-        path: The folder to make.
-        phases: What masks of this project mean.
-        images: Image files or folders of them.
-        masks: Folder of masks that exist already, matched by stem; they count as accepted.
-        groups: Group of each image name; default: every image (every stack) is its own group.
-        test_share: Share of the images to freeze, 0-0.9; at least one image where it is not 0.
-        seed: Draws the test images.
-
-    Raises:
-        InputError: If `path` is not empty, there is no image, or one cannot be read.
-    """
-    if not 0 <= test_share <= 0.9:
-        raise InputError(f"test_share: must be 0 to 0.9. Received {test_share}.")
-    path = Path(path)
-    with atomic_folder(path) as folder:
-        (folder / "phases.toml").write_text(phases.to_toml(), encoding="utf-8")
-        settings = {"schema": SCHEMA, "name": path.resolve().name, "test_share": test_share, "seed": seed}
-        write_json(folder / "project.json", settings)
-        project = Project(folder)
-        project.ledger.append(
-            "init", name=path.resolve().name, phases=list(phases.names), test_share=test_share
-        )
-        add_images(project, images, masks=masks, groups=groups)
-    return Project(path)
-
-
-def add_images(
-    project: Project,
-    images: Sequence[str | Path],
-    *,
-    masks: str | Path | None = None,
-    groups: Mapping[str, str] | None = None,
-) -> list[ImageState]:
-    """Copy images into the project; one that it has already (the same pixels) is left out with a warning.
-
-    Args:
-        project: Where to.
-        images: Image files or folders of them.
-        masks: Folder of masks that exist already, matched by stem.
-        groups: Group of each image name.
-
-    Returns:
-        The images that are new.
-    """
-    from cathode_tf.imaging import find_images, match_masks, read_annotation, read_micrograph
-
-    paths = find_images([Path(p) for p in images])
-    pairs: list[tuple[Path, Path | None]] = [(path, None) for path in paths]
-    if masks is not None:
-        pairs = match_masks(paths, masks, phases=project.phases)
-    if masks is not None:
-        # Images and masks may lie side by side; a file that serves as a mask is not an image too.
-        used = {mask.resolve() for _, mask in pairs if mask is not None}
-        pairs = [(image, mask) for image, mask in pairs if image.resolve() not in used]
-    entries: list[dict[str, Any]] = []
-    found: dict[str, np.ndarray] = {}
-    known = set(project.state.images)
-    for path, mask_path in track(pairs, "Reading images"):
-        micrographs = read_micrograph(path)
-        stack = isinstance(micrographs, list)
-        if stack and mask_path is not None:
-            raise InputError(f"{mask_path}: masks for stacks must be given slice by slice. Split the stack.")
-        for micrograph in micrographs if isinstance(micrographs, list) else [micrographs]:
-            key = pixel_sha256(micrograph.pixels)[:16]
-            if key in known:
-                warnings.warn(f"{path}: is in the project already; left out.", InputWarning, stacklevel=2)
-                continue
-            known.add(key)
-            _write_png(project.path / "images" / f"{key}.png", micrograph.pixels)
-            if mask_path is not None:
-                found[key] = read_annotation(
-                    mask_path,
-                    project.phases,
-                    shape=micrograph.pixels.shape,
-                    image_name=path.name,
-                    databar_rows=int(micrograph.acquisition.get("databar_rows") or 0),
-                )
-            group = (groups or {}).get(micrograph.id) or (path.stem if stack else micrograph.id)
-            entries.append(
-                {
-                    "key": key,
-                    "name": micrograph.id,
-                    "group": group,
-                    "height": micrograph.height,
-                    "width": micrograph.width,
-                    "pixel_size_nm": micrograph.pixel_size_nm,
-                    "pixel_size_source": micrograph.pixel_size_source,
-                    "acquisition": micrograph.acquisition,
-                }
-            )
-    with project.ledger.locked():
-        _draw_roles(entries, project.state.images.values(), project.card["test_share"], project.card["seed"])
-        for entry in entries:
-            project.ledger.append("image", **entry)
-    if found:
-        from cathode_tf.rounds.annotations import record_review
-
-        for key, mask in found.items():
-            record_review(project, key, "accept", mask=mask, origin="human")
-    return [project.state.images[entry["key"]] for entry in entries]
-
-
-def _draw_roles(
-    entries: list[dict[str, Any]], present: Iterable[ImageState], share: float, seed: int
-) -> None:
-    """Set each entry's role: whole groups go to the test side until it holds its share of all images."""
-    present = list(present)
-    roles = {image.group: image.role for image in present}
-    wanted = max(1, round(share * (len(present) + len(entries)))) if share else 0
-    wanted -= sum(image.role == "test" for image in present)
-    sizes: dict[str, int] = {}
-    for entry in entries:
-        sizes[entry["group"]] = sizes.get(entry["group"], 0) + 1
-    new = [group for group in sizes if group not in roles]
-    new.sort(key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).hexdigest())
-    # A project whose only group is frozen could never be trained on.
-    keep_one = bool(new) and not any(role == "pool" for role in roles.values())
-    for place, group in enumerate(new):
-        last = keep_one and place == len(new) - 1 and "test" in roles.values()
-        alone = keep_one and len(new) == 1
-        # A group that would overshoot by more than it fills is left to the pool.
-        fits = wanted > 0 and sizes[group] <= 2 * wanted and not (last or alone)
-        roles[group] = "test" if fits else "pool"
-        wanted -= sizes[group] if fits else 0
-    for entry in entries:
-        entry["role"] = roles[entry["group"]]
-
-
-def _write_png(path: Path, pixels: np.ndarray) -> None:
-    import cv2
-
-    if path.exists():  # named by its content, so it is this one
-        return
-    with atomic_file(path) as temporary:
-        ok, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 2])
-        if not ok:
-            raise InputError(f"{path}: cannot be encoded as PNG ({pixels.dtype}, {pixels.shape}).")
-        temporary.write_bytes(data.tobytes())
-
-
 def _read_png(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """Grey or palette PNG as stored: palette indices stay indices."""
     from PIL import Image
@@ -285,17 +124,3 @@ def _read_png(path: Path, shape: tuple[int, int]) -> np.ndarray:
     if pixels.shape != shape:
         raise InputError(f"{path}: must be {shape[0]} x {shape[1]} pixels. Received {pixels.shape}.")
     return pixels
-
-
-def read_groups(path: str | Path) -> dict[str, str]:
-    """Group by image name, from a CSV file with the columns `id` and `group`."""
-    import csv
-
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}).") from error
-    if not rows or not {"id", "group"} <= set(rows[0]):
-        raise InputError(f"{path}: must be a CSV file with the columns id and group.")
-    return {row["id"]: row["group"] for row in rows}
