@@ -7,6 +7,7 @@ out, with what is needed to undo them.
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,6 @@ class Draft:
     def discard(self) -> None:
         """Forget it: the work was accepted, or the person wants to begin again."""
         with self.project.ledger.locked():
-            for name in ("draft.json", "strokes", "base.runs"):
-                (self.folder / name).unlink(missing_ok=True)
-            if self.folder.exists():
-                self.folder.rmdir()
+            # The card first: without it the rest, what a killed server left included, means nothing.
+            (self.folder / "draft.json").unlink(missing_ok=True)
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -76,6 +76,13 @@ def test_what_a_killed_server_half_wrote_is_not_taken(client, key, small_project
     assert client.get(f"/api/images/{key}/draft").content == STROKE * 2
 
 
+def test_what_a_killed_server_left_in_a_draft_does_not_stop_its_end(client, key, small_project):
+    draft(client, key, STROKE)
+    (small_project.path / "drafts" / key / ".tmp-cut.json").write_text("{")
+    assert client.post(f"/api/images/{key}/draft/discard", json=ME).json() == {"ok": True}
+    assert not (small_project.path / "drafts" / key).exists()
+
+
 def test_a_draft_out_of_step_is_refused_and_kept(client, key):
     draft(client, key, STROKE)
     assert draft(client, key, STROKE, at=0).status_code == 409
