@@ -111,8 +111,15 @@ class Analysis:
             points: Of `draw_reference_points`, its column `reference` filled in.
 
         Raises:
-            InputError: If the points cannot correct these fractions (`from_reference_points`).
+            InputError: If the points lie on other images, or cannot correct these fractions
+                (`from_reference_points`).
         """
+        known = {image.name for image in self.images}
+        foreign = sorted(set(points.get("image", pd.Series(dtype=str)).astype(str)) - known)
+        if foreign:
+            raise InputError(
+                f"reference points: must lie on the images of this analysis. {foreign[0]} is none of them."
+            )
         counts = np.array([image.counts for image in self.images])
         estimates = from_reference_points(counts, points, self.phases, units=self.batch.units)
         return replace(self, by_points=estimates)
@@ -258,6 +265,8 @@ def analyze(
         if name in seen:
             raise InputError(f"{name}: must occur once in a batch. Received two masks of that name.")
         seen.add(name)
+        if settings.replicate == "group" and name not in (groups or {}):
+            raise InputError(f"groups: must give the group of every image. {name} is missing.")
         group = (groups or {}).get(name, "")
         images.append(
             measure_image(name, mask, phases, pixel_size_nm=pixel_size_nm, group=group, settings=settings)
@@ -293,7 +302,7 @@ def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:
     for index, name in enumerate(analysis.phases.names):
         per_area = lengths[0, index].sum() / areas[0] if areas[0] else np.nan
         row[f"boundary_density_{name}_per_{analysis.unit}"] = per_area * scale
-    for name in analysis.settings.instance_phases or analysis.phases.names:
+    for name in analysis.batch.instance_phases:
         table = image.instances
         row[f"count_{name}"] = int((table["phase"] == name).sum()) if len(table) else 0
     return row

@@ -184,8 +184,8 @@ def compare(
                 difference(quantity, phase, estimate, other, margin=margins[key] if key else None)
             )
     for name, margin in margins.items():
-        if not margin > 0:
-            raise InputError(f"margin {name}: must be above 0. Received {margin}.")
+        if not 0 < margin < math.inf:
+            raise InputError(f"margin {name}: must be above 0, and finite. Received {margin}.")
         if name not in used:
             known = ", ".join(dict.fromkeys(item.quantity for item in differences))
             raise InputError(

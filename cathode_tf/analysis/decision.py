@@ -64,6 +64,8 @@ class Spec:
             raise InputError(
                 f"spec {self.name}: must have a lower or an upper limit, finite. Received {limits}."
             )
+        if self.bias is not None and not math.isfinite(self.bias):
+            raise InputError(f"spec {self.name}: bias must be finite. Received {self.bias}.")
         if len(limits) == 2 and limits[0] >= limits[1]:
             raise InputError(
                 f"spec {self.name}: lower must be below upper. Received {self.lower} and {self.upper}."
@@ -174,7 +176,7 @@ def decide(estimate: Estimate, spec: Spec) -> Decision:
 
     Returns:
         The decision; INSUFFICIENT if there is no interval, or if its half width is more than a third of the
-        tolerance (of two-sided limits) and the value is not surely outside.
+        tolerance (of two-sided limits) and the value is neither surely within nor surely outside.
 
     Raises:
         InputError: If the units differ.

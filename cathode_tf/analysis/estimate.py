@@ -90,9 +90,14 @@ class Estimate:
 
     @property
     def standard_uncertainty(self) -> float | None:
-        """Half width over the normal quantile of the level: what a budget or a decision rule takes."""
-        half = self.half_width
-        return None if half is None else half / float(stats.norm.ppf(0.5 + self.level / 2))
+        """The wider side of the interval over the normal quantile: what a budget or a decision rule takes.
+
+        The wider side, for the other may have been cut off at what the quantity can be.
+        """
+        if self.ci is None or self.value is None:
+            return None
+        wider = max(self.ci[1] - self.value, self.value - self.ci[0])
+        return wider / float(stats.norm.ppf(0.5 + self.level / 2))
 
     def with_flag(self, flag: str, reason: str) -> Estimate:
         """The same estimate with one more flag."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -68,6 +69,10 @@ class Settings:
             raise InputError(f"neck_depth: must be 0 to 1. Received {self.neck_depth}.")
         if self.min_area_px < 0:
             raise InputError(f"min_area_px: must be 0 or more. Received {self.min_area_px}.")
+        if not 1 <= self.crack_opening_px < math.inf:
+            raise InputError(f"crack_opening_px: must be at least 1 px. Received {self.crack_opening_px}.")
+        if self.fines_diameter is not None and not 0 < self.fines_diameter < math.inf:
+            raise InputError(f"fines_diameter: must be above 0. Received {self.fines_diameter}.")
 
 
 @dataclass(frozen=True)

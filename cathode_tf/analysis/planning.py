@@ -9,6 +9,9 @@ from scipy import stats
 from cathode_tf.analysis.estimate import LEVEL, Estimate
 from cathode_tf.errors import InputError
 
+WHATEVER_IMAGES = ("reference_points", "test_images", "pore_back")
+"""Uncertainties that more images do not lessen."""
+
 WEIGHTINGS = {"number": 0, "length": 1, "area": 2, "volume": 3}
 
 
@@ -16,14 +19,17 @@ def required_images(estimate: Estimate, half_width: float) -> int | None:
     """How many images like these give an interval of +- `half_width`.
 
     n grows with u^2, and Student's t shrinks with n: the smallest n with t(n - 1) u sqrt(n_now / n) <= half
-    width.
+    width. What more images do not lessen (reference points, error rates, `pore_back`) is first taken off the
+    half width, in quadrature.
 
     Args:
-        estimate: With `components` as the analysis gives them; the larger standard uncertainty counts.
+        estimate: With `components` as the analysis gives them; of those between and within images the larger
+            counts.
         half_width: Wanted, in the estimate's unit, above 0.
 
     Returns:
-        The number of images in all, at least 2; None where the estimate knows no uncertainty.
+        The number of images in all, at least 2; None where the estimate knows no uncertainty, or no
+        number of images is enough.
 
     Example:
         >>> required_images(Estimate(0.3, ci=(0.28, 0.32), n=12, components={"between_images": 0.01}), 0.005)
@@ -34,9 +40,12 @@ def required_images(estimate: Estimate, half_width: float) -> int | None:
     """
     if not half_width > 0:
         raise InputError(f"half width: must be above 0. Received {half_width}.")
-    if not estimate.components or not estimate.n:
+    between = [u for name, u in estimate.components.items() if name not in WHATEVER_IMAGES]
+    fixed = math.hypot(*[u for name, u in estimate.components.items() if name in WHATEVER_IMAGES])
+    left = half_width**2 - (float(stats.norm.ppf(0.5 + LEVEL / 2)) * fixed) ** 2
+    if not between or not estimate.n or left <= 0:
         return None
-    u = max(estimate.components.values())
+    u, half_width = max(between), math.sqrt(left)
     n = max(2, math.ceil(estimate.n * (1.95 * u / half_width) ** 2))
     while float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * u * math.sqrt(estimate.n / n) > half_width:
         n += 1

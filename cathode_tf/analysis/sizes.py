@@ -95,6 +95,7 @@ def size_distribution(
     *,
     sample_type: str,
     edge_correction: str = "miles_lantuejoul",
+    replicate: str = "image",
     resamples: int = 400,
     seed: int = 0,
 ) -> SizeDistribution:
@@ -107,13 +108,15 @@ def size_distribution(
     - `"section"`: number and area are those of the profiles; volume is that of the spheres, unfolded.
 
     Intervals: log(x) +- t s, with s the standard deviation over resamples of whole images (from five images
-    on; t with images - 1 degrees of freedom) or of particles (then flagged).
+    on; t with images - 1 degrees of freedom) or of particles (then flagged). Where groups are the independent
+    units, groups are resampled from five groups on; fewer leave the images, flagged.
 
     Args:
         table: From `measure_instances`, or several of one phase stacked, with an `image` column.
         sample_type: `"section"` or `"dispersed"`.
         edge_correction: `"miles_lantuejoul"`: whole particles, weighted by how rarely their size stays whole;
             `"none"`: whole particles, equally weighted.
+        replicate: What is independent of its like: `"image"`, or `"group"` (a column of the table).
         resamples: Bootstrap resamples.
         seed: Of the resampling.
 
@@ -138,10 +141,14 @@ def size_distribution(
     weights = whole["edge_weight"].to_numpy(float) if edge_correction != "none" else np.ones(len(d))
     all_area = float(table[area].sum())
     lost = 1 - float(whole[area].sum()) / all_area if all_area else 0.0
-    images = pd.factorize(whole["image"])[0] if "image" in whole else np.zeros(len(d), int)
-    sample = _Sample(d, weights, images, sample_type, unit)
+    if replicate == "group" and whole["group"].nunique() < MIN_IMAGES:
+        replicate, few = "image", whole["group"].nunique()
+    else:
+        few = None
+    images = pd.factorize(whole[replicate])[0] if replicate in whole else np.zeros(len(d), int)
+    sample = _Sample(d, weights, images, sample_type, unit, replicate)
     return SizeDistribution(
-        _estimates(sample, _why_not(sample), _doubts(sample, whole, lost), resamples, seed),
+        _estimates(sample, _why_not(sample), _doubts(sample, whole, lost, few), resamples, seed),
         unit,
         sample_type,
         edge_correction,
@@ -160,6 +167,7 @@ class _Sample:
     images: np.ndarray
     sample_type: str
     unit: str
+    replicate: str
 
     @property
     def effective(self) -> float:
@@ -190,8 +198,13 @@ def _why_not(sample: _Sample) -> str | None:
     return None
 
 
-def _doubts(sample: _Sample, whole: pd.DataFrame, lost: float) -> dict[str, str]:
+def _doubts(sample: _Sample, whole: pd.DataFrame, lost: float, few_groups: int | None) -> dict[str, str]:
     flags = {}
+    if few_groups is not None:
+        flags["GROUPS_NOT_RESAMPLED"] = (
+            f"{few_groups} group{'' if few_groups == 1 else 's'} say little about the spread between groups; "
+            f"what differs between them is not in the interval"
+        )
     if sample.n_images < MIN_IMAGES:
         flags["PARTICLES_RESAMPLED"] = (
             f"{sample.n_images} image{'' if sample.n_images == 1 else 's'} say little about the spread between "
@@ -211,7 +224,7 @@ def _estimates(
 ) -> dict[str, Estimate]:
     by_image = sample.n_images >= MIN_IMAGES
     n = sample.n_images if by_image else len(sample.d)
-    fields: dict[str, Any] = {"n": n, "unit_of_replication": "image" if by_image else "particle"}
+    fields: dict[str, Any] = {"n": n, "unit_of_replication": sample.replicate if by_image else "particle"}
     if reason is not None:
         fields["flags"] = flags
         return {

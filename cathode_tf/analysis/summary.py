@@ -284,7 +284,11 @@ def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeD
     """Sizes of the particles (of every phase, if none is one)."""
     particles = [name for name in batch.phases.with_role("particle") if name in batch.instance_phases]
     return {
-        name: size_distribution(instances[instances["phase"] == name], sample_type=batch.settings.sample_type)
+        name: size_distribution(
+            instances[instances["phase"] == name],
+            sample_type=batch.settings.sample_type,
+            replicate=batch.settings.replicate,
+        )
         for name in particles or batch.instance_phases
         if len(instances.columns)
     }

@@ -238,7 +238,8 @@ def _surfaces(volume: Volume, blocks: dict[tuple[int, int, int], Block]) -> Summ
             return estimate
         # The sums of all blocks together, without the weighting of blocks.
         shift = value - estimate.value
-        ci = None if estimate.ci is None else (max(estimate.ci[0] + shift, 0.0), estimate.ci[1] + shift)
+        most = fields.get("bounds", (0.0, np.inf))[1]
+        ci = estimate.ci and (max(estimate.ci[0] + shift, 0.0), min(estimate.ci[1] + shift, most))
         return replace(estimate, value=value, ci=ci)
 
     surface = {

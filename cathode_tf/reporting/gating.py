@@ -69,6 +69,9 @@ def read_specs(path: str | Path) -> list[Spec]:
         wrong = [key for key in ("lower", "upper", "max_pfa", "bias") if not _is_number(table.get(key, 0))]
         if wrong:
             raise InputError(f"{path}: {wrong[0]} must be a number. Received {table[wrong[0]]!r}.")
+        wrong = [key for key in ("name", "unit", "rule", "method") if not isinstance(table.get(key, ""), str)]
+        if wrong:
+            raise InputError(f"{path}: {wrong[0]} must be a text. Received {table[wrong[0]]!r}.")
         try:
             specs.append(Spec.from_dict(table))
         except InputError as error:

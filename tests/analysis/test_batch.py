@@ -154,3 +154,29 @@ def test_poor_masks_give_flags_and_reasons_but_no_nan_and_no_warning(case, image
         assert all(estimate.flags.values()), name
         str(estimate)
     analysis.write(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"crack_opening_px": float("nan")}, {"fines_diameter": float("nan")}, {"fines_diameter": -1.0}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_groups_that_replicate_must_be_complete():
+    with pytest.raises(InputError, match="b is missing"):
+        masks = {"a": grid_of_squares(), "b": grid_of_squares()}
+        analyze(masks, PHASES, groups={"a": "x"}, settings=Settings(replicate="group"))
+
+
+def test_points_of_other_images_correct_nothing():
+    analysis = analyze({"a": grid_of_squares()}, PHASES)
+    points = pd.DataFrame({"image": ["z"], "mapped": ["ncm"], "reference": ["ncm"]})
+    with pytest.raises(InputError, match="z is none of them"):
+        analysis.with_reference_points(points)
+
+
+def test_instances_that_were_not_asked_for_are_not_counted_as_none():
+    analysis = analyze([grid_of_squares()], PHASES, settings=Settings(instance_phases=()))
+    assert not [name for name in analysis.per_image if name.startswith("count_")]

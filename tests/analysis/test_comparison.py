@@ -89,6 +89,8 @@ def test_batches_must_be_alike(tmp_path):
     a, b = (analyze([np.eye(20, dtype=np.uint8)], PHASES, pixel_size_nm=x, settings=bare) for x in (5, 10))
     with pytest.warns(InputWarning, match="pixel sizes differ"):
         compare(a, b)
+    with pytest.raises(InputError, match="above 0, and finite"):
+        compare(batch(0, 0.3), batch(1, 0.3), margins={"fraction": float("inf")})
     with pytest.raises(InputError, match="margin nothing"):
         compare(batch(0, 0.3), batch(1, 0.3), margins={"nothing": 1.0})
     (tmp_path / "x.json").write_text("{}")

@@ -79,6 +79,7 @@ def test_units_and_methods_must_fit():
         {"lower": 1, "rule": "hope"},
         {"lower": 1, "max_pfa": 0.7},
         {"lower": float("nan")},
+        {"lower": 1, "bias": float("nan")},
     ],
 )
 def test_a_spec_that_makes_no_sense_is_refused(fields):

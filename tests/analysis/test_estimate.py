@@ -65,3 +65,10 @@ def test_without_spread_there_is_no_interval_and_the_reason_is_given(values):
 
 def test_nothing_to_refer_to_is_refused():
     assert ratio_estimate(np.zeros(3), np.zeros(3), what="ncm").is_refused
+
+
+def test_an_end_cut_off_at_zero_makes_a_number_no_surer():
+    # 0.01 +- 0.02, cut at 0: the standard uncertainty stays 0.02 / 1.96.
+    cut = Estimate(0.01, ci=(0.0, 0.03), n=9)
+    assert cut.standard_uncertainty == pytest.approx(0.02 / 1.959964)
+    assert Estimate(0.01, n=1).standard_uncertainty is None

@@ -135,3 +135,13 @@ def test_scikit_image_measures_the_same_perimeter():
     theirs = perimeter_crofton(mask == 1, directions=4)
     ours = boundary_density([intercepts(mask, PHASES)], 1).value * 499 * 500
     assert ours == pytest.approx(theirs, rel=0.01)
+
+
+@pytest.mark.parametrize("shell_px", [1, 2])
+def test_a_shell_of_the_boundary_changes_the_fraction_by_its_length(shell_px):
+    # What every edge being misplaced by delta does to a fraction: L_A delta, here of a Euclidean shell.
+    mask = disks(0)
+    distance = cv2.distanceTransform((mask == 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    removed = ((mask == 1) & (distance <= shell_px)).mean()
+    density = boundary_density([intercepts(mask, PHASES)], 1).value
+    assert removed == pytest.approx(density * shell_px, rel=0.15)

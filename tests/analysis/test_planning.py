@@ -22,6 +22,18 @@ def test_no_uncertainty_no_plan():
         required_images(Estimate(0.3, n=1), 0)
 
 
+def test_more_images_do_not_lessen_what_does_not_come_from_images():
+    def needed(**components):
+        return required_images(Estimate(0.3, ci=(0.27, 0.33), n=6, components=components), 0.008)
+
+    # 1.96 * 0.003 of +- 0.008 is the points' own; what is left is sqrt(0.008^2 - 0.00588^2) = 0.00542.
+    alone = required_images(Estimate(0.3, ci=(0.27, 0.33), n=6, components={"a": 0.01}), 0.005424)
+    assert needed(between_images=0.01, reference_points=0.003) == alone
+    # 1.96 * 0.01 is more than 0.008, however many images there are.
+    assert needed(between_images=0.01, pore_back=0.01) is None
+    assert needed(test_images=0.001) is None
+
+
 def test_particles_for_a_percentile():
     assert required_particles(1.4, 50) == 756
     assert required_particles(1.4, 90) == 5072

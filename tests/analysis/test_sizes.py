@@ -64,6 +64,26 @@ def test_images_are_resampled_where_there_are_enough():
     assert sizes["x50_3"].ci[0] < sizes["x50_3"].value < sizes["x50_3"].ci[1]
 
 
+def test_groups_are_resampled_where_they_are_the_independent_units():
+    random = np.random.default_rng(0)
+    # Five electrodes of four images each; particles differ between electrodes, hardly between their images.
+    content = table(random.lognormal(1, 0.1, 800), np.repeat(np.arange(20), 40))
+    content["group"] = content["image"] // 4
+    content["equivalent_diameter_um"] *= 1 + 0.1 * content["group"]
+    by_image = size_distribution(content, sample_type="dispersed")["x50_3"]
+    by_group = size_distribution(content, sample_type="dispersed", replicate="group")["x50_3"]
+    assert (by_group.n, by_group.unit_of_replication) == (5, "group")
+    assert set(by_group.components) == {"between_groups"}
+    assert by_group.value == by_image.value and by_group.half_width > 1.5 * by_image.half_width
+
+
+def test_too_few_groups_leave_the_images_and_say_so():
+    content = table(np.random.default_rng(0).lognormal(1, 0.3, 600), np.repeat(np.arange(10), 60))
+    content["group"] = content["image"] % 2
+    found = size_distribution(content, sample_type="dispersed", replicate="group")["x50_3"]
+    assert found.unit_of_replication == "image" and "2 groups" in found.flags["GROUPS_NOT_RESAMPLED"]
+
+
 def test_a_percentile_is_shown_with_its_weighting():
     assert display_name("x50_3") == "D50 (volume)"
 

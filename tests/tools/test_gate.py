@@ -58,6 +58,8 @@ def test_what_the_data_cannot_tell_does_not_pass(analysis, capsys):
         ('[[spec]]\nname = "fraction/pore"\nlower = "0.2"\n', "lower must be a number"),
         ('[[spec]]\nname = "fraction/pore"\nlower = 0.2\nunit = "um"\n', "unit"),
         ('[[spec]]\nname = "fraction/pore"\nlower = 0.2\nlow = 1\n', "'low'"),
+        ("[[spec]]\nname = 5\nlower = 0.2\n", "name must be a text"),
+        ('[[spec]]\nname = "fraction/pore"\nlower = 0.2\nrule = ["a"]\n', "rule must be a text"),
     ],
 )
 def test_a_wrong_specification_is_one_sentence(analysis, capsys, text, message):
