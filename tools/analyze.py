@@ -39,7 +39,9 @@ CORRECTIONS = {
 @click.option(
     "--reference-points", type=click.Path(path_type=Path), help="Labelled points: corrects fractions."
 )
-@click.option("--draw-points", type=int, metavar="N", help="Draw N points a phase to be labelled.")
+@click.option(
+    "--draw-points", type=click.IntRange(min=1), metavar="N", help="Draw N points a phase to be labelled."
+)
 @click.option(
     "--sample-type",
     type=click.Choice(["section", "dispersed"]),
@@ -58,6 +60,12 @@ CORRECTIONS = {
 @click.option("--voxel-size-nm", type=float, nargs=3, metavar="Z Y X", help="Voxel edges of a volume, nm.")
 @click.option("--tortuosity", is_flag=True, help="Solve for a volume's tortuosity factor (needs PoreSpy).")
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
+@click.option(
+    "--fragmentation/--no-fragmentation",
+    default=True,
+    show_default=True,
+    help="Measure cracks and fragments of particles.",
+)
 @click.option("--crack-opening-px", type=float, help="Widest opening of a crack; wider gaps part particles.")
 @click.option("--fines-diameter", type=float, help="Free pieces below this (um, or px) are fines.")
 @click.option("--min-area-px", type=int, help="Instances below this area are noise.")
@@ -87,6 +95,7 @@ def command(
     reference someone writes what is really there, and --reference-points corrects with that.
     """
     from cathode_tf.analysis import Settings, analyze, draw_reference_points
+    from cathode_tf.datasets.sheets import read_groups
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
@@ -122,7 +131,7 @@ def command(
                     if image is not None:
                         shown_images[name] = image
                 if draw_points:
-                    drawn_from[name] = mask
+                    drawn_from[name] = merged(mask, source.phases)
                 yield name, mask
 
         analysis = analyze(
@@ -136,7 +145,7 @@ def command(
         if reference_points is not None:
             analysis = analysis.with_reference_points(read_points(reference_points))
         if draw_points:
-            points = draw_reference_points(drawn_from, source.phases, draw_points)
+            points = draw_reference_points(drawn_from, analysis.phases, draw_points)
             points.to_csv(folder / "reference_points.csv", index=False)
         analysis.write_into(folder)
         write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images)
@@ -193,6 +202,13 @@ def show(analysis) -> None:
             click.echo(row["sentence"])
 
 
+def merged(mask, phases):
+    """The mask as it is counted, `pore_back` as pore: points are drawn in the phases whose fractions they correct."""
+    from cathode_tf.analysis.image import Settings, merge_pore_back, merges
+
+    return merge_pore_back(mask, phases)[0] if merges(phases, Settings()) else mask
+
+
 def unique_names(paths: list[Path]) -> list[str]:
     """The stem of each path, with its folder's name in front where stems repeat."""
     stems = [path.stem for path in paths]
@@ -209,25 +225,9 @@ def read_points(path: Path):
     from cathode_tf.errors import InputError
 
     try:
-        return pd.read_csv(path, keep_default_na=False)
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table of reference points ({error}).") from error
-
-
-def read_groups(path: Path) -> dict[str, str]:
-    """Group of each image from a CSV with columns id and group."""
-    import csv
-
-    from cathode_tf.errors import InputError
-
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    if not rows or not {"id", "group"} <= set(rows[0]):
-        raise InputError(f"{path}: must have the columns id and group, and at least one row.")
-    return {row["id"]: row["group"] for row in rows}
 
 
 class Masks:
@@ -260,13 +260,13 @@ class Segmented:
         self._segmenter = Segmenter(model)
         self._paths, self._out, self._given = paths, out, pixel_size_nm
         self.phases = self._segmenter.phases
-        self.pixel_size_nm = pixel_size_nm or next(iter_micrographs(paths[0])).pixel_size_nm
+        self.pixel_size_nm = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm)).pixel_size_nm
 
     def __iter__(self):
         from cathode_tf.imaging import iter_micrographs, write_mask
 
         for path in self._paths:
-            for micrograph in iter_micrographs(path):
+            for micrograph in iter_micrographs(path, pixel_size_nm=self._given):
                 self._check_size(micrograph)
                 mask = self._segmenter.segment(micrograph).mask
                 write_mask(self._out / f"{micrograph.id}_mask.png", mask, self.phases)
@@ -279,7 +279,7 @@ class Segmented:
 
         first, size = self.pixel_size_nm, micrograph.pixel_size_nm
         same = size == first if None in (size, first) else math.isclose(size, first, rel_tol=1e-3)
-        if self._given is None and not same:
+        if not same:
             raise InputError(
                 f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
                 f"Received {size or 'unknown'} nm. Analyse them separately, or give --pixel-size-nm."

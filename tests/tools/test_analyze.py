@@ -1,5 +1,7 @@
 import json
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,3 +109,67 @@ def test_a_volume_is_measured_in_three_dimensions(masks):
     assert (masks / "volume" / "report.html").exists()
     summary = json.loads((masks / "volume" / "summary.json").read_text())
     assert summary["voxel_size_nm"] == [50, 20, 20]
+
+
+def test_points_on_masks_with_pore_back_are_drawn_as_the_fractions_are_counted(masks):
+    phases = Phases.from_names(["pore", "ncm", "pore_back"])
+    (masks / "phases.toml").write_text(phases.to_toml())
+    cells = np.random.default_rng(0).choice([0, 1, 2], (40, 40)).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+    for k in range(3):
+        write_mask(masks / "masks" / f"m{k}.png", cells, phases, force=True)
+    run(masks, "--draw-points", "10", "--no-fragmentation")
+    points = pd.read_csv(masks / "out" / "reference_points.csv", dtype=str, keep_default_na=False)
+    assert points["mapped"].value_counts().to_dict() == {"pore": 10, "ncm": 10}
+    points.assign(reference=points["mapped"]).to_csv(masks / "labelled.csv", index=False)
+    result = run(masks, "--reference-points", str(masks / "labelled.csv"), "--force")
+    assert "ncm fraction, corrected by reference points: 0.3" in result.output
+
+
+def test_points_find_images_whose_names_are_numbers(masks):
+    for path in (masks / "masks").iterdir():
+        path.rename(path.with_stem(path.stem.replace("m", "00")))
+    run(masks, "--draw-points", "5")
+    points = pd.read_csv(masks / "out" / "reference_points.csv", dtype=str, keep_default_na=False)
+    assert set(points["image"]) <= {"000", "001", "002"}
+    points.assign(reference=points["mapped"]).to_csv(masks / "labelled.csv", index=False)
+    assert run(masks, "--reference-points", str(masks / "labelled.csv"), "--force").exit_code == 0
+
+
+def test_some_points_must_be_drawn(masks):
+    assert run(masks, "--draw-points", "-5").exit_code == 2
+
+
+def test_cracks_are_left_out_where_they_are_not_asked_for(masks):
+    assert "crack length" not in run(masks, "--no-fragmentation").output
+    summary = json.loads((masks / "out" / "summary.json").read_text())
+    assert "crack_length_density" not in summary["summary"] and not summary["settings"]["fragmentation"]
+
+
+def test_groups_in_another_encoding_are_one_sentence(masks):
+    (masks / "groups.csv").write_bytes("id,group\nm0,Prüfling\n".encode("latin-1"))
+    with pytest.raises(InputError, match="UTF-8"):
+        run(masks, "--groups", str(masks / "groups.csv"))
+
+
+def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
+    import cathode_tf.inference
+    from cathode_tf.tools.analyze import Segmented
+
+    seen = []
+
+    class Model:
+        phases = PHASES
+
+        def __init__(self, path):
+            pass
+
+        def segment(self, micrograph):
+            seen.append(micrograph.pixel_size_nm)
+            return SimpleNamespace(mask=np.zeros(micrograph.pixels.shape, np.uint8))
+
+    monkeypatch.setattr(cathode_tf.inference, "Segmenter", Model)
+    cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8))
+    source = Segmented("model", [tmp_path / "a.png"], 25.0, tmp_path / "masks")
+    assert source.pixel_size_nm == 25 and len(list(source)) == 1 and seen == [25.0]
+    with pytest.raises(InputError, match="above 0"):
+        Segmented("model", [tmp_path / "a.png"], 0.0, tmp_path / "masks")
