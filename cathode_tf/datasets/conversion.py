@@ -109,6 +109,8 @@ def convert(
         raise InputError(
             f"--guard-gap: must be 0 or more, and goes with --split, not with --split-file. Received {guard_gap}."
         )
+    if seed is not None and seed < 0:
+        raise InputError(f"--seed: must be 0 or more. Received {seed}.")
     if jobs < 1:
         raise InputError(f"--jobs: must be at least 1. Received {jobs}.")
     rule = _rule(previous if add else None, split, seed, split_file is not None, guard_gap)
@@ -252,6 +254,15 @@ def sources_of(
             continue
         groups = by_stem.get(image.stem, {})
         sources[image.stem] = replace(template, index=len(sources), image=image, mask=mask, groups=groups)
+    alone = [stem for stem, source in sources.items() if not source.groups]
+    if template.groups and alone and not template.group_regex:
+        more = f" and {len(alone) - 1} others" if len(alone) > 1 else ""
+        warnings.warn(
+            f"--groups: should list every image by its stem. {alone[0]!r}{more} are not listed, and are a group "
+            "each; images of one sample may then be on both sides of the split.",
+            InputWarning,
+            stacklevel=3,
+        )
     return list(sources.values()), missing
 
 

@@ -48,8 +48,8 @@ class TiffVolume:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         with open_raster(self.path, max_megapixels=math.inf) as raster:
-            self.shape = (raster.count, raster.height, raster.width)
-            pages = raster.tiff.pages if raster.tiff else ()
+            self.shape: tuple[int, int, int] = (raster.count, raster.height, raster.width)
+            pages: Any = raster.tiff.pages if raster.tiff else ()
             grey = len(pages) and pages[0].ndim == 2 and pages[0].dtype in (np.uint8, np.uint16)
             self._paged = bool(grey and len(pages) == raster.count)
         if raster.count == 1:

@@ -96,10 +96,22 @@ def test_a_split_file_is_followed_to_the_letter_with_a_warning_where_it_tears_a_
     out = convert(pairs, out=tmp_path / "whole", phases=phases, split_file=table)
     assert {row.id: row.split for row in open_records(out).rows} == wanted
     with pytest.warns(InputWarning, match="'g1' into test and train"):
-        out = convert(
-            pairs, out=tmp_path / "torn", phases=phases, split_file=table, groups={"a3": "g1", "a4": "g1"}
-        )
+        groups = {name: name for name in wanted} | {"a3": "g1", "a4": "g1"}
+        out = convert(pairs, out=tmp_path / "torn", phases=phases, split_file=table, groups=groups)
     assert {row.id: row.split for row in open_records(out).rows} == wanted
+
+
+def test_images_that_a_groups_file_leaves_out_are_told(pairs, tmp_path, phases):
+    """A name with its suffix is no id; unnoticed, a sample would be on both sides of the split."""
+    groups = {f"a{i}": "g" for i in range(8)} | {"a8.png": "h", "a9.png": "h"}
+    with pytest.warns(InputWarning, match="'a8' and 1 others are not listed"):
+        convert(pairs, out=tmp_path / "set", phases=phases, groups=groups, split="50/25/25")
+    convert(pairs, out=tmp_path / "found", phases=phases, groups={"a0": "g"}, group_regex="a.")
+
+
+def test_a_negative_seed_is_refused(pairs, tmp_path, phases):
+    with pytest.raises(InputError, match="--seed: must be 0 or more. Received -1"):
+        convert(pairs, out=tmp_path / "set", phases=phases, seed=-1)
 
 
 def test_a_split_file_must_list_every_image(pairs, tmp_path, phases):
