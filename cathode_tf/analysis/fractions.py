@@ -195,6 +195,11 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
         return IntegralRange(0, 0, radius, dof, reason)
     raw = max(float(products[: cut + 1].sum()), 0.0) / area
     lost = sum(float(table.vv[: cut + 1].sum()) / table.area for table in used) / area
+    if (
+        lost > 0.5
+    ):  # in whole images at most 0.35; the known parts of these are hardly larger than the structure
+        reason = f"correlated over {radius:.0f} px, too far for the known parts of the images"
+        return IntegralRange(0, 0, radius, dof, reason)
     # The images of another coarseness share the integral range; only the area grows.
     variance = raw / (1 - lost) * used[0].cell_px / all_px
     return IntegralRange(variance, variance * all_px / spread, radius, dof)

@@ -337,7 +337,7 @@ def _by_shell(whole: np.ndarray, cracked: np.ndarray) -> list[float]:
 
 
 def _roles(mask: np.ndarray, phases: Phases, opening_px: float) -> tuple[np.ndarray, np.ndarray]:
-    if opening_px < 1:
+    if not 1 <= opening_px < np.inf:
         raise InputError(f"opening_px: must be at least 1 px. Received {opening_px:g}.")
     found = []
     for role in ("particle", "pore"):

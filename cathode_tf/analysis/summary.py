@@ -242,10 +242,7 @@ def _fragmentation(batch: Batch) -> Summary:
         names = list(dict.fromkeys(batch.units))
     particles = "+".join(batch.phases.with_role("particle"))
     estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
-    return {
-        quantity: {particles: replace(estimate, unit_of_replication=batch.unit)}
-        for quantity, estimate in estimates.items()
-    }
+    return {quantity: {particles: _of_unit(estimate, batch.unit)} for quantity, estimate in estimates.items()}
 
 
 def _pores(batch: Batch) -> Summary:
@@ -260,9 +257,17 @@ def _pores(batch: Batch) -> Summary:
         measures = [_added(members) for members in groups.values()]
     name = "+".join(batch.phases.with_role("pore"))
     return {
-        quantity: {name: replace(estimate, unit_of_replication=batch.unit)}
+        quantity: {name: _of_unit(estimate, batch.unit)}
         for quantity, estimate in pore_estimates(measures, pixel_size_nm=batch.pixel_size_nm).items()
     }
+
+
+def _of_unit(estimate: Estimate, unit: str) -> Estimate:
+    """An estimate between images, whose rows were sums over these units."""
+    components = {
+        f"between_{unit}s" if name == "between_images" else name: u for name, u in estimate.components.items()
+    }
+    return replace(estimate, unit_of_replication=unit, components=components)
 
 
 def _added(measures: Sequence[PoreMeasures]) -> PoreMeasures:

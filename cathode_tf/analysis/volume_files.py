@@ -133,8 +133,9 @@ def open_volume(
             )
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{path}: cannot be read as a volume ({error}).") from error
+    except Exception as error:  # libraries raise anything on damaged files
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: cannot be read as a volume ({reason}).") from error
     yield Volume(data, phases, voxel_size_nm=voxel_size_nm or stored, source=str(path))
 
 

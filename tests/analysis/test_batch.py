@@ -83,6 +83,8 @@ def test_groups_as_units_of_replication():
     assert (estimate.n, estimate.unit_of_replication) == (2, "group")
     assert estimate.value == pytest.approx(by_image.value)
     assert estimate.half_width > by_image.half_width
+    named = {name for _, each in walk(by_group) for name in each.components if name.startswith("between_")}
+    assert named <= {"between_groups", "between_particles"}
 
 
 def test_labels_of_a_mask_are_those_that_were_measured():

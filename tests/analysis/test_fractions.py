@@ -153,3 +153,14 @@ def test_pore_back_is_pore_and_leaves_a_doubt():
     assert estimate.half_width > 1.9 * 0.05 / math.sqrt(3) and "PORE_BACK" in estimate.flags
     apart = analyze(masks, phases, settings=Settings(merge_pore_back=False))
     assert apart.summary["fraction"]["pore"].value == pytest.approx(0.2, abs=0.01)
+
+
+def test_small_known_parts_of_images_refuse_the_integral_range():
+    # 12 x 12 px are known of each image, half pore, half ncm: about its own mean such a part varies by nothing.
+    rng = np.random.default_rng(0)
+    masks = {}
+    for k in range(60):
+        masks[f"{k}"] = np.full((200, 200), 255, np.uint8)
+        masks[f"{k}"][90:102, 90:102] = np.arange(12)[:, None] < rng.integers(4, 9)
+    tables = [covariance(mask, Phases.default()) for mask in masks.values()]
+    assert "known parts" in integral_range(tables, 1, 0.5).reason

@@ -249,3 +249,11 @@ def test_tortuosity_of_a_straight_channel_is_one_or_refused_without_a_solver():
     else:
         assert along.value == pytest.approx(1, abs=0.01)
         assert "face to face" in str(found["tortuosity_factor"]["pore|x"])
+
+
+@pytest.mark.parametrize("name", ["empty.npy", "empty.tif", "text.npy", "text.tif"])
+def test_a_damaged_volume_is_one_sentence(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"" if "empty" in name else b"no volume at all")
+    with pytest.raises(InputError, match="cannot be read"), open_volume(path, Phases.default()):
+        pass
