@@ -45,9 +45,10 @@ def serve(
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     token = _token(project)
-    hosts = {f"{name}:{port}" for name in _names(host)}
+    names = [f"[{name}]" if ":" in name else name for name in _names(host)]
+    hosts = {f"{name}:{port}" for name in names}
     app = build_app(project, token=token, hosts=hosts, who=who or user_name())
-    address = f"http://{_names(host)[0]}:{port}/?token={token}"
+    address = f"http://{names[0]}:{port}/?token={token}"
     announce(address)
     if browser:
         webbrowser.open(address)
