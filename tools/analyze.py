@@ -107,6 +107,16 @@ def command(
     if volume:
         if len(masks) != 1:
             raise InputError(f"--volume: must be given one volume at a time. Received {len(masks)}.")
+        of_masks = {
+            "--model": model,
+            "--groups": groups_file,
+            "--evaluation": evaluation,
+            "--reference-points": reference_points,
+            "--draw-points": draw_points,
+        }
+        given = next((name for name, value in of_masks.items() if value is not None), None)
+        if given:
+            raise InputError(f"{given}: is for masks of sections, and does not go with --volume.")
         sizes = voxel_size_nm or (None if pixel_size_nm is None else (pixel_size_nm,) * 3)
         measure_volume(
             masks[0], read_phases(phases_file), sizes, chosen["neck_depth"], tortuosity, out, force

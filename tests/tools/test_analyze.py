@@ -173,3 +173,8 @@ def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
     assert source.pixel_size_nm == 25 and len(list(source)) == 1 and seen == [25.0]
     with pytest.raises(InputError, match="above 0"):
         Segmented("model", [tmp_path / "a.png"], 0.0, tmp_path / "masks")
+
+
+def test_what_a_volume_has_no_use_for_is_refused(masks):
+    with pytest.raises(InputError, match="--draw-points: is for masks"):
+        run(masks, "--volume", "--draw-points", "5")
