@@ -5,6 +5,7 @@ Every step calls the same public function that a lab calls with its own images.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,6 +113,8 @@ def _learn(records, out: Path, training_s: float, seed: int, force: bool, tell):
     evaluation = evaluate(Segmenter(run.path), records, split="test", out=out / "evaluation", force=force)
     tell(str(evaluation))
     tell("5/7 Exporting it as a SavedModel ...")
+    if force:
+        shutil.rmtree(out / "savedmodel", ignore_errors=True)
     exported = export_savedmodel(run.path, out / "savedmodel")
     section = evaluation_section(evaluation.to_dict(), run.path / "curves.png", out / "evaluation")
     return Segmenter(exported), evaluation.mean_dice, section

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,7 +187,7 @@ def _evaluate(
         tables[example.id] = table
         if folder is not None:
             draw_evaluation(
-                folder / f"{_file_name(example.id)}.png",
+                _picture(folder, example.id),
                 example.image,
                 example.mask,
                 segmentation.mask,
@@ -196,8 +197,11 @@ def _evaluate(
     return Evaluation(phases, images, tables, source)
 
 
-def _file_name(id_: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in id_)
+def _picture(folder: Path, id_: str) -> Path:
+    """A file named by the id, in letters that are safe everywhere; numbered where two ids would get one name."""
+    stem = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in id_)
+    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+    return next(path for name in names if not (path := folder / f"{name}.png").exists())
 
 
 def _write_csv(path: Path, rows: list[list[Any]]) -> None:

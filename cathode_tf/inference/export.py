@@ -59,6 +59,6 @@ def export_savedmodel(
             "describe_by_rest": graph.describe_by_rest,
         }
         tf.saved_model.save(graph, str(folder), signatures=served)
-        write_warmup(folder, out.name, segmenter.grid)
+        write_warmup(folder, out.resolve().name, segmenter.grid)
     write_server_files(out, version)
     return out / str(version)

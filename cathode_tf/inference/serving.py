@@ -119,7 +119,7 @@ def write_server_files(out: Path, version: int) -> None:
         version: The version that was just written.
     """
     versions = sorted(int(child.name) for child in out.iterdir() if child.name.isdigit())
-    config = out / "models.config"
+    config, name = out / "models.config", out.resolve().name
     stable = _label(config.read_text(encoding="utf-8"), "stable") if config.exists() else None
     if stable not in versions:
         stable = version if len(versions) == 1 else versions[0]
@@ -130,15 +130,15 @@ def write_server_files(out: Path, version: int) -> None:
     )
     text = (
         "model_config_list {\n  config {\n"
-        f'    name: "{out.name}"\n    base_path: "/models/{out.name}"\n    model_platform: "tensorflow"\n'
+        f'    name: "{name}"\n    base_path: "/models/{name}"\n    model_platform: "tensorflow"\n'
         f"    model_version_policy {{\n      specific {{\n{served}      }}\n    }}\n{labels}  }}\n}}\n"
     )
-    for name, content in (
+    for file, content in (
         ("models.config", text),
         ("batching.config", BATCHING),
-        ("compose.yaml", COMPOSE.format(name=out.name)),
+        ("compose.yaml", COMPOSE.format(name=name)),
     ):
-        with atomic_file(out / name, force=True) as temporary:
+        with atomic_file(out / file, force=True) as temporary:
             temporary.write_text(content, encoding="utf-8")
 
 

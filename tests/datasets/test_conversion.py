@@ -110,7 +110,7 @@ def test_images_that_a_groups_file_leaves_out_are_told(pairs, tmp_path, phases):
 
 
 def test_a_negative_seed_is_refused(pairs, tmp_path, phases):
-    with pytest.raises(InputError, match="--seed: must be 0 or more. Received -1"):
+    with pytest.raises(InputError, match=r"--seed: must be 0 or more\. Received -1"):
         convert(pairs, out=tmp_path / "set", phases=phases, seed=-1)
 
 

@@ -65,6 +65,13 @@ def test_rows_mean_and_pooled_come_from_the_same_counts(written):
     assert sorted(path.name for path in out.glob("*.png")) == ["s0_a.png", "s1_a.png"]
 
 
+def test_two_ids_never_share_a_picture(segmenter, image, tmp_path):
+    records = Records(segmenter, image)
+    records.items[0].id, records.items[1].id = "a b", "a_b"
+    evaluate(segmenter, records, out=tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a_b.png", "a_b_2.png"]
+
+
 def test_the_table_shows_a_missing_phase_as_a_dash():
     phases = Phases.from_names(("pore", "ncm"))
     image = ImageScore("a", {"pore": 0.5, "ncm": float("nan")}, 0.5)

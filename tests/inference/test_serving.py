@@ -126,7 +126,7 @@ def test_warm_up_requests_are_the_golden_images(exported, small_tiles):
             np.testing.assert_array_equal(tf.io.decode_png(tensor[0])[..., 0], pixels)
 
 
-def test_the_server_files_name_stable_and_canary(small_tiles, tmp_path):
+def test_the_server_files_name_stable_and_canary(tmp_path, monkeypatch):
     from tensorflow_serving.config import model_server_config_pb2
 
     out = tmp_path / "cathode"
@@ -141,6 +141,9 @@ def test_the_server_files_name_stable_and_canary(small_tiles, tmp_path):
         assert dict(config.version_labels) == labels
         assert set(config.model_version_policy.specific.versions) == set(labels.values())
     assert "/models/cathode/batching.config" in (out / "compose.yaml").read_text()
+    monkeypatch.chdir(out)
+    write_server_files(Path("."), 2)
+    assert (out / "models.config").read_text() == text
 
 
 @pytest.mark.slow
