@@ -86,7 +86,7 @@ def fit_distribution(
         The fit; look at `.rejected` before anything else.
 
     Raises:
-        InputError: If an option is unknown or there are too few diameters.
+        InputError: If an option is unknown or there are too few diameters, or all are equal.
 
     Example:
         >>> d = np.random.default_rng(0).lognormal(1, 0.3, 400)
@@ -105,6 +105,8 @@ def fit_distribution(
     d, _ = checked_diameters(diameters)
     if len(d) < MIN_PARTICLES:
         raise InputError(f"diameters: a fit needs at least {MIN_PARTICLES}. Received {len(d)}.")
+    if np.ptp(d) <= 1e-9 * d.max():
+        raise InputError(f"diameters: a fit needs sizes that differ. All {len(d)} are {d[0]:.4g}.")
     section = sample_type == "section"
     scale, shape = _fitted(d, model, section)
     distance = _distance(d, model, scale, shape, section)

@@ -224,7 +224,8 @@ class _Sums:
         second = self._second[present] / n
         low, high = self._low[present], self._high[present]
         sides = np.array(shape)
-        room = np.maximum((sides - (high - low + 1)) / sides, 1 / sides)
+        # Of a side of s voxels, a box of b has s - b - 1 places where it touches neither end.
+        room = np.maximum((sides - (high - low + 1) - 1) / sides, 1 / sides)
         volume = n[:, 0] * float(np.prod(self.spacing))
         surface = self._surface[present]
         table = {

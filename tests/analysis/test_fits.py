@@ -58,3 +58,10 @@ def test_wrong_input_is_told():
         fit_distribution(np.ones(30), "gauss", sample_type="section")
     with pytest.raises(InputError, match="at least 20"):
         fit_distribution(np.ones(3), sample_type="section")
+
+
+@pytest.mark.parametrize("model", ["lognormal", "weibull"])
+@pytest.mark.parametrize("sample_type", ["dispersed", "section"])
+def test_equal_sizes_have_no_distribution_to_fit(model, sample_type):
+    with pytest.raises(InputError, match="sizes that differ"):
+        fit_distribution(np.full(30, 2.5), model, sample_type=sample_type)

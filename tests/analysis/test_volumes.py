@@ -257,3 +257,12 @@ def test_a_damaged_volume_is_one_sentence(tmp_path, name):
     path.write_bytes(b"" if "empty" in name else b"no volume at all")
     with pytest.raises(InputError, match="cannot be read"), open_volume(path, Phases.default()):
         pass
+
+
+def test_edge_weights_of_boxes_are_the_places_that_touch_no_face():
+    labels = np.zeros((20, 30, 40), np.uint8)
+    labels[5:15, 5:15, 5:15] = 1
+    analysis = analyze_volume(Volume(labels, Phases.from_names(["pore", "ncm"])), thickness=False)
+    # A box of 10 touches neither end at 20 - 10 - 1 = 9 places of 20, 19 of 30, and 29 of 40.
+    expected = 20 * 30 * 40 / (9 * 19 * 29)
+    assert analysis.instances["edge_weight"].tolist() == pytest.approx([expected])
