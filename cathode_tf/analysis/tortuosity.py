@@ -9,7 +9,6 @@ import numpy as np
 
 from cathode_tf.analysis.estimate import NO_INTERVAL, Estimate
 from cathode_tf.analysis.grains import coarse_share
-from cathode_tf.errors import InputError
 
 SOLVED_VOXELS = 2_000_000
 REFERENCE = "PoreSpy: Gostick et al., JOSS 4 (2019) 1296; definition: Cooper et al., SoftwareX 5 (2016) 203"
@@ -30,8 +29,8 @@ def tortuosity_factor(
         axis: 0, 1 or 2: along z, y or x.
 
     Returns:
-        tau >= 1 in principle; refused where the phase does not reach from face to face, or where no solver is
-        installed.
+        tau >= 1 in principle; refused where the phase does not reach from face to face, where no solver is
+        installed, or where it finds no solution.
 
     Reference:
         Cooper et al., SoftwareX 5 (2016) 203; solved by PoreSpy (Gostick et al., JOSS 4 (2019) 1296).
@@ -57,7 +56,12 @@ def tortuosity_factor(
         )
     if not _reaches(solid, axis):
         return Estimate.refused("the phase does not reach from face to face along this axis", **fields)
-    value = float(simulations(solid, axis))
+    try:
+        value = float(simulations(solid, axis))
+    except Exception as error:  # hours of other measures must not be lost with it
+        return Estimate.refused(f"PoreSpy could not solve this volume ({error})", **fields)
+    if not np.isfinite(value):
+        return Estimate.refused(f"PoreSpy's solution is {value}", **fields)
     flags = {NO_INTERVAL: "one volume says nothing about the spread between volumes"}
     if max(shrink) > 1:
         flags["COARSENED"] = f"solved on blocks of {' x '.join(map(str, shrink))} voxels"
@@ -99,8 +103,6 @@ def _solver() -> Callable[[np.ndarray, int], float] | None:
         before = np.geterr()
         try:
             return porespy.simulations.tortuosity_fd(im=solid, axis=axis).tortuosity
-        except Exception as error:
-            raise InputError(f"tortuosity: PoreSpy could not solve this volume ({error}).") from error
         finally:
             np.seterr(**before)
 

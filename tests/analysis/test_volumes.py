@@ -266,3 +266,20 @@ def test_edge_weights_of_boxes_are_the_places_that_touch_no_face():
     # A box of 10 touches neither end at 20 - 10 - 1 = 9 places of 20, 19 of 30, and 29 of 40.
     expected = 20 * 30 * 40 / (9 * 19 * 29)
     assert analysis.instances["edge_weight"].tolist() == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("answer", [math.nan, math.inf, RuntimeError("singular")])
+def test_a_tortuosity_without_a_solution_is_refused_and_the_rest_is_kept(monkeypatch, answer):
+    from cathode_tf.analysis import tortuosity
+
+    def solve(solid, axis):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(tortuosity, "_solver", lambda: solve)
+    labels = np.zeros((12, 12, 12), np.uint8)
+    labels[3:6, 3:6, 3:6] = 1
+    volume = Volume(labels, Phases.from_names(["pore", "ncm"]))
+    summary = analyze_volume(volume, thickness=False, tortuosity=True).summary
+    assert summary["tortuosity_factor"]["pore|z"].is_refused and summary["fraction"]["ncm"].value
