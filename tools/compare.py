@@ -36,7 +36,7 @@ def command(
 
     if out is not None:
         refuse_overwrite(out, force)
-    comparison = compare(a, b, margins=read_margins(margins), names=(a.stem, b.stem))
+    comparison = compare(a, b, margins=read_margins(margins), names=(str(a), str(b)))
     differences = list(comparison)
     told = [d for d in differences if show_all or d.margin is not None or d.verdict.startswith("different")]
     click.echo(f"{b} against {a}:")

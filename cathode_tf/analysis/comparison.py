@@ -210,13 +210,18 @@ def _content(source: Analysis | Mapping[str, Any] | str | Path) -> dict[str, Any
         source = read_json(path / "summary.json" if path.is_dir() else path)
     if not isinstance(source, Mapping) or not {"summary", "length_unit", "phases"} <= set(source):
         raise InputError(f"{where}: must be the summary.json that analyze wrote. Keys are missing.")
-    return {
-        "summary": {
+    try:
+        summary = {
             quantity: {phase: Estimate.from_dict(content) for phase, content in estimates.items()}
             for quantity, estimates in source["summary"].items()
-        },
+        }
+        names = ", ".join(phase["name"] for phase in source["phases"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: must be the summary.json that analyze wrote ({error}).") from error
+    return {
+        "summary": summary,
         "length_unit": source["length_unit"],
-        "phase_names": ", ".join(phase["name"] for phase in source["phases"]),
+        "phase_names": names,
         "pixel_size_nm": source.get("pixel_size_nm", source.get("voxel_size_nm")),
     }
 

@@ -108,7 +108,11 @@ def gate(analysis: str | Path, specs: Sequence[Spec]) -> Gate:
         if name not in summary.get(quantity, {}):
             known = ", ".join(f"{q}/{n}" for q in summary for n in summary[q])
             raise InputError(f"{path}: has no {spec.name}. It has {known}.")
-        decisions.append(decide(Estimate.from_dict(summary[quantity][name]), spec))
+        try:
+            estimate = Estimate.from_dict(summary[quantity][name])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: must be the summary.json that analyze wrote ({error}).") from error
+        decisions.append(decide(estimate, spec))
     return Gate(tuple(decisions))
 
 

@@ -26,6 +26,7 @@ def test_tells_what_differs_and_writes_it(batches):
     assert "fraction ncm: different; difference 0.10" in result.output
     content = json.loads((batches / "comparison.json").read_text())
     assert content["differences"][0]["verdict"] == "different"
+    assert (content["a"], content["b"]) == (str(batches / "a"), str(batches / "b"))
     with pytest.raises(InputError, match="exists already"):
         run(batches / "a", batches / "b", "--out", batches / "comparison.json")
 
@@ -45,3 +46,17 @@ def test_a_folder_without_summary(batches):
     (batches / "empty").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         run(batches / "a", batches / "empty")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"summary": {"fraction": {"ncm": {"value": 0.3, "sureness": 1}}}, "length_unit": "px", "phases": []},
+        {"summary": {"fraction": 0.3}, "length_unit": "px", "phases": []},
+        {"summary": {}, "length_unit": "px", "phases": ["ncm"]},
+    ],
+)
+def test_a_summary_of_another_kind_is_one_sentence(batches, content):
+    (batches / "odd.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"must be the summary\.json"):
+        run(batches / "a", batches / "odd.json")

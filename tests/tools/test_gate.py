@@ -73,3 +73,9 @@ def test_something_else_than_an_analysis_is_refused(tmp_path, capsys):
     write_json(tmp_path / "b7" / "summary.json", [1])
     assert run(tmp_path / "b7", '[[spec]]\nname = "fraction/pore"\nlower = 0.2\n') == 1
     assert "must be the summary.json" in capsys.readouterr().err
+
+
+def test_an_estimate_of_another_kind_is_one_sentence(analysis, capsys):
+    write_json(analysis / "summary.json", {"summary": {"fraction": {"pore": {"worth": 1}}}}, force=True)
+    assert run(analysis, '[[spec]]\nname = "fraction/pore"\nlower = 0.2\n') == 1
+    assert "must be the summary.json" in capsys.readouterr().err
