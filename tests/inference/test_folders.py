@@ -7,6 +7,7 @@ import tifffile
 
 from cathode_tf import InputError, InputWarning, Micrograph
 from cathode_tf.imaging import read_mask
+from cathode_tf.inference import Segmenter
 from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.segmentation import scale_to_model, segment_at_scale
 
@@ -103,3 +104,13 @@ def test_slices_appended_one_by_one_are_a_stack(segmenter, image, tmp_path, name
     assert not report.broken
     labels = tifffile.imread(tmp_path / "out" / "stack_mask.tif")
     np.testing.assert_array_equal(labels[2], segmenter.segment(image(20, 30, 2)).mask)
+
+
+def test_a_stack_of_another_pixel_size_is_told(tiny, image, tmp_path):
+    """50 pixels a micrometre are 20 nm each."""
+    slices = np.stack([image(20, 30, index) for index in range(2)])
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, slices, imagej=True, resolution=(50, 50), metadata={"unit": "um"})
+    segment_files(Segmenter(tiny(card={"pixel_size_nm": 20.0})), [path], tmp_path / "same")
+    with pytest.warns(InputWarning, match="pixels of 20 nm, the model was trained on 10 nm"):
+        segment_files(Segmenter(tiny(card={"pixel_size_nm": 10.0})), [path], tmp_path / "other")
