@@ -228,9 +228,14 @@ def _by_color(colors: np.ndarray, phases: Phases, source: str | Path) -> np.ndar
 def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
     """Indices mean values; but where each colour is a phase's too, the colours must not say otherwise.
 
+    A mask that was written here carries the palette of its phases: its indices are the ids themselves.
     Where the indices mean nothing, the colours count, as grey values if all of them are grey: programs that
     shrink files turn grey and RGB masks into palettes.
     """
+    if np.array_equal(colormap, phases.palette()):
+        mask = indices.astype(np.uint8)
+        phases.check_mask(mask, source)
+        return mask
     used = np.unique(indices)
     values, colors = dict(reversed(_values(phases))), _colors(phases)
     if used[-1] >= len(colormap):

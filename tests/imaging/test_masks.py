@@ -274,3 +274,18 @@ def test_rgb_needs_distinct_colours(tmp_path):
     )
     with pytest.raises(InputError, match="its own colour"):
         write_annotation(tmp_path / "a.png", np.zeros((2, 2), np.uint8), same, format="rgb")
+
+
+def test_a_mask_written_here_is_read_back_whatever_values_other_programs_use(tmp_path):
+    # In the lab's own files 2 means pore and 0 particle, which are also ids of other phases.
+    tables = [{"name": "pore", "id": 0, "values": [2]}, {"name": "particle", "id": 1, "values": [0]}]
+    three = Phases.from_list([*tables, {"name": "binder", "id": 2, "values": [1]}])
+    mask = np.array([[0, 1, 2, 255]], np.uint8)
+    path = write_mask(tmp_path / "a.png", mask, three)
+    np.testing.assert_array_equal(read_mask(path, three), mask)
+    colors = three.palette().T.astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "a.tif", mask, photometric="palette", colormap=colors)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif", three), mask)
+    # The same numbers without that palette are the lab's values.
+    Image.fromarray(mask).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "b.png", three), [[1, 2, 0, 255]])
