@@ -15,7 +15,7 @@ from cathode_tf.files import refuse_overwrite
 
 SECTIONS = 16
 SECTION_PX = 512
-TRAINING_S = 150.0
+TRAINING_S = 170.0
 NEW_PX = (768, 1024)
 """The images to analyse are larger than those trained on, as in a lab."""
 

@@ -48,6 +48,23 @@ def test_paint_undo_save_reload_accept_next(page, server, small_project):
 
 
 @pytest.mark.slow
+def test_accept_waits_for_strokes_that_were_made_while_others_travelled(page, server, small_project):
+    first = page.evaluate("editor.card.key")
+    page.evaluate(
+        "() => { const send = window.fetch; window.fetch = (address, ...rest) =>"
+        " new Promise((done) => setTimeout(done, String(address).includes('/draft') ? 300 : 0))"
+        ".then(() => send(address, ...rest)); }"
+    )
+    page.keyboard.press("1")
+    page.drag((5, 3), (5, 20))
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+y")
+    page.keyboard.press("Enter")
+    page.wait_for_function("key => editor.card.key !== key && !editor.deciding", arg=first)
+    assert small_project.image(first).status == "accepted"
+
+
+@pytest.mark.slow
 def test_polygon_fill_pick_and_replace(page):
     page.keyboard.press("p")
     page.keyboard.press("4")  # binder, id 3

@@ -175,7 +175,7 @@ class Editor {
     this.deciding = true;
     const { card, outbox } = this;
     try {
-      await outbox.flush();
+      await outbox.drain();
       if (!outbox.empty || outbox.closed)
         throw new Error("The server is away: your work is kept. Try again when it is back.");
       const values = api.query({ decision, seconds: this.clock.take().toFixed(2) });

@@ -78,6 +78,12 @@ export class Outbox {
     return this.busy;
   }
 
+  // Send all that waits, strokes made meanwhile too; resolves when it is kept, refused, or the server is away.
+  async drain() {
+    do await this.flush();
+    while (!this.empty && !this.closed && !this.timer);
+  }
+
   async _send() {
     const count = this.waiting.length;
     const body = joined(this.waiting);
