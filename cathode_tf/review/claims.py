@@ -62,7 +62,7 @@ def claim(project: Project, key: str, session: str, who: str, *, force: bool = F
 
 
 def release(project: Project, key: str, session: str) -> None:
-    """Give the image back, if this session holds it."""
+    """Give the image back, if the session of the caller holds it."""
     with project.ledger.locked():
         other = holder(project, key)
         if other and other.session == session:
