@@ -25,7 +25,8 @@ def refuse_overwrite(path: str | Path, force: bool = False) -> None:
         return
     if path.is_dir() and not any(path.iterdir()):
         return
-    raise InputError(f"{path}: exists already. Choose another name, or give --force to replace it.")
+    what = "it and everything in it" if path.is_dir() else "it"
+    raise InputError(f"{path}: exists already. Choose another name, or give --force to replace {what}.")
 
 
 @contextlib.contextmanager
