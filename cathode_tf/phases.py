@@ -255,9 +255,10 @@ class Phases:
         """
         if mask.dtype != np.uint8:
             raise InputError(f"{source}: must be a uint8 mask of phase ids. Received {mask.dtype}.")
-        counts = np.bincount(mask.ravel(), minlength=256)
-        counts[[*self.ids, IGNORE]] = 0
-        if counts.any():
+        # Id by id, which for a handful of ids is much faster than a histogram.
+        if sum(np.count_nonzero(mask == id_) for id_ in (*self.ids, IGNORE)) < mask.size:
+            counts = np.bincount(mask.ravel(), minlength=256)
+            counts[[*self.ids, IGNORE]] = 0
             wrong = int(np.flatnonzero(counts)[0])
             raise InputError(
                 f"{source}: must hold only the ids of phases.toml ({self.describe()}; 255 is ignored). "

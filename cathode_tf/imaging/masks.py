@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
@@ -103,9 +104,10 @@ def _by_grey(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndar
     mask = _by_value(samples, phases, source)
     # Black and white is how programs write yes and no; here it would mean one phase and nothing else.
     if samples.dtype == np.uint8:
-        used = np.flatnonzero(np.bincount(samples.ravel(), minlength=256)).tolist()
         meanings = dict(reversed(_values(phases)))
-        if used == [0, 255] and meanings[255] == IGNORE != meanings[0]:
+        white = np.count_nonzero(samples == 255)
+        two_valued = 0 < white < samples.size == white + np.count_nonzero(samples == 0)
+        if two_valued and meanings[255] == IGNORE != meanings[0]:
             name = next(p.name for p in phases if p.id == meanings[0])
             warnings.warn(
                 f"{source}: holds only 0 ({name}) and 255 (ignored), like a mask of one phase that was saved in "
@@ -157,7 +159,8 @@ def _declares_grey(phases: Phases) -> bool:
 
 def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
     if samples.dtype == np.uint8:  # by a table of all values, which is much faster for many pixels
-        mask, known = (np.take(table, samples) for table in _compare(np.arange(256, dtype=np.uint8), phases))
+        ids, has_id = _compare(np.arange(256, dtype=np.uint8), phases)
+        mask, known = cv2.LUT(samples, ids), cv2.LUT(samples, has_id.view(np.uint8)).view(bool)
     else:
         mask, known = _compare(samples, phases)
     if not known.all():

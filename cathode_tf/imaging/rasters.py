@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.imaging.png import decode_plain_png
 
 MAX_MEGAPIXELS = 400.0
 """Images declared larger than this are refused before they are decoded."""
@@ -175,9 +176,13 @@ def _decode(image: Any, file: BinaryIO) -> Raster:
         if file.read(1) == b"\x10":
             return _decode_deep(image, file)
     colormap = None
+    if image.format == "PNG" and image.mode in ("L", "P") and "transparency" not in image.info:
+        plain = _decode_plain(image, file)
+        if plain is not None:
+            return plain
     if image.mode == "P":
         image.load()
-        colormap = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        colormap = _palette(image)
     elif image.mode == "CMYK":
         image = image.convert("RGB")
     samples = np.asarray(image)
@@ -186,6 +191,19 @@ def _decode(image: Any, file: BinaryIO) -> Raster:
     if image.mode == "I":
         samples = samples.astype(np.uint16)  # Pillow widens 16-bit grey
     return Raster(samples, colormap)
+
+
+def _decode_plain(image: Any, file: BinaryIO) -> Raster | None:
+    file.seek(0)
+    samples = decode_plain_png(file.read(), palette=True)
+    file.seek(0)
+    if samples is None:
+        return None
+    return Raster(samples, _palette(image) if image.mode == "P" else None)
+
+
+def _palette(image: Any) -> np.ndarray:
+    return np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
 
 
 def _decode_deep(image: Any, file: BinaryIO) -> Raster:

@@ -1,0 +1,63 @@
+"""The bytes of a plain PNG in, its samples out, in a fraction of the time that general decoders take.
+
+Plain means 8 bit, grey or palette, not interlaced, no row filtered: what programs write of palette masks, and what
+record sets hold. Any other file is for a general decoder.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+
+_HEAD = struct.Struct(">8sI4sIIBBBBB")
+_CHUNK = struct.Struct(">I4s")
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY, _PALETTE = 0, 3
+_DEFLATE_MAX = 1032  # so many times as long is what packed bytes unfold to, at most
+
+
+def decode_plain_png(content: bytes, *, palette: bool = False) -> np.ndarray | None:
+    """The samples, uint8 (height, width), or None where the file is not plain, or is damaged.
+
+    Args:
+        content: The whole file.
+        palette: Give the indices of a palette image, too.
+    """
+    from imagecodecs import DeflateError, deflate_decode
+
+    if len(content) < _HEAD.size:
+        return None
+    signature, size, kind, width, height, bits, color, *rest = _HEAD.unpack_from(content)
+    if (signature, size, kind, bits, rest) != (_SIGNATURE, 13, b"IHDR", 8, [0, 0, 0]):
+        return None
+    if color != _GREY and not (palette and color == _PALETTE):
+        return None
+    packed = _pixel_data(content)
+    unpacked = height * (width + 1)
+    if not width or not height or unpacked > _DEFLATE_MAX * len(packed):
+        return None
+    try:
+        if zlib.decompressobj().decompress(packed[:1024], 1) != b"\0":
+            return None  # the first row is filtered: seen before all is unpacked in vain
+        rows = np.frombuffer(deflate_decode(packed, out=unpacked), np.uint8)
+    except (DeflateError, zlib.error):
+        return None
+    if rows.size != unpacked:
+        return None
+    rows = rows.reshape(height, width + 1)
+    return None if rows[:, 0].any() else np.ascontiguousarray(rows[:, 1:])
+
+
+def _pixel_data(content: bytes) -> bytes:
+    """All that the file's IDAT chunks hold, if it goes on to its end."""
+    parts, place = [], len(_SIGNATURE)
+    while place + _CHUNK.size <= len(content):
+        length, kind = _CHUNK.unpack_from(content, place)
+        if kind == b"IDAT":
+            parts.append(content[place + 8 : place + 8 + length])
+        elif kind == b"IEND":
+            return b"".join(parts)
+        place += length + 12
+    return b""
