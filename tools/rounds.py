@@ -38,6 +38,7 @@ def init(project, images, masks, phases, groups, test, seed) -> None:
     """Make PROJECT, a folder, from micrographs."""
     from cathode_tf.phases import Phases
     from cathode_tf.rounds import create_project, read_groups
+    from cathode_tf.rounds.status import next_step
 
     made = create_project(
         project,
@@ -51,7 +52,7 @@ def init(project, images, masks, phases, groups, test, seed) -> None:
     images_in = made.state.images.values()
     frozen = sum(image.role == "test" for image in images_in)
     click.echo(f"Wrote {project}: {len(images_in)} images, {frozen} of them frozen for testing.")
-    click.echo(f"Next: cathode-tf review {project}")
+    click.echo(f"Next: {next_step(made)}")
 
 
 @command.command(epilog="Example: cathode-tf rounds status my-project")
@@ -87,7 +88,10 @@ def add(project, images, masks, groups) -> None:
 @click.option("--show", default=10, show_default=True, help="How many of the ranking to print.")
 @_who
 def propose(project, ensemble, show, who) -> None:
-    """Predict all images that wait, and rank them for review."""
+    """Predict all images that wait, and rank them for review.
+
+    Before the first training, the model that comes with the package makes the first guess.
+    """
     from cathode_tf.rounds import Project
     from cathode_tf.rounds import propose as run
 
@@ -233,6 +237,7 @@ def promote(project, model, force_reason, who) -> None:
             f"not promoted: {verdict.reason}. The champion stays; --force REASON promotes in spite of it."
         )
     champion = opened.state.champion
+    assert champion is not None
     click.echo(f"Promoted: {verdict.reason}.\nWrote {project}/models/stable.keras (model {champion.name}).")
 
 
@@ -283,8 +288,10 @@ def log(project, last, as_json) -> None:
 @click.option("--force", is_flag=True, help="Replace the folder.")
 def export_(project, out, format, what, force) -> None:
     """Write images and masks for another editor."""
+    from cathode_tf.ownership import refuse_inputs
     from cathode_tf.rounds import Project, export_masks
 
+    refuse_inputs(out, [project])
     path = export_masks(Project(project), out, format=format, what=what, force=force)
     click.echo(f"Wrote {path}: images/, masks/, phases.toml.")
     click.echo(f"Bring corrections back: cathode-tf rounds import {project} {path}")

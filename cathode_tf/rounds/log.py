@@ -52,7 +52,7 @@ _LINES = {
     "init": lambda event, state: f"begin project {event['name']} ({', '.join(event['phases'])})",
     "image": lambda event, state: f"add image {event['name']} ({event['role']})",
     "propose": lambda event, state: (
-        f"round {event['round']}: model {event['model']:03d} proposes {len(event['proposals'])} masks"
+        f"round {event['round']}: model {event['model']:03} proposes {len(event['proposals'])} masks"
     ),
     "review": _review,
     "train": _train,

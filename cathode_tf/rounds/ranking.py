@@ -15,6 +15,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
+from cathode_tf.rounds import shipped
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.promotion import set_stable
 from cathode_tf.rounds.state import OPEN, ImageState
@@ -39,11 +40,14 @@ def propose(
     Every model of the ensemble sees each image in four orientations; the views vote, each pixel with its
     margin. The score is one minus the mean Dice, over phases and views, between a view and the outcome:
     an image on which the views disagree is one that the model has not understood. The order takes the score
-    times the distance, in looks and composition, to all that is annotated or already chosen, so that
-    of ten neighbours one is picked. Frozen test images come first, since each has to be reviewed once.
+    times the squared distance, in looks, to all that is annotated or already chosen, so that of ten neighbours
+    one is picked. Frozen test images come first, since each has to be reviewed once.
+
+    A project without a model of its own is shown what the model that ships with the package makes of its
+    images, and its test images come last: something to learn from is needed first.
 
     Args:
-        project: With at least one promoted model.
+        project: With a promoted model, or with phases of which the shipped model knows two at least.
         ensemble: Use so many of the newest models, the champion first.
         seed: Breaks ties.
         who: Name for the ledger; default: the user of this process.
@@ -52,43 +56,55 @@ def propose(
         The proposals, best ranked first: `key`, `rank`, `score`, `diversity`, `mask`, `uncertainty`.
 
     Raises:
-        InputError: If there is no model yet, or no image waits.
+        InputError: If there is no model that knows the phases, or no image waits.
     """
     state = project.state
-    if state.champion is None:
-        raise InputError(
-            f"{project.path}: must have a promoted model to propose with. Annotate two images or more "
-            "(cathode-tf review), then: cathode-tf rounds train"
-        )
-    set_stable(project)  # in case a promotion was interrupted
     waiting = state.with_status(*OPEN)
     if not waiting:
         raise InputError(
             f"{project.path}: every image is annotated or rejected. Add more: cathode-tf rounds add"
         )
-    numbers = [state.champion.number]
-    numbers += sorted(set(state.models) - set(numbers), reverse=True)[: max(0, ensemble - 1)]
-    segmenters = _segmenters([str(project.path / state.models[n].path) for n in numbers], project.phases)
+    names, segmenters, table = _opinions(project, ensemble)
     number = state.round + 1
     results = [
-        _predict(project, image, segmenters, number)
+        _predict(project, image, segmenters, number, table)
         for image in track(waiting, "Proposing", total=len(waiting))
     ]
-    annotated = state.annotated()
-    looks = standardized_looks(
-        [result.pop("looks") for result in results]
-        + [look_of(project.pixels(i), project.mask(i), project.phases) for i in annotated]
-    )
+    looks = standardized_looks([look_of(project.pixels(i)) for i in [*waiting, *state.annotated()]])
     scores = np.array([result["score"] for result in results])
     test = np.array([image.role == "test" for image in waiting])
-    order, diversity = rank(scores, looks[: len(waiting)], looks[len(waiting) :], first=test, seed=seed)
+    order, diversity = rank(
+        scores,
+        looks[: len(waiting)],
+        looks[len(waiting) :],
+        first=test if state.champion else ~test,
+        seed=seed,
+    )
     ranked = []
     for place, index in enumerate(order, start=1):
         ranked.append({**results[index], "rank": place, "diversity": round(float(diversity[index]), 4)})
-    project.ledger.append(
-        "propose", who=who, round=number, model=state.champion.number, ensemble=numbers, proposals=ranked
-    )
+    project.ledger.append("propose", who=who, round=number, model=names[0], ensemble=names, proposals=ranked)
     return ranked
+
+
+def _opinions(project: Project, ensemble: int) -> tuple[list[Any], list[Segmenter], np.ndarray]:
+    """Names of the models to ask, the models, and the project's id for each id of theirs."""
+    from cathode_tf.inference import Segmenter
+
+    state = project.state
+    if state.champion is None:
+        table = shipped.translation(Phases.default(), project.phases)
+        if table is None:
+            raise InputError(
+                f"{project.path}: must have a model that knows its phases ({project.phases.describe()}). "
+                "Annotate two images or more (cathode-tf review), then: cathode-tf rounds train"
+            )
+        return [shipped.NAME], [Segmenter(shipped.NAME)], table
+    set_stable(project)  # in case a promotion was interrupted
+    numbers = [state.champion.number]
+    numbers += sorted(set(state.models) - set(numbers), reverse=True)[: max(0, ensemble - 1)]
+    models = [str(project.path / state.models[n].path) for n in numbers]
+    return numbers, _segmenters(models, project.phases), np.arange(256, dtype=np.uint8)
 
 
 def _segmenters(models: Sequence[str], phases: Phases) -> list[Segmenter]:
@@ -105,13 +121,13 @@ def _segmenters(models: Sequence[str], phases: Phases) -> list[Segmenter]:
 
 
 def _predict(
-    project: Project, image: ImageState, segmenters: Sequence[Segmenter], number: int
+    project: Project, image: ImageState, segmenters: Sequence[Segmenter], number: int, table: np.ndarray
 ) -> dict[str, Any]:
     import cv2
 
     from cathode_tf.imaging import write_mask
 
-    pixels, phases = project.pixels(image), project.phases
+    pixels, phases = project.pixels(image), segmenters[0].phases
     views, margins, entropy = [], [], np.zeros(pixels.shape, np.float32)
     for segmenter in segmenters:
         for turn, back in ORIENTATIONS:
@@ -122,7 +138,7 @@ def _predict(
     mask = vote(views, margins, phases)
     uncertainty = np.rint(entropy / len(views)).astype(np.uint8)
     folder = f"proposals/{image.key}/r{number:03d}"
-    write_mask(project.path / f"{folder}_mask.png", mask, phases, force=True)
+    write_mask(project.path / f"{folder}_mask.png", table[mask], project.phases, force=True)
     with atomic_file(project.path / f"{folder}_uncertainty.png", force=True) as temporary:
         temporary.write_bytes(cv2.imencode(".png", uncertainty)[1].tobytes())
     return {
@@ -131,7 +147,6 @@ def _predict(
         "mean_entropy": round(float(uncertainty.mean()) / 255, 5),
         "mask": f"{folder}_mask.png",
         "uncertainty": f"{folder}_uncertainty.png",
-        "looks": look_of(pixels, mask, phases),
     }
 
 
@@ -178,8 +193,12 @@ def disagreement(mask: np.ndarray, others: Sequence[np.ndarray], phases: Phases)
     return 1.0 - float(np.mean(values))
 
 
-def look_of(pixels: np.ndarray, mask: np.ndarray | None, phases: Phases) -> np.ndarray:
-    """What an image looks like in few numbers: contrast, texture at four scales, grey levels, composition."""
+def look_of(pixels: np.ndarray) -> np.ndarray:
+    """What an image looks like in few numbers: texture at four scales and the spread of its grey levels.
+
+    Taken from the pixels, not from the network: it normalises contrast away in its first layers, and with it
+    what tells one detector or session from another.
+    """
     import cv2
 
     grey = pixels.astype(np.float32)
@@ -192,14 +211,8 @@ def look_of(pixels: np.ndarray, mask: np.ndarray | None, phases: Phases) -> np.n
             break
         grey = smooth[::2, ::2]
     texture += [texture[-1]] * (4 - len(texture))
-    levels = np.percentile(grey, (5, 25, 50, 75, 95))
-    counts = (
-        np.bincount(mask.ravel(), minlength=256)[list(phases.ids)]
-        if mask is not None
-        else np.zeros(len(phases))
-    )
-    shares = np.sqrt(counts / max(1, counts.sum()))
-    return np.concatenate([texture, levels, shares])
+    levels = np.percentile(grey, (5, 25, 50, 75, 95))  # of the coarsest scale: of the material, not of noise
+    return np.array([*texture, *levels])
 
 
 def standardized_looks(looks: Sequence[np.ndarray]) -> np.ndarray:
@@ -242,7 +255,7 @@ def rank(
     while left:
         # Beyond the typical distance, more of it is no reason to prefer an image.
         distance = np.minimum(1.0, nearest)
-        value = (scores + 1e-6) * distance + tie + np.where(first, 1e6, 0.0)
+        value = (scores + 1e-6) * distance**2 + tie + np.where(first, 1e6, 0.0)
         best = max(left, key=lambda index: value[index])
         chosen_at[best] = distance[best]
         order.append(best)

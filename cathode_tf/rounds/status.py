@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from cathode_tf.phases import Phases
 from cathode_tf.rounds.curve import advise, fit_curve
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.promotion import difference
+from cathode_tf.rounds.shipped import translation
 from cathode_tf.rounds.state import ModelState, State
 
 
@@ -125,6 +127,10 @@ def next_step(project: Project) -> str:
     state, path = project.state, project.path
     pool = {image.key for image in state.annotated("pool")}
     if not pool:
+        if not state.round and translation(Phases.default(), project.phases) is not None:
+            return (
+                f"Let the model that comes with the package propose masks: cathode-tf rounds propose {path}"
+            )
         return f"Annotate an image or two: cathode-tf review {path}"
     if state.champion is None:
         return f"Train the first model: cathode-tf rounds train {path}"

@@ -40,8 +40,7 @@ def test_looks_tell_sharp_from_blurred_and_ignore_brightness():
     blurred = (
         np.add.reduce([np.roll(sharp, (i, j), (0, 1)) for i in range(4) for j in range(4)], dtype=float) / 16
     )
-    phases = Phases.default()
-    a, b, c = (look_of(p.astype(np.uint8), None, phases) for p in (sharp, sharp + 40, blurred))
+    a, b, c = (look_of(p.astype(np.uint8)) for p in (sharp, sharp + 40, blurred))
     assert np.abs(a - b).max() < 0.05 < np.abs(a - c).max()
 
 

@@ -42,7 +42,12 @@ def test_init_makes_a_project_and_refuses_to_replace_it(tmp_path, capsys):
     for index in range(5):
         cv2.imwrite(str(tmp_path / "in" / f"{index}.png"), np.full((8, 8), index, np.uint8))
     args = ("rounds", "init", tmp_path / "p", "--images", tmp_path / "in")
-    assert run(capsys, *args)[1].startswith(f"Wrote {tmp_path / 'p'}: 5 images, 1 of them frozen")
+    out = run(capsys, *args)[1]
+    assert out.startswith(f"Wrote {tmp_path / 'p'}: 5 images, 1 of them frozen")
+    assert (
+        f"Next: Let the model that comes with the package propose masks: cathode-tf rounds propose {tmp_path / 'p'}"
+        in out
+    )
     code, _, err = run(capsys, *args)
     assert code == 1 and "exists already" in err
 
@@ -50,7 +55,6 @@ def test_init_makes_a_project_and_refuses_to_replace_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("propose",), "must have a promoted model"),
         (("promote",), "not yet behind stable"),
         (("promote", "--force", " "), "must give the reason"),
         (("rollback", "--reason", "x"), "two champions"),
