@@ -113,7 +113,7 @@ class SegmentationGraph(tf.Module):
 
         @tf.function(input_signature=[sample, _FLOAT, _FLOAT])
         def measure(samples, mean, inverse):
-            return parts.measure(standardized(samples, mean, inverse))[1]
+            return parts.normalization(samples, mean, inverse)
 
         carry = tf.TensorSpec((None, None, len(phases)), tf.float32)
         tile_signature = [_PIXELS, _FLOAT, _FLOAT, parts.packed_spec, carry, carry]
@@ -190,6 +190,12 @@ class _Parts:
                 packed.append(tf.pad(values, [[0, self.packed_size - values.shape[0]]]))
         return total / float(len(packed)), tf.stack(packed)
 
+    def normalization(self, samples: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
+        """The packed normalisations of raw samples (b, h, w); nothing is run for networks without any."""
+        if self.packed_size == 0:
+            return tf.zeros(self.packed_spec.shape)
+        return self.measure(standardized(samples, mean, inverse))[1]
+
     def predict(self, image: tf.Tensor, packed: tf.Tensor) -> tf.Tensor:
         """Mean probabilities (h, w, n) of one standardised tile (h, w, 1)."""
         total: Any = 0.0
@@ -221,7 +227,7 @@ class _Parts:
         return {**maps, "phase_fractions": fractions, "score": tf.cast(doubt / size / 255.0, tf.float32)}
 
     def single(self, pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, finish: Any) -> Maps:
-        """An image that fits in one tile goes through the network as it is."""
+        """An image that needs no tiles goes through the network as it is."""
         height, width = tf.unstack(tf.shape(pixels))
         image = padded_window(pixels, self.grid.padded(height), 0, self.grid.padded(width))
         probabilities, _ = self.measure(standardized(image[None], mean, inverse))
@@ -230,8 +236,7 @@ class _Parts:
     def rows(self, pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, finish: Any) -> Maps:
         """A large image, one row of tiles after the other."""
         height, width = tf.unstack(tf.shape(pixels))
-        samples = self.samples(pixels)
-        _, packed = self.measure(standardized(samples, mean, inverse))
+        packed = self.normalization(self.samples(pixels), mean, inverse)
         axis = self.grid.axis(height)
 
         def body(index, above, arrays):
@@ -256,10 +261,9 @@ class _Parts:
         return {key: array.concat()[:height] for key, array in arrays.items()}
 
     def samples(self, pixels: tf.Tensor) -> tf.Tensor:
-        """The pieces (b, h, w) of a large image on which its normalisation is measured."""
+        """The pieces (b, h, w) of an image on which its normalisation is measured."""
         height, width = tf.unstack(tf.shape(pixels))
-        down, side_y = sample_places(height, self.grid)
-        across, side_x = sample_places(width, self.grid)
+        (down, side_y), (across, side_x) = sample_places((height, width), self.grid)
         rows = tf.gather(pixels, reflect(_positions(down, side_y), height))
         both = tf.gather(rows, reflect(_positions(across, side_x), width), axis=1)
         count_y, count_x = tf.size(down), tf.size(across)
@@ -361,17 +365,22 @@ class _Parts:
         }
 
 
-def sample_places(length: Any, grid: Grid) -> tuple[tf.Tensor, tf.Tensor]:
-    """Starts and side of the pieces on which the normalisation is measured: the whole axis, or four.
+def sample_places(shape: tuple[Any, Any], grid: Grid) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """By axis, starts and side of the pieces on which the normalisation is measured: all of it, or four.
 
-    They depend on nothing but the length, so that tiles of any size give the same answer.
+    They depend on the image and the network only, so that tiles of any size give the same answer.
     """
-    padded = grid.padded(length)
-    long = tf.cast(padded > SAMPLE_SIDE_PX * SAMPLES_PER_AXIS, tf.int32)
-    count = 1 + long * (SAMPLES_PER_AXIS - 1)
-    side = (1 - long) * padded + long * grid.padded(SAMPLE_SIDE_PX)
-    starts = (padded - side) * tf.range(count) // tf.maximum(count - 1, 1)
-    return starts // grid.multiple * grid.multiple, side
+    height, width = (tf.cast(length, tf.int64) for length in shape)
+    pieces = tf.cast(tf.logical_not(grid.whole((height, width))), tf.int32)
+    places = []
+    for length in shape:
+        padded = grid.padded(length)
+        long = pieces * tf.cast(padded > SAMPLE_SIDE_PX * SAMPLES_PER_AXIS, tf.int32)
+        count = 1 + long * (SAMPLES_PER_AXIS - 1)
+        side = (1 - long) * padded + long * grid.padded(SAMPLE_SIDE_PX)
+        starts = (padded - side) * tf.range(count) // tf.maximum(count - 1, 1)
+        places.append((starts // grid.multiple * grid.multiple, side))
+    return places
 
 
 def _positions(starts: tf.Tensor, side: tf.Tensor) -> tf.Tensor:

@@ -192,8 +192,7 @@ class Segmenter:
 
     def _samples(self, read: Reader, shape: tuple[int, int]) -> np.ndarray:
         (down, side_y), (across, side_x) = (
-            (starts.numpy(), int(side))
-            for starts, side in (sample_places(length, self.grid) for length in shape)
+            (starts.numpy(), int(side)) for starts, side in sample_places(shape, self.grid)
         )
         samples = []
         for rows in (reflect(start + np.arange(side_y), shape[0]) for start in down):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from cathode_tf.errors import InputError
-from cathode_tf.inference.graph import SAMPLE_SIDE_PX, SAMPLES_PER_AXIS, SegmentationGraph
+from cathode_tf.inference.graph import SegmentationGraph
 from cathode_tf.inference.network import Network
 from cathode_tf.inference.reach import measured_reach
 from cathode_tf.inference.tiles import Grid
@@ -26,6 +27,8 @@ TILE_PX = 2048
 RAMP_PX = 16
 BASE_BYTES = 1_000_000_000
 """TensorFlow with a loaded network (0.75 GB), and the parts of an image in work."""
+WHOLE_BYTES = 1_000_000_000
+"""What measuring an image as a whole may take on top of that, for the normalisation of a network that has one."""
 
 Source: TypeAlias = "str | Path | keras.Model"
 
@@ -80,9 +83,10 @@ def trace(
                 "are fixed. Give them when exporting, or use the run or the .keras file."
             )
         traced = _load(Path(str(savedmodel_folder(exported[0]))))
-        if max_memory is not None and tile_for(max_memory, traced.bytes_per_px) < traced.grid.tile_px:
+        needed = BASE_BYTES + traced.bytes_per_px * traced.grid.largest_px
+        if max_memory is not None and parse_bytes(max_memory) < needed:
             raise InputError(
-                f"{exported[0]}: its tiles of {traced.grid.tile_px} px were fixed by export and need more than "
+                f"{exported[0]}: its tiles were fixed by export and need {needed / 1e9:.1f}GB, more than "
                 f"{max_memory}. Export it with --max-memory {max_memory}, or use the run or the .keras file."
             )
         return traced
@@ -128,9 +132,14 @@ def _build(
     multiple = max(int(other["size_multiple"]) for _, other in loaded)
     reach = max(measured_reach(network, multiple) for network in networks)
     bytes_per_px = max(network.bytes_per_px for network in networks)
+    whole_px = None
+    if any(network.packed_size for network in networks):
+        whole_px = min(TILE_PX**2, int(WHOLE_BYTES / bytes_per_px))
     if tile_px is None:
-        tile_px = TILE_PX if max_memory is None else min(TILE_PX, tile_for(max_memory, bytes_per_px))
-    grid = make_grid(reach, multiple, tile_px)
+        tile_px = TILE_PX
+        if max_memory is not None:
+            tile_px = min(TILE_PX, tile_for(max_memory, bytes_per_px, whole_px or 0))
+    grid = make_grid(reach, multiple, tile_px, whole_px)
     known: dict[str, Any] = {
         "card": card,
         "phases": phases.to_list(),
@@ -153,18 +162,18 @@ def _fingerprint(models: Sequence[keras.Model], known: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def tile_for(max_memory: str | int, bytes_per_px: float) -> int:
+def tile_for(max_memory: str | int, bytes_per_px: float, least_px: int) -> int:
     """The largest side of a tile with which a process stays within `max_memory`.
 
     Raises:
-        InputError: If it is no amount of memory, or too little for the pieces on which the normalisation
-            is measured.
+        InputError: If it is no amount of memory, or too little for `least_px` pixels at once.
     """
     limit = parse_bytes(max_memory)
-    least = BASE_BYTES + bytes_per_px * (SAMPLE_SIDE_PX * SAMPLES_PER_AXIS) ** 2
+    least = BASE_BYTES + bytes_per_px * least_px
     if limit < least:
         raise InputError(
-            f"max_memory: must be at least {least / 1e9:.1f}GB for this model. Received {max_memory}."
+            f"max_memory: must be at least {math.ceil(least / 1e8) / 10:.1f}GB for this model. "
+            f"Received {max_memory}."
         )
     return int(((limit - BASE_BYTES) / bytes_per_px) ** 0.5)
 
@@ -183,8 +192,15 @@ def parse_bytes(amount: str | int) -> int:
     return int(float(found.group(1)) * (1024 if found.group(3) else 1000) ** power)
 
 
-def make_grid(reach: int, multiple: int, tile_px: int) -> Grid:
-    """The grid whose tiles have a margin of `reach` and are at most `tile_px` wide."""
+def make_grid(reach: int, multiple: int, tile_px: int, whole_px: int | None = None) -> Grid:
+    """The grid whose tiles have a margin of `reach` and are at most `tile_px` wide.
+
+    Args:
+        reach: How far the network sees.
+        multiple: What the network's input sides must be multiples of.
+        tile_px: Largest side of a tile.
+        whole_px: Up to how many pixels an image is measured as a whole; None if nothing is to be measured.
+    """
     ramp = -(-RAMP_PX // multiple) * multiple
     tile = tile_px // multiple * multiple
     least = 2 * (2 * reach + ramp)
@@ -192,4 +208,4 @@ def make_grid(reach: int, multiple: int, tile_px: int) -> Grid:
         raise InputError(
             f"tile_px: must be at least {least}, since this network sees {reach} px far. Received {tile_px}."
         )
-    return Grid(tile, reach, ramp, multiple)
+    return Grid(tile, reach, ramp, multiple, tile**2 if whole_px is None else whole_px)

@@ -33,9 +33,11 @@ class Grid:
         margin_px: How far the network sees; multiple of `multiple`.
         ramp_px: Width of the smooth passage between two tiles; multiple of `multiple`.
         multiple: What the network's input sides must be multiples of.
+        whole_px: Images of up to this many pixels are measured as a whole for the network's normalisation,
+            larger ones in pieces. It comes from the network, not from the memory allowed.
 
     Example:
-        >>> grid = Grid(tile_px=64, margin_px=8, ramp_px=8, multiple=8)
+        >>> grid = Grid(tile_px=64, margin_px=8, ramp_px=8, multiple=8, whole_px=4096)
         >>> axis = grid.axis(120)
         >>> axis.count, axis.tile, [axis.start(i) for i in range(axis.count)]
         (3, 56, [0, 32, 64])
@@ -47,6 +49,7 @@ class Grid:
     margin_px: int
     ramp_px: int
     multiple: int
+    whole_px: int
 
     @property
     def overlap_px(self) -> int:
@@ -67,9 +70,18 @@ class Grid:
         count = _larger(1, -(-room // step))
         return Axis(padded, tile, count, tile - self.overlap_px, self.ramp_px)
 
+    @property
+    def largest_px(self) -> int:
+        """The most pixels that go through the network at once."""
+        return max(self.tile_px**2, self.whole_px)
+
+    def whole(self, shape: Any) -> Any:
+        """Whether an image (height, width) is measured as a whole."""
+        return self.padded(shape[0]) * self.padded(shape[1]) <= self.whole_px
+
     def fits(self, shape: Any) -> Any:
-        """Whether an image (height, width) has no more pixels than a tile, and so needs none."""
-        return self.padded(shape[0]) * self.padded(shape[1]) <= self.tile_px**2
+        """Whether an image (height, width) needs no tiles: it is measured as a whole, and answered with that."""
+        return self.padded(shape[0]) * self.padded(shape[1]) <= min(self.tile_px**2, self.whole_px)
 
     def ramp(self) -> np.ndarray:
         """Weight of the later tile across the passage, float32 (ramp_px,), strictly between 0 and 1."""

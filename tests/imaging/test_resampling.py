@@ -1,5 +1,7 @@
 """Resampling against OpenCV, window by window against whole, and back."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -38,13 +40,13 @@ def test_windows_side_by_side_are_the_whole(scale):
     parts = [
         [
             resampling.window(read, slice(a, b), slice(c, d))
-            for c, d in zip(columns, columns[1:], strict=False)
+            for c, d in itertools.pairwise(columns)
         ]
-        for a, b in zip(rows, rows[1:], strict=False)
+        for a, b in itertools.pairwise(rows)
     ]
     np.testing.assert_array_equal(np.block(parts), whole)
     # On the way back every old position belongs to one window.
-    owners = [resampling.nearest(0, slice(a, b)) for a, b in zip(rows, rows[1:], strict=False)]
+    owners = [resampling.nearest(0, slice(a, b)) for a, b in itertools.pairwise(rows)]
     found = [start + place for start, index in owners for place in range(len(index))]
     assert found == list(range(45))
 

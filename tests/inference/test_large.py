@@ -71,7 +71,7 @@ def test_a_large_image_gives_the_mask_of_the_whole_in_a_tiled_file(small_tiles, 
 
 def test_memory_decides_the_tiles(model):
     assert parse_bytes("2GB") == 2 * 10**9 and parse_bytes(5) == 5 and parse_bytes("1 MiB") == 2**20
-    assert tile_for("2GB", 500) < tile_for("3GB", 500)
+    assert tile_for("2GB", 500, 0) < tile_for("3GB", 500, 0)
     for wrong in ("much", "-2GB", "100MB"):
         with pytest.raises(InputError, match="max_memory: must be"):
             Segmenter(model, max_memory=wrong)

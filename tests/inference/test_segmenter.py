@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases
-from cathode_tf.inference import Segmenter
+from cathode_tf.inference import Segmenter, sources
 from cathode_tf.inference import segmenter as module
 from cathode_tf.learning import predict_image
 
@@ -22,6 +22,41 @@ def test_the_answer_does_not_depend_on_the_tiles(model, segmenter, image, tile_p
     assert tiled.grid.axis(300).count > 1
     np.testing.assert_allclose(tiled.probabilities(pixels), whole, atol=2e-5)
     assert (tiled.segment(pixels).mask == segmenter.segment(pixels).mask).mean() > 0.9995
+
+
+def test_what_is_measured_depends_on_the_image_not_on_the_tiles(model, image, monkeypatch):
+    """Where an image is too large to be measured as a whole, four pieces along its axis are, for every tile."""
+    monkeypatch.setattr(sources, "WHOLE_BYTES", 0)
+    pixels = image(1300, 40)
+    first, *others = (Segmenter(model, tile_px=tile_px) for tile_px in (2048, 100, 180))
+    assert first.grid.axis(1300).count == 1 and not first.grid.whole((1300, 40))
+    expected = first.probabilities(pixels)
+    for other in others:
+        assert other.grid.axis(1300).count > 1
+        np.testing.assert_allclose(other.probabilities(pixels), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_networks_that_measure_nothing_are_not_run_to_measure(tiny, image, norm):
+    model, pixels = tiny(norm=norm), image(300, 211)
+    tiled = Segmenter(model, tile_px=100)
+    assert tiled.graph.measure(pixels[None], 0.0, 1.0).shape == (1, 0)
+    np.testing.assert_allclose(tiled.probabilities(pixels), predict_image(model, pixels), atol=2e-5)
+
+
+@pytest.mark.slow
+def test_two_grids_give_one_answer_for_images_of_every_size(model, image):
+    large, small = (Segmenter(model, tile_px=tile_px) for tile_px in (2048, 600))
+    for height, width in ((1, 1), (1, 5000), (2047, 2049), (5000, 3000)):
+        pixels = image(height, width)
+        pixels[: height // 2, : width // 2] = 9000  # a quarter without any structure
+        expected, mask = large.probabilities(pixels), large.segment(pixels).mask
+        np.testing.assert_allclose(small.probabilities(pixels), expected, atol=2e-5)
+        assert (small.segment(pixels).mask != mask).sum() <= 1e-5 * mask.size
+        # Away from its edges a constant region stays constant, but for the pixel's place in a block of four.
+        inner = expected[48 : height // 2 - 48, 48 : width // 2 - 48]
+        if inner.size:
+            assert np.ptp(inner[::4, ::4], (0, 1)).max() < 2e-5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 3), (17, 23), (300, 211)])

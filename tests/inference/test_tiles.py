@@ -5,7 +5,10 @@ import pytest
 
 from cathode_tf.inference.tiles import Grid, reflect
 
-GRIDS = [Grid(1024, 96, 16, 16), Grid(128, 16, 16, 4), Grid(64, 0, 8, 8), Grid(520, 100, 20, 20)]
+GRIDS = [
+    Grid(*sizes, whole_px=0)
+    for sizes in ((1024, 96, 16, 16), (128, 16, 16, 4), (64, 0, 8, 8), (520, 100, 20, 20))
+]
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
@@ -29,12 +32,12 @@ def test_tiles_cover_every_length_with_full_margins(grid):
 def test_as_few_tiles_as_can_be_of_equal_size():
     # 2048 px with 208 px of overlap: two tiles of 1024 cover 1840, so three are needed;
     # three equal ones of (2048 - 208) / 3 + 208 = 821.3, rounded up to 832.
-    axis = Grid(1024, 96, 16, 16).axis(2048)
+    axis = Grid(1024, 96, 16, 16, 0).axis(2048)
     assert (axis.count, axis.tile) == (3, 832)
 
 
 def test_the_passage_rises_smoothly_and_symmetrically():
-    ramp = Grid(64, 8, 8, 8).ramp()
+    ramp = Grid(64, 8, 8, 8, 0).ramp()
     assert np.all(np.diff(ramp) > 0) and ramp[0] > 0 and ramp[-1] < 1
     np.testing.assert_allclose(ramp + ramp[::-1], 1, atol=1e-6)
 
