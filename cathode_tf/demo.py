@@ -5,17 +5,17 @@ Every step calls the same public function that a lab calls with its own images.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cathode_tf.files import refuse_overwrite
+from cathode_tf.files import atomic_folder, refuse_overwrite
 
 SECTIONS = 16
 SECTION_PX = 512
 TRAINING_S = 170.0
+REPLACED = ("sections", "new", "evaluation", "savedmodel", "masks", "analysis")
 NEW_PX = (768, 1024)
 """The images to analyse are larger than those trained on, as in a lab."""
 
@@ -58,7 +58,8 @@ def run_demo(
     from cathode_tf.synthesis import Parameters, synthesize, write_samples
 
     out = Path(out)
-    refuse_overwrite(out, force)
+    for path in [out / name for name in REPLACED] if force else [out]:
+        refuse_overwrite(path, force)
     start = time.monotonic()
 
     tell(f"1/7 Synthesising {SECTIONS} annotated cathode sections ...")
@@ -113,9 +114,9 @@ def _learn(records, out: Path, training_s: float, seed: int, force: bool, tell):
     evaluation = evaluate(Segmenter(run.path), records, split="test", out=out / "evaluation", force=force)
     tell(str(evaluation))
     tell("5/7 Exporting it as a SavedModel ...")
-    if force:
-        shutil.rmtree(out / "savedmodel", ignore_errors=True)
-    exported = export_savedmodel(run.path, out / "savedmodel")
+    with atomic_folder(out / "savedmodel", force=force) as folder:
+        export_savedmodel(run.path, folder)
+    exported = out / "savedmodel"
     section = evaluation_section(evaluation.to_dict(), run.path / "curves.png", out / "evaluation")
     return Segmenter(exported), evaluation.mean_dice, section
 
@@ -129,14 +130,13 @@ def _analyze(segmenter, unseen: Path, out: Path, pixel_size_nm: float, section, 
     tell("6/7 Segmenting new, larger sections ...")
     masks, micrographs = {}, {}
     paths = find_images([unseen / "images"])
-    for micrograph in track(
-        (m for path in paths for m in iter_micrographs(path)), "Segmenting", total=len(paths)
-    ):
-        mask = segmenter.segment(micrograph).mask
-        masks[micrograph.id], micrographs[micrograph.id] = mask, micrograph.pixels
-        stem = out / "masks" / micrograph.id
-        write_mask(f"{stem}_mask.png", mask, segmenter.phases, force=force)
-        write_overlay(f"{stem}_overlay.png", micrograph.pixels, mask, segmenter.phases, force=force)
+    new = (micrograph for path in paths for micrograph in iter_micrographs(path))
+    with atomic_folder(out / "masks", force=force) as folder:
+        for micrograph in track(new, "Segmenting", total=len(paths)):
+            mask = segmenter.segment(micrograph).mask
+            masks[micrograph.id], micrographs[micrograph.id] = mask, micrograph.pixels
+            write_mask(folder / f"{micrograph.id}_mask.png", mask, segmenter.phases)
+            write_overlay(folder / f"{micrograph.id}_overlay.png", micrograph.pixels, mask, segmenter.phases)
     tell("7/7 Measuring particles, pores and interfaces ...")
     analysis = analyze(masks, segmenter.phases, pixel_size_nm=pixel_size_nm)
     analysis.write(out / "analysis", force=force)

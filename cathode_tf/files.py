@@ -16,16 +16,24 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.litter import clear_litter, temporary_prefix
+from cathode_tf.ownership import foreign_entry, refuse_foreign, write_manifest
 
 
 def refuse_overwrite(path: str | Path, force: bool = False) -> None:
-    """Raise `InputError` if `path` exists (a folder: and is not empty) and `force` is not set."""
+    """Raise `InputError` if `path` exists, unless `force` is set.
+
+    A folder may exist while it is empty; with `force`, also while it holds nothing but what this package wrote.
+    """
     path = Path(path)
-    if force or not path.exists():
-        return
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    what = "it and everything in it" if path.is_dir() else "it"
+    with _disk_errors(path):
+        clear_litter(path.absolute().parent)
+        if not path.exists() or (force and not path.is_dir()):
+            return
+        if path.is_dir() and (force or not any(path.iterdir())):
+            refuse_foreign(path, foreign_entry(path))
+            return
+    what = "what cathode-tf wrote there" if path.is_dir() else "it"
     raise InputError(f"{path}: exists already. Choose another name, or give --force to replace {what}.")
 
 
@@ -41,11 +49,13 @@ def atomic_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         InputError: If `path` exists and `force` is not set, or the folder cannot be written.
     """
     path = Path(path)
-    refuse_overwrite(path, force)
     with _disk_errors(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        refuse_overwrite(path, force)
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last: encoders choose the format by it.
-        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         # mkstemp makes private files; what a user asked for gets the permissions any new file has.
@@ -60,33 +70,55 @@ def atomic_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary folder beside `path`; it takes `path`'s place when the block ends without an error.
+def atomic_folder(path: str | Path, *, force: bool = False, manifest: bool = True) -> Iterator[Path]:
+    """A temporary folder of the same name; it takes `path`'s place when the block ends without an error.
 
     Args:
         path: Where the folder is to appear.
         force: Replace an existing folder; the old one goes only when the new one is whole.
+        manifest: List the files in the folder, and replace only a folder that holds no others. False where
+            the caller knows in another way what may be replaced.
 
     Raises:
-        InputError: If `path` is not empty and `force` is not set, or its parent cannot be written.
+        InputError: If `path` is not empty and `force` is not set, if it holds what is not ours, or if its
+            parent cannot be written.
     """
-    path = Path(path)
-    refuse_overwrite(path, force)
+    # A link stays, and what it points to is written; the folder that someone stands in cannot be replaced.
+    path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
     with _disk_errors(path):
+        _refuse_replacing(path, force, manifest)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
-        temporary.chmod(0o755)
+        around = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=path.parent))
+        temporary = around / path.name
         try:
+            temporary.mkdir()
             yield temporary
-            if path.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".old-{path.name}-", dir=path.parent))
-                os.replace(path, old / path.name)
-                os.replace(temporary, path)
-                shutil.rmtree(old)
-            else:
-                os.replace(temporary, path)
+            if manifest:
+                write_manifest(temporary)
+            # Once more: it may have taken hours.
+            _refuse_replacing(path, force, manifest)
+            _put_in_place(temporary, path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(around, ignore_errors=True)
+
+
+def _refuse_replacing(path: Path, force: bool, manifest: bool) -> None:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: must be a folder. Received a file. Choose another name.")
+    if path.is_dir() and path.resolve() in (here := Path.cwd(), *here.parents):
+        raise InputError(f"{path}: must not be the folder that you are in. Choose a new folder in it.")
+    if manifest or not force:
+        refuse_overwrite(path, force)
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    if not path.exists():
+        os.replace(temporary, path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=temporary_prefix("old"), dir=path.parent))
+    os.replace(path, old / path.name)
+    os.replace(temporary, path)
+    shutil.rmtree(old)
 
 
 _DISK = {

@@ -99,10 +99,12 @@ def command(
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
+    from cathode_tf.ownership import refuse_inputs
     from cathode_tf.progress import track
     from cathode_tf.reporting import write_report
 
     force = chosen.pop("force")
+    refuse_inputs(out, [*masks, phases_file, model, groups_file, evaluation, reference_points])
     refuse_overwrite(out, force)
     if volume:
         if len(masks) != 1:
@@ -179,13 +181,15 @@ def measure_volume(
 ) -> None:
     """Measure a label volume, write its folder, print the headline."""
     from cathode_tf.analysis import analyze_volume, open_volume
+    from cathode_tf.files import atomic_folder
     from cathode_tf.reporting import write_volume_report
 
     options = {} if neck_depth is None else {"neck_depth": neck_depth}
     with open_volume(path, phases, voxel_size_nm=voxel_size_nm) as volume:
         analysis = analyze_volume(volume, tortuosity=tortuosity, **options)
-    analysis.write(out, force=force)
-    write_volume_report(analysis, out / "report.html")
+    with atomic_folder(out, force=force) as folder:
+        analysis.write(folder)
+        write_volume_report(analysis, folder / "report.html")
     if analysis.voxel_size_nm is None:
         click.echo("Voxel size unknown: lengths are in voxel edges (give --voxel-size-nm for micrometres).")
     for quantity in ("fraction", "surface_density", "local_thickness", "x50_3", "tortuosity_factor"):

@@ -33,8 +33,10 @@ def command(
     """
     from cathode_tf.analysis import compare
     from cathode_tf.files import refuse_overwrite
+    from cathode_tf.ownership import refuse_inputs
 
     if out is not None:
+        refuse_inputs(out, [a, a / "summary.json", b, b / "summary.json"])
         refuse_overwrite(out, force)
     comparison = compare(a, b, margins=read_margins(margins), names=(str(a), str(b)))
     differences = list(comparison)

@@ -23,8 +23,10 @@ def command(model: tuple[str, ...], records: str, split: str, out: str | None, f
     """
     from cathode_tf.files import refuse_overwrite
     from cathode_tf.inference import evaluate
+    from cathode_tf.ownership import refuse_inputs
 
     if out:
+        refuse_inputs(out, [*model, records])
         refuse_overwrite(out, force)
     evaluation = evaluate(model if len(model) > 1 else model[0], records, split, out, force=force)
     click.echo(evaluation)

@@ -45,6 +45,9 @@ def command(
         cathode-tf export runs/first --out models/cathode
         saved_model_cli show --dir models/cathode/1 --all
     """
+    from cathode_tf.ownership import refuse_inputs
+
+    refuse_inputs(out, model)
     if form != "savedmodel":
         _network(model, out, form, force)
         return

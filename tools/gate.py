@@ -30,9 +30,11 @@ def command(ctx: click.Context, analysis: Path, spec_file: Path, out: Path | Non
     3: one fails, or the data cannot tell.
     """
     from cathode_tf.files import atomic_folder, refuse_overwrite, write_json
+    from cathode_tf.ownership import refuse_inputs
     from cathode_tf.reporting.gating import gate, read_specs, write_gate_report
 
     if out is not None:
+        refuse_inputs(out, [analysis, spec_file])
         refuse_overwrite(out, force)
     result = gate(analysis, read_specs(spec_file))
     for decision in result.decisions:

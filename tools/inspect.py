@@ -15,7 +15,7 @@ import click
 @click.option(
     "--images", default=4, show_default=True, type=click.IntRange(1), help="Images drawn of each split."
 )
-@click.option("--force", is_flag=True, help="Replace an existing picture given with --out.")
+@click.option("--force", is_flag=True, help="Replace an existing picture.")
 def command(records: Path, out: Path | None, images: int, force: bool) -> None:
     """Print images, sizes, pixel sizes and phase shares of RECORDS for each split, and draw some.
 
@@ -25,7 +25,12 @@ def command(records: Path, out: Path | None, images: int, force: bool) -> None:
     """
     from cathode_tf.datasets import open_records
     from cathode_tf.datasets.summary import draw_records, summarize
+    from cathode_tf.files import refuse_overwrite
+    from cathode_tf.ownership import refuse_inputs
 
+    if out is not None:
+        refuse_inputs(out, [records])
+        refuse_overwrite(out, force)
     found = open_records(records)
     click.echo(f"{found.path}: version {found.version}, schema {found.metadata['schema']}")
     click.echo(f"Fingerprint: {found.fingerprint}")
@@ -36,9 +41,11 @@ def command(records: Path, out: Path | None, images: int, force: bool) -> None:
         click.echo(f"  pixel size  {_counted(row['pixel_sizes_nm'], _nanometres)}")
         shares = ", ".join(f"{name} {share:.1%}" for name, share in row["fractions"].items())
         click.echo(f"  phases      {shares}; {row['ignored_fraction']:.1%} of all pixels ignored")
-    # The default picture is ours to renew; one that the user named is not.
     path = out or records.resolve().parent / f"{records.resolve().name}-inspect.png"
-    draw_records(found, path, images_per_split=images, force=force or out is None)
+    if out is None and path.exists() and not force:
+        click.echo(f"\n{path} is there already; --force draws it anew.")
+        return
+    draw_records(found, path, images_per_split=images, force=force)
     click.echo(f"\nWrote {path}")
 
 

@@ -22,10 +22,12 @@ from cathode_tf.datasets.encoding import Row, Source, Staged, encode_all
 from cathode_tf.datasets.record_set import RecordSet, fingerprint_of, next_version, open_records, versions
 from cathode_tf.datasets.sheets import check_regex, read_groups, read_splits
 from cathode_tf.datasets.splits import parse_ratios
-from cathode_tf.datasets.writing import write_pointers, write_version
+from cathode_tf.datasets.writing import foreign_entry, write_pointers, write_version
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_folder, refuse_overwrite
 from cathode_tf.imaging import MAX_MEGAPIXELS, find_images, match_masks
+from cathode_tf.litter import clear_litter
+from cathode_tf.ownership import refuse_foreign, refuse_inputs
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
@@ -101,6 +103,7 @@ def convert(
         PosixPath('records/first')
     """
     out = Path(out)
+    refuse_inputs(out, [*([images] if isinstance(images, (str, Path)) else images), masks])
     previous = _previous(out, add, force)
     phases = phases if isinstance(phases, Phases) else Phases.from_toml(phases)
     if origin not in ORIGINS:
@@ -139,7 +142,7 @@ def convert(
             f"{len(missing) + len(sources)} images. Add the masks, or take these images out."
         )
     if not add:
-        with atomic_folder(out, force=force) as folder:
+        with atomic_folder(out, force=force, manifest=False) as folder:
             staged = _stage(sources, folder / ".staging", encode)
             staged = _allot(staged, rule, wanted, ())
             version = _version_after(out, previous, staged, phases)
@@ -155,7 +158,7 @@ def convert(
         staged = _allot(_only_new(staged, previous), rule, wanted, previous.rows)
         if not staged:
             return out
-        with atomic_folder(out / version) as folder:
+        with atomic_folder(out / version, manifest=False) as folder:
             write_version(
                 folder, staged, previous.phases, version=version, split_rule=rule, previous=previous
             )
@@ -184,19 +187,22 @@ def _alone(out: Path) -> Iterator[None]:
 
 def _previous(out: Path, add: bool, force: bool) -> RecordSet | None:
     """The record set that is there: to be added to, or to be replaced."""
+    clear_litter(out.absolute().parent)
     if add:
         if force:
             raise InputError("--add: keeps what is there, --force replaces it. Give one of them.")
         if not versions(out):
             raise InputError(f"{out}: must be a record set, to add to. Convert without --add first.")
         return open_records(out)
-    refuse_overwrite(out, force)
-    if not out.exists() or not any(out.iterdir()):
+    if not force:
+        refuse_overwrite(out)
+    if not out.is_dir() or not any(out.iterdir()):
         return None
     if not versions(out):
         raise InputError(
             f"{out}: must be a record set, to be replaced. It holds something else; name another."
         )
+    refuse_foreign(out, foreign_entry(out))
     try:
         return open_records(out)
     except InputError:  # damaged, which may be why it is replaced

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +19,23 @@ from cathode_tf.datasets.schema import (
     shard_name,
 )
 from cathode_tf.files import write_json
+from cathode_tf.ownership import unlike_entry
 from cathode_tf.phases import Phases
 
 SHARD_BYTES = 256 << 20
 """A shard takes records until it has this size."""
+
+
+_OURS = re.compile(
+    r"(\d+\.\d+\.\d+/)?(metadata\.json|features\.json|dataset_info\.json|index\.csv)"
+    r"|\d+\.\d+\.\d+/[\w-]+\.tfrecord-\d{5}-of-\d{5}"
+    r"|\.lock|\.(staging|tmp)-.*"
+)
+
+
+def foreign_entry(path: Path) -> str | None:
+    """The first file, by name, that does not belong in a record set's folder; None if all do."""
+    return unlike_entry(path, _OURS)
 
 
 def write_version(

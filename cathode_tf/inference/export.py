@@ -48,7 +48,7 @@ def export_savedmodel(
     if savedmodel_folder(out) == out:
         raise InputError(f"{out}: is one version of a SavedModel itself. Give the folder above, or another.")
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
-    with atomic_folder(out / str(version)) as folder:
+    with atomic_folder(out / str(version), manifest=False) as folder:
         graph = segmenter.graph
         served = {
             "serving_default": graph.serve,

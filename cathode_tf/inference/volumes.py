@@ -7,6 +7,7 @@ it works on temporary files beside the output, so that volumes may be larger tha
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, write_json
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_micrograph
 from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.litter import temporary_prefix
+from cathode_tf.ownership import refuse_foreign, unlike_entry
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.progress import track
 
@@ -167,8 +170,11 @@ def segment_volume(
         force: Replace files that exist.
     """
     out = Path(out)
-    for path in (out, out.with_suffix(".json")):
-        refuse_overwrite(path, force)
+    if force and out.suffix == ".zarr":
+        refuse_foreign(out, unlike_entry(out, _ZARR))
+    else:
+        refuse_overwrite(out, force)
+    refuse_overwrite(out.with_suffix(".json"), force)
     drift = estimate_drift(volume)
     shifts = np.rint(drift).astype(int) if remove_drift else np.zeros((len(drift), 2), int)
     counts = np.zeros(256, np.int64)
@@ -266,7 +272,7 @@ def _three_axes(
     depth, height, width = volume.shape
     n = len(segmenter.phases)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-volume-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=temporary_prefix()) as temporary:
         pixels = np.memmap(f"{temporary}/pixels", np.uint16, "w+", shape=volume.shape)
         total = np.memmap(f"{temporary}/probabilities", np.uint16, "w+", shape=(*volume.shape, n))
         for index, (values, shift) in enumerate(zip(volume.slices(), shifts, strict=True)):
@@ -319,9 +325,12 @@ def _write(
             writer.write(mask, photometric="palette", colormap=colors, compression="zlib", metadata=None)
 
 
+_ZARR = re.compile(r"\.zgroup|\.zattrs|0/\.zarray|0/\.zattrs|0/\d+\.\d+\.\d+")
+
+
 def _write_zarr(out: Path, masks: Iterator[np.ndarray], shape: tuple[int, int, int], force: bool) -> None:
     zarr = _zarr()
-    with atomic_folder(out, force=force) as folder:
+    with atomic_folder(out, force=force, manifest=False) as folder:
         group = zarr.open_group(str(folder), mode="w", zarr_format=2)
         chunks = (1, min(shape[1], 512), min(shape[2], 512))
         array = group.create_array("0", shape=shape, chunks=chunks, dtype="uint8")

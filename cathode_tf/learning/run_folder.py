@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.models import BEST
+from cathode_tf.ownership import unlike_entry
 
 CONFIG = "config.json"
 CARD = "card.json"
@@ -27,6 +29,11 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 LOGS = "logs"
 STATE = Path("state") / "last.npz"
+_OURS = re.compile(
+    rf"{'|'.join(map(re.escape, (CONFIG, CARD, HISTORY, CURVES, BEST, STATE.as_posix())))}"
+    rf"|{LOGS}/events\.out\.tfevents\..*|((state/)?\.tmp-.*)"
+)
+_NOTHING = re.compile(r"(?!)")
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,11 @@ class Progress:
     best_at: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = ""
+
+
+def foreign_entry(folder: Path) -> str | None:
+    """The first file in `folder` that no run writes, or all of it if there is no run; None if a run may go."""
+    return unlike_entry(folder, _OURS if (folder / CONFIG).exists() else _NOTHING)
 
 
 def save_state(folder: Path, model: keras.Model, progress: Progress, average: WeightAverage) -> None:

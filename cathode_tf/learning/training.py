@@ -24,6 +24,7 @@ from cathode_tf.learning.models import load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
 from cathode_tf.learning.precision import choose_precision
 from cathode_tf.learning.run_folder import Progress, Run
+from cathode_tf.ownership import refuse_foreign, refuse_inputs
 from cathode_tf.phases import IGNORE, Phase, Phases
 
 LEARNING_RATE = 2e-3
@@ -92,6 +93,9 @@ def train(
     strategy = choose_strategy() if strategy is None else strategy
     _check_options(config, strategy)
     folder = Path(out)
+    refuse_inputs(folder, [records.path, start if isinstance(start, (str, Path)) else None])
+    if force and is_chief(strategy):
+        refuse_foreign(folder, run_folder.foreign_entry(folder))
     progress = _resume_or_begin(folder, config, force)
     if progress.stopped:
         return Run(folder, progress.history, progress.stopped)
@@ -100,8 +104,9 @@ def train(
     steps = steps_per_epoch or _steps(train_pixels, validation, batch * patch_px**2)
 
     twin = _saved_model(records, config)
-    # Only now, when nothing can be wrong any more with what was given; `start` may be the run that goes.
-    if force and is_chief(strategy) and (folder / run_folder.CONFIG).exists():
+    # Only now, when nothing can be wrong any more with what was given.
+    if force and is_chief(strategy) and folder.is_dir():
+        refuse_foreign(folder, run_folder.foreign_entry(folder))
         shutil.rmtree(folder)
     with scope(strategy):
         model = _training_model(twin, records.phases, config)
@@ -182,8 +187,10 @@ def _check_options(config: dict[str, Any], strategy: Any) -> None:
 
 def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progress:
     """The progress to go on from; a folder of another run, or of something else, is refused."""
-    if force or not (folder / run_folder.CONFIG).exists():
-        refuse_overwrite(folder, force)
+    if force:
+        return Progress()
+    if not (folder / run_folder.CONFIG).exists():
+        refuse_overwrite(folder)
         return Progress()
     before = read_json(folder / run_folder.CONFIG)
     for name, value in config.items():

@@ -49,7 +49,7 @@ def create_project(
     if not 0 <= test_share <= 0.9:
         raise InputError(f"test_share: must be 0 to 0.9. Received {test_share}.")
     path = Path(path)
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, manifest=False) as folder:
         (folder / "phases.toml").write_text(phases.to_toml(), encoding="utf-8")
         settings = {"schema": SCHEMA, "name": path.resolve().name, "test_share": test_share, "seed": seed}
         write_json(folder / "project.json", settings)

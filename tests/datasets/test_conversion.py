@@ -274,8 +274,12 @@ def test_nothing_is_replaced_without_force_and_nothing_else_than_records_with_it
     out = convert(pairs, out=tmp_path / "set", phases=phases)
     with pytest.raises(InputError, match="--force"):
         convert(pairs, out=out, phases=phases)
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="must not be what is read"):
         convert(pairs, out=pairs, phases=phases, force=True)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_text("mine")
+    with pytest.raises(InputError, match="holds something else"):
+        convert(pairs, out=tmp_path / "photos", phases=phases, force=True)
     before = files_of(out)
     convert(pairs, out=out, phases=phases, force=True)
     assert files_of(out) == before
@@ -283,6 +287,10 @@ def test_nothing_is_replaced_without_force_and_nothing_else_than_records_with_it
     assert open_records(out).version == "1.1.0"
     convert(pairs, out=out, phases=phases, force=True, seed=1)
     assert open_records(out).version == "2.0.0"
+    (out / "2.0.0" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"also 2\.0\.0/notes\.txt"):
+        convert(pairs, out=out, phases=phases, force=True)
+    assert (out / "2.0.0" / "notes.txt").exists()
 
 
 def test_paths_with_spaces_umlauts_and_links(pairs, tmp_path, phases):

@@ -129,6 +129,11 @@ def test_ome_zarr_in_and_out(tmp_path):
     group = zarr.open_group(str(tmp_path / "v.zarr"), mode="w", zarr_format=2)
     group.create_array("0", shape=(1, 1, *slices.shape), dtype="uint8")[:] = slices[None, None]
     result = segment_volume(Threshold(), open_volume(tmp_path / "v.zarr"), tmp_path / "labels.zarr")
+    segment_volume(Threshold(), open_volume(tmp_path / "v.zarr"), tmp_path / "labels.zarr", force=True)
+    (tmp_path / "other.zarr").mkdir()
+    (tmp_path / "other.zarr" / "photo.png").write_text("mine")
+    with pytest.raises(InputError, match=r"also photo\.png"):
+        segment_volume(Threshold(), open_volume(tmp_path / "v.zarr"), tmp_path / "other.zarr", force=True)
     np.testing.assert_array_equal(zarr.open(str(result.path), mode="r")["0"][:], slices > 100)
     again = open_volume(tmp_path / "labels.zarr")
     assert again.shape == slices.shape

@@ -193,9 +193,18 @@ def test_force_takes_a_run_away_only_when_the_next_can_begin(striped, run, tmp_p
         with pytest.raises(InputError):
             train(striped, tmp_path / "run", force=True, **{**TINY, **wrong})
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
-    # A run may even be replaced by one that starts from it.
-    options = {**TINY, "epochs": 1, "steps_per_epoch": 1}
-    ended = train(striped, tmp_path / "run", start=tmp_path / "run", force=True, **options)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "run" / "logs" / "notes.txt").write_text("mine")
+    for out, start, message in (
+        (tmp_path / "run", tmp_path / "run", "--out: must not be what is read"),
+        (striped.path.parent, None, "--out: must not hold what is read"),
+        (tmp_path, None, r"also notes\.txt"),
+        (tmp_path / "run", None, r"also logs/notes\.txt"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(striped, out, start=start, force=True, **TINY)
+    (tmp_path / "run" / "logs" / "notes.txt").unlink()
+    ended = train(striped, tmp_path / "run", force=True, **{**TINY, "epochs": 1, "steps_per_epoch": 1})
     assert [row["epoch"] for row in ended.history] == [1]
 
 

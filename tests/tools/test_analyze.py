@@ -41,6 +41,7 @@ def test_writes_summary_tables_and_report(masks):
         "instances.parquet",
         "per_image.csv",
         "report.html",
+        ".cathode-tf.json",
     }
     summary = json.loads((masks / "out" / "summary.json").read_text())
     assert summary["summary"]["surface_density"]["ncm"]["unit"] == "1/um"
