@@ -16,13 +16,20 @@ import pandas as pd
 from scipy import stats
 
 from cathode_tf.analysis.estimate import LEVEL, NO_INTERVAL, Estimate
-from cathode_tf.analysis.stereology import classes, em_steps, section_kernel, weighted_class_quantile
+from cathode_tf.analysis.percentiles import (
+    SHARES,
+    WOODRUFF,
+    Interval,
+    Spread,
+    direct_curves,
+    of_resamples,
+    sphere_curves,
+)
 from cathode_tf.errors import InputError
 
 SAMPLE_TYPES = ("section", "dispersed")
 EDGE_CORRECTIONS = ("miles_lantuejoul", "none")
 WEIGHTINGS = {0: "number", 2: "area", 3: "volume"}
-SHARES = (0.10, 0.50, 0.90)
 
 MIN_PARTICLES = 20
 """Fewer whole particles give no percentile."""
@@ -107,9 +114,10 @@ def size_distribution(
     - `"dispersed"`: every weighting directly, w d^r.
     - `"section"`: number and area are those of the profiles; volume is that of the spheres, unfolded.
 
-    Intervals: log(x) +- t s, with s the standard deviation over resamples of whole images (from five images
-    on; t with images - 1 degrees of freedom) or of particles (then flagged). Where groups are the independent
-    units, groups are resampled from five groups on; fewer leave the images, flagged.
+    Intervals come from resamples of whole images (from five images on; t with images - 1 degrees of freedom) or
+    of particles (then flagged): percentiles from the spread of the share below them, F(x) +- t s(F) turned back
+    into sizes [1]; span and mean from log(x) +- t s. Where groups are the independent units, groups are resampled
+    from five groups on; fewer leave the images, flagged.
 
     Args:
         table: From `measure_instances`, or several of one phase stacked, with an `image` column.
@@ -127,7 +135,8 @@ def size_distribution(
         InputError: If an option is none of those above, or the table lacks its columns.
 
     Reference:
-        ISO 13322-1 (static image analysis, dispersed particles); ISO 9276-1, -2; Miles (1978), Lantuejoul (1980).
+        [1] Woodruff, J. Am. Stat. Assoc. 47 (1952) 635. ISO 13322-1 (static image analysis, dispersed particles);
+        ISO 9276-1, -2; Miles (1978), Lantuejoul (1980).
     """
     if sample_type not in SAMPLE_TYPES:
         raise InputError(f"sample_type: must be {' or '.join(SAMPLE_TYPES)}. Received {sample_type!r}.")
@@ -233,42 +242,49 @@ def _estimates(
             )
             for name in _names()
         }
-    counts = _resampled(sample, by_image, resamples, seed)
-    estimates = {}
-    statistics = _statistics(sample, np.vstack([np.ones(len(sample.d)), counts]))
-    quantile = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1))
+    order = np.argsort(sample.d)
+    counts = np.vstack([np.ones(len(sample.d)), _resampled(sample, by_image, resamples, seed)])
     # Resampling n units has (n - 1) / n of the variance of drawing n new ones.
-    inflate = np.sqrt(n / (n - 1))
-    for name, values in statistics.items():
-        estimates[name] = _with_interval(
-            values,
-            quantile,
-            inflate,
+    spread = Spread(math.sqrt(n / (n - 1)), float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)))
+    intervals = _intervals(sample.d[order], (counts * sample.w)[:, order], sample.sample_type, spread)
+    return {
+        name: _estimate(
+            interval,
+            flags,
             unit=_unit(name, sample),
             method=_method(name, sample),
-            reference=f"{ISO}; {EDGE}" + (f"; {SECTION}" if "3" in name else ""),
-            flags=flags,
+            reference=f"{ISO}; {WOODRUFF}; {EDGE}" + (f"; {SECTION}" if "3" in name else ""),
             **fields,
         )
-    return estimates
+        for name, interval in intervals.items()
+    }
 
 
-def _with_interval(values: np.ndarray, quantile: float, inflate: float, **fields: Any) -> Estimate:
-    """The first value, with quantile x inflate x the spread of the others: of logarithms, as sizes are positive."""
-    value, others = float(values[0]), values[1:]
-    positive = value > 0 and bool(np.all(others > 0))
-    spread = inflate * float(np.std(np.log(others) if positive else others))
-    if spread <= 1e-12:
+def _intervals(d: np.ndarray, w: np.ndarray, sample_type: str, spread: Spread) -> dict[str, Interval]:
+    """Every statistic, from ascending diameters and the weights of the sample and its resamples."""
+    result = {}
+    section = sample_type == "section"
+    for r in WEIGHTINGS:
+        curves = sphere_curves(d, w) if r == 3 and section else direct_curves(d, w, r)
+        for share in SHARES:
+            result[f"x{100 * share:.0f}_{r}"] = curves.percentile(share, spread)
+        result[f"span_{r}"] = curves.span(spread)
+    means = 32 / (9 * np.pi) * (w @ d**3) / (w @ d**2) if section else (w @ d**4) / (w @ d**3)
+    result["mean_D43"] = of_resamples(means, spread)
+    return result
+
+
+def _estimate(found: Interval, flags: dict[str, str], **fields: Any) -> Estimate:
+    if found.high - found.low <= 1e-12 * found.value:
         reason = "all resamples give the same value, so their spread tells no uncertainty"
-        return Estimate(value, **{**fields, "flags": {**fields["flags"], NO_INTERVAL: reason}})
-    half = quantile * spread
-    ci = (
-        (value * math.exp(-half), value * math.exp(half))
-        if positive
-        else (max(value - half, 0), value + half)
-    )
-    source = f"between_{fields['unit_of_replication']}s"
-    return Estimate(value, ci=ci, components={source: value * spread if positive else spread}, **fields)
+        return Estimate(found.value, flags={**flags, NO_INTERVAL: reason}, **fields)
+    if found.open_end:
+        flags = {
+            **flags,
+            "OPEN_END": "the interval would reach beyond the sizes that were seen; it ends there",
+        }
+    components = {f"between_{fields['unit_of_replication']}s": found.u}
+    return Estimate(found.value, ci=(found.low, found.high), components=components, flags=flags, **fields)
 
 
 def _names() -> list[str]:
@@ -300,38 +316,3 @@ def _resampled(sample: _Sample, by_image: bool, resamples: int, seed: int) -> np
         return random.multinomial(n, np.full(n, 1 / n), resamples)[:, sample.images]
     n = len(sample.d)
     return random.multinomial(n, np.full(n, 1 / n), resamples)
-
-
-def _statistics(sample: _Sample, counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Every statistic for each row of counts."""
-    order = np.argsort(sample.d)
-    d, w = sample.d[order], (counts * sample.w)[:, order]
-    result = {}
-    for r in WEIGHTINGS:
-        if r == 3 and sample.sample_type == "section":
-            quantiles = _unfolded(d, w)
-        else:
-            quantiles = _quantiles(d, w * d**r)
-        for p, values in zip(SHARES, quantiles.T, strict=True):
-            result[f"x{100 * p:.0f}_{r}"] = values
-        result[f"span_{r}"] = (quantiles[:, 2] - quantiles[:, 0]) / quantiles[:, 1]
-    if sample.sample_type == "section":
-        result["mean_D43"] = 32 / (9 * np.pi) * (w @ d**3) / (w @ d**2)
-    else:
-        result["mean_D43"] = (w @ d**4) / (w @ d**3)
-    return result
-
-
-def _quantiles(d: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Weighted quantiles of sorted diameters, one row of weights each, (rows, shares)."""
-    # Each particle's mass is half below and half above its diameter.
-    middle = (np.cumsum(w, 1) - w / 2) / w.sum(1, keepdims=True)
-    return np.array([np.interp(SHARES, row, d) for row in middle])
-
-
-def _unfolded(d: np.ndarray, w: np.ndarray) -> np.ndarray:
-    edges = classes(d)
-    bins = np.clip(np.searchsorted(edges, d, side="right") - 1, 0, len(edges) - 2)
-    counts = np.array([np.bincount(bins, row, minlength=len(edges) - 1) for row in w]).T
-    volume = em_steps(section_kernel(edges), counts) * (edges[1:] * edges[:-1])[:, None]
-    return np.array([weighted_class_quantile(edges, column, np.array(SHARES)) for column in volume.T])

@@ -1,0 +1,117 @@
+"""Diameters, weights and resampled counts in; percentiles, span and mean sizes, each with its interval, out.
+
+A percentile's interval is found where its uncertainty is plain: in the share of the particles below it. The spread
+of that share over the resamples gives two shares, and the sizes at these are the ends (Woodruff's interval). The
+spread of the resampled percentiles themselves would do for many particles; for few it rests on how densely sizes
+happen to lie around the percentile, and its 95 % intervals hold 91-94 % (`benchmarks/interval_coverage.md`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from cathode_tf.analysis.stereology import classes, em_steps, section_kernel
+
+SHARES = (0.10, 0.50, 0.90)
+WOODRUFF = "intervals of percentiles: Woodruff, J. Am. Stat. Assoc. 47 (1952) 635"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with the ends of its interval.
+
+    Attributes:
+        value, low, high: Unit of the diameters (or none, for a span).
+        u: Standard uncertainty.
+        open_end: Whether the interval would reach beyond the sizes that were seen.
+    """
+
+    value: float
+    low: float
+    high: float
+    u: float
+    open_end: bool = False
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far resampled values may lie from the truth: their standard deviation times `inflate` times `quantile`."""
+
+    inflate: float
+    quantile: float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Cumulative distributions on common sizes: first of the sample, then of each resample.
+
+    Attributes:
+        log_sizes: Logarithms of the sizes, ascending, (n,).
+        shares: Share at or below each size, (1 + resamples, n), each row ascending.
+    """
+
+    log_sizes: np.ndarray
+    shares: np.ndarray
+
+    def sizes_at(self, shares: np.ndarray | tuple[float, ...], row: int = 0) -> np.ndarray:
+        """Sizes below which these shares lie, in one row's distribution."""
+        return np.exp(np.interp(shares, self.shares[row], self.log_sizes))
+
+    def percentile(self, share: float, spread: Spread) -> Interval:
+        """The size below which `share` lies; its interval holds the shares that the spread allows."""
+        value = float(self.sizes_at((share,))[0])
+        below = [np.interp(math.log(value), self.log_sizes, row) for row in self.shares[1:]]
+        # On the logit's scale the ends stay between 0 and 1.
+        reach = spread.quantile * spread.inflate * float(np.std(below)) / (share * (1 - share))
+        ends = special.expit(special.logit(share) + np.array([-reach, reach]))
+        low, high = self.sizes_at(ends)
+        beyond = bool(ends[0] < self.shares[0, 0] or ends[1] > self.shares[0, -1])
+        return Interval(value, low, high, value * math.log(high / low) / 2 / spread.quantile, beyond)
+
+    def span(self, spread: Spread) -> Interval:
+        """(x90 - x10) / x50."""
+        rows = np.array([self.sizes_at(SHARES, row) for row in range(len(self.shares))])
+        return of_resamples((rows[:, 2] - rows[:, 0]) / rows[:, 1], spread)
+
+
+def of_resamples(values: np.ndarray, spread: Spread) -> Interval:
+    """The first value, with the spread of the others: of their logarithms, as sizes are positive."""
+    value, others = float(values[0]), values[1:]
+    positive = value > 0 and bool(np.all(others > 0))
+    u = spread.inflate * float(np.std(np.log(others) if positive else others))
+    half = spread.quantile * u
+    if positive:
+        return Interval(value, value * math.exp(-half), value * math.exp(half), value * u)
+    return Interval(value, max(value - half, 0.0), value + half, u)
+
+
+def direct_curves(d: np.ndarray, weights: np.ndarray, power: int) -> Curves:
+    """Distributions of the diameters as they are, weighted by `d ** power`.
+
+    Args:
+        d: Diameters, ascending.
+        weights: One row the sample, further rows its resamples.
+        power: 0 by number, 2 by area, 3 by volume.
+    """
+    mass = weights * d**power
+    # Each particle's mass is half below and half above its diameter.
+    return Curves(np.log(d), (np.cumsum(mass, 1) - mass / 2) / mass.sum(1, keepdims=True))
+
+
+def sphere_curves(d: np.ndarray, weights: np.ndarray) -> Curves:
+    """Distributions by volume of the spheres whose section profiles have diameters `d`.
+
+    Args:
+        d, weights: As for `direct_curves`.
+    """
+    edges = classes(d)
+    bins = np.clip(np.searchsorted(edges, d, side="right") - 1, 0, len(edges) - 2)
+    counts = np.array([np.bincount(bins, row, minlength=len(edges) - 1) for row in weights]).T
+    # Volume is d^3 a sphere, and a plane meets spheres in proportion to d: d^2 a sphere that was met.
+    volume = em_steps(section_kernel(edges), counts) * (edges[1:] * edges[:-1])[:, None]
+    below = np.vstack([np.zeros(volume.shape[1]), np.cumsum(volume, 0)]) / volume.sum(0)
+    return Curves(np.log(edges), below.T)
