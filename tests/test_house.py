@@ -14,7 +14,7 @@ TOOLS = Path(__file__).parents[1] / "tools"
 
 # Each room, and the rooms it may import from: those before it in the way of the data, and only
 # where the way leads. Files directly in cathode_tf/ that are no room are the floor that all stand on.
-FLOOR = {"errors", "files", "lazy", "litter", "ownership", "phases", "progress", "terminal"}
+FLOOR = {"errors", "files", "lazy", "litter", "ownership", "phases", "progress", "terminal", "words"}
 MAY_IMPORT = {
     "imaging": set(),
     "synthesis": {"imaging"},

@@ -21,13 +21,17 @@ import click
     help="Average over so many flips and quarter turns: slower, a little better.",
 )
 @click.option("--with", "others", multiple=True, metavar="MODEL", help="Average with this model too.")
-@click.option("--resume", is_flag=True, help="Skip what this model has done here before, by content.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Skip what this model has done here before, by content; keep masks that were corrected.",
+)
 @click.option("--volume", is_flag=True, help="IMAGES are one volume: a stack, a folder of slices, OME-Zarr.")
 @click.option("--zarr", is_flag=True, help="With --volume: write OME-Zarr, not TIFF.")
 @click.option("--three-axes", is_flag=True, help="With --volume: average over slices along all three axes.")
 @click.option("--remove-drift", is_flag=True, help="With --volume: shift the slices back.")
 @click.option("--smooth", is_flag=True, help="With --volume: remove flicker of single slices.")
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--force", is_flag=True, help="Replace files that exist, corrected ones too.")
 def command(
     model: str,
     images: tuple[str, ...],
@@ -67,10 +71,20 @@ def command(
         return
     from cathode_tf import InputError
     from cathode_tf.inference.folders import segment_files
+    from cathode_tf.words import counted, some
 
     report = segment_files(segmenter, images, out, uncertainty=uncertainty, resume=resume, force=force)
     skipped = f", skipped {len(report.skipped)} that were done" if report.skipped else ""
-    click.echo(f"Wrote masks and overlays of {len(report.scores)} images to {out}{skipped}.")
+    click.echo(f"Wrote masks and overlays of {counted(len(report.scores), 'image')} to {out}{skipped}.")
+    if report.left_out:
+        files = counted(len(report.left_out), "mask or picture", "masks and pictures")
+        click.echo(f"Left out {files} of other images: {some([path.name for path in report.left_out])}.")
+    if report.kept:
+        files = counted(len(report.kept), "file")
+        names = some([name for _, name in report.kept])
+        click.echo(
+            f"Kept {files} that segment did not write, or that was changed since: {names} (--force replaces)."
+        )
     if report.scores and not report.broken and len(report.scores) > 1:
         name, score = max(report.scores.items(), key=lambda item: item[1])
         click.echo(
@@ -78,7 +92,7 @@ def command(
         )
     if report.broken:
         lines = "\n".join(f"  {message}" for _, message in report.broken)
-        raise InputError(f"{len(report.broken)} images could not be segmented:\n{lines}")
+        raise InputError(f"{counted(len(report.broken), 'image')} could not be segmented:\n{lines}")
 
 
 def _volume(segmenter, images, out: str, zarr: bool, force: bool, *choices: bool) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import atomic_file, read_json, refuse_overwrite, write_json
+from cathode_tf.files import atomic_file, refuse_overwrite
 from cathode_tf.imaging import Micrograph, find_images, read_micrograph, write_mask, write_overlay
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.vendors import read_metadata
 from cathode_tf.inference.large import TiffWindows, segment_large
+from cathode_tf.inference.ledger import Ledger, output_names, results_among
 from cathode_tf.inference.segmentation import SAME_SCALE, Segmentation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
@@ -24,7 +22,6 @@ from cathode_tf.inference.volumes import TiffVolume, segment_volume
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
-LEDGER = "segmented.json"
 LARGE_PX = 50_000_000
 """TIFFs of more pixels are read and written in parts."""
 
@@ -37,11 +34,15 @@ class Report:
         scores: Mean entropy (0-1, higher = more uncertain) by image id, of the images that are done.
         skipped: Files that had been done before.
         broken: Files that could not be segmented, and why.
+        kept: Images whose mask, or another file, is not of `segment` or was changed since: it was left as it is.
+        left_out: Files that are masks or pictures of other images, not micrographs.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
     skipped: list[Path] = field(default_factory=list)
     broken: list[tuple[Path, str]] = field(default_factory=list)
+    kept: list[tuple[Path, str]] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
 
 
 def segment_files(
@@ -56,24 +57,33 @@ def segment_files(
     """Segment image files and folders of them; write masks and overlays to `out`.
 
     A TIFF of several pages gives one label volume. A TIFF of more than 50 million pixels is read and
-    written in parts. An image that cannot be read does not stop the others.
+    written in parts. An image that cannot be read does not stop the others. Masks and pictures that an
+    earlier call wrote among the images are left out.
 
     Args:
         model: A `Segmenter`, or what it takes.
         images: Files and folders.
         out: Folder for `<stem>_mask.png` (`.tif` for volumes and large images) and `<stem>_overlay.png`.
         uncertainty: Write `<stem>_margin.png` and `<stem>_entropy.png` as well.
-        resume: Skip images that this very model has segmented to `out` before, by their content.
-        force: Replace files that exist.
+        resume: Skip images that this very model has segmented to `out` before, by their content. Masks that
+            it did not write there, or that someone corrected since, are kept.
+        force: Replace files that exist, corrected ones too.
 
     Returns:
-        Scores, skipped and broken files. The list of what is done stands in `out/segmented.json`.
+        Scores, skipped, kept and broken files. The list of what is done stands in `out/segmented.json`.
 
     Raises:
         InputError: If there is no image, two have one stem, or a mask exists and neither `resume` nor
             `force` is set.
     """
     out, paths = Path(out), find_images(images)
+    left_out = results_among(paths)
+    paths = [path for path in paths if path not in set(left_out)]
+    if not paths:
+        raise InputError(
+            f"images: must be micrographs. Received only {len(left_out)} files that segment wrote, "
+            f"{left_out[0]} first."
+        )
     stems = [path.stem for path in paths]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
@@ -82,14 +92,18 @@ def segment_files(
         )
     if not resume:
         for stem in stems:
-            for suffix in (".png", ".tif"):
-                refuse_overwrite(out / f"{stem}_mask{suffix}", force)
+            for name in output_names(stem):
+                refuse_overwrite(out / name, force)
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
-    ledger = _Ledger(out, segmenter.fingerprint, uncertainty)
-    report = Report()
+    ledger = Ledger(out, segmenter.fingerprint, uncertainty)
+    report = Report(left_out=left_out)
     for path in track(paths, "Segmenting"):
         try:
             key = ledger.key(path)
+            kept = ledger.kept(path.stem) if resume and not force else None
+            if kept:
+                report.kept.append((path, kept))
+                continue
             if resume and ledger.restore(key, path.stem):
                 report.skipped.append(path)
                 continue
@@ -160,37 +174,3 @@ def _write(
         with atomic_file(files[-1], force=force) as temporary:
             cv2.imwrite(str(temporary), getattr(segmentation, name))
     return files
-
-
-class _Ledger:
-    """Which content was segmented by which model, and what files came of it."""
-
-    def __init__(self, out: Path, fingerprint: str, uncertainty: bool):
-        self._out, self._path = out, out / LEDGER
-        self._salt = f"{fingerprint} {uncertainty}"
-        self._entries: dict[str, dict[str, Any]] = read_json(self._path) if self._path.exists() else {}
-
-    def key(self, path: Path) -> str:
-        try:
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-        return hashlib.sha256(f"{content} {self._salt}".encode()).hexdigest()
-
-    def restore(self, key: str, stem: str) -> bool:
-        """Whether the files of this content are there under `stem`; copied from another stem if need be."""
-        entry = self._entries.get(key)
-        if entry is None or not all((self._out / name).exists() for name in entry["files"]):
-            return False
-        if entry["stem"] != stem:
-            for name in entry["files"]:
-                with atomic_file(self._out / name.replace(entry["stem"], stem, 1), force=True) as temporary:
-                    shutil.copyfile(self._out / name, temporary)
-        return True
-
-    def add(self, key: str, stem: str, files: list[Path]) -> None:
-        # What this stem held before is replaced.
-        self._entries = {k: entry for k, entry in self._entries.items() if entry["stem"] != stem}
-        self._entries[key] = {"stem": stem, "files": [path.name for path in files]}
-        write_json(self._path, self._entries, force=True)

@@ -45,6 +45,40 @@ def test_resume_goes_by_content(segmenter, images, image, tmp_path):
     assert (out / "i0_mask.png").stat().st_mtime_ns == before
     assert read_mask(out / "i1_mask.png", segmenter.phases).shape == (30, 30)
     assert (out / "renamed_mask.png").read_bytes() == (out / "i2_mask.png").read_bytes()
+    assert not segment_files(segmenter, [images], out, resume=True).kept
+
+
+def test_resume_keeps_corrected_masks_and_those_it_does_not_know(segmenter, small_tiles, images, tmp_path):
+    out = tmp_path / "out"
+    segment_files(segmenter, [images], out)
+    ours = (out / "i2_mask.png").read_bytes()
+    (out / "i0_mask.png").write_bytes(b"corrected by hand")
+    (out / "i0_overlay.png").unlink()  # so that it is not done
+    (images / "i2.png").rename(images / "i3.png")
+    (out / "i3_mask.png").write_bytes(b"drawn by hand")
+    for model in (segmenter, small_tiles):
+        report = segment_files(model, [images], out, resume=True)
+        assert [(path.name, name) for path, name in report.kept] == [
+            ("i0.png", "i0_mask.png"),
+            ("i3.png", "i3_mask.png"),
+        ]
+    assert (out / "i0_mask.png").read_bytes() == b"corrected by hand"
+    assert (out / "i3_mask.png").read_bytes() == b"drawn by hand"
+    report = segment_files(segmenter, [images], out, resume=True, force=True)
+    assert not report.kept and (out / "i3_mask.png").read_bytes() == ours
+
+
+def test_what_segment_made_is_no_image(segmenter, images, tmp_path):
+    for out in (images, tmp_path / "out"):
+        segment_files(segmenter, [images], out, uncertainty=True)
+    # Beside the images, by name; in a folder of their own, by the ledger.
+    report = segment_files(segmenter, [images], images, uncertainty=True, resume=True)
+    assert len(report.left_out) == 12 and len(report.skipped) == 3 and not report.scores
+    with pytest.raises(InputError, match="Received only 12 files that segment wrote"):
+        segment_files(segmenter, [tmp_path / "out"], tmp_path / "again")
+    (images / "segmented.json").write_text('{"mine": 1}')
+    with pytest.raises(InputError, match=r"segmented\.json: must be the list"):
+        segment_files(segmenter, [images], tmp_path / "again")
 
 
 def test_another_model_does_it_again(segmenter, small_tiles, images, tmp_path):

@@ -50,7 +50,7 @@ def test_broken_images_end_in_one_list_and_exit_code_1(model, images, tmp_path, 
     with pytest.raises(SystemExit) as stopped:
         main(["segment", str(model), str(images), "--out", str(tmp_path / "out")])
     assert stopped.value.code == 1
-    assert "1 images could not be segmented" in capsys.readouterr().err
+    assert "1 image could not be segmented" in capsys.readouterr().err
     assert (tmp_path / "out" / "i1_mask.png").exists()
 
 

@@ -1,0 +1,112 @@
+"""What `segment` did in a folder: which content became which files, and which files there are its own."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import atomic_file, read_json, write_json
+from cathode_tf.inference.segmentation import MAPS
+
+LEDGER = "segmented.json"
+KINDS = (*MAPS, "overlay")
+"""The files of an image are `<stem>_<kind>`, `.png` or `.tif`."""
+
+
+class Ledger:
+    """Which content was segmented by which model, and what files, of what content, came of it.
+
+    Args:
+        out: The folder; its ledger is read if there is one.
+        fingerprint: Of the model.
+        uncertainty: Whether the maps of the uncertainty are written as well.
+
+    Raises:
+        InputError: If the file of that name is not a ledger.
+    """
+
+    def __init__(self, out: Path, fingerprint: str, uncertainty: bool):
+        self._out, self._path = out, out / LEDGER
+        self._salt = f"{fingerprint} {uncertainty}"
+        self._done, self._written = _read(out)
+
+    def key(self, path: Path) -> str:
+        """Of the content of an image file, this model and what it is to write."""
+        return hashlib.sha256(f"{_sha256(path)} {self._salt}".encode()).hexdigest()
+
+    def kept(self, stem: str) -> str | None:
+        """The first file of this stem that `segment` did not write, or that has changed since; None if none is."""
+        for name in output_names(stem):
+            path = self._out / name
+            if path.exists() and self._written.get(name) != _sha256(path):
+                return name
+        return None
+
+    def restore(self, key: str, stem: str) -> bool:
+        """Whether the files of this content are there under `stem`; copied from another stem if need be."""
+        entry = self._done.get(key)
+        if entry is None or not all((self._out / name).exists() for name in entry["files"]):
+            return False
+        if entry["stem"] != stem:
+            for name in entry["files"]:
+                copy = self._out / name.replace(entry["stem"], stem, 1)
+                with atomic_file(copy, force=True) as temporary:
+                    shutil.copyfile(self._out / name, temporary)
+                self._written[copy.name] = _sha256(copy)
+            self._write()
+        return True
+
+    def add(self, key: str, stem: str, files: list[Path]) -> None:
+        """Note what was written; what this stem held before is replaced."""
+        self._done = {k: entry for k, entry in self._done.items() if entry["stem"] != stem}
+        self._done[key] = {"stem": stem, "files": [path.name for path in files]}
+        self._written |= {path.name: _sha256(path) for path in files}
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self._path, {"done": self._done, "sha256": self._written}, force=True)
+
+
+def output_names(stem: str) -> list[str]:
+    """Every name that a file of this image may get."""
+    return [f"{stem}_{kind}{suffix}" for kind in KINDS for suffix in (".png", ".tif")]
+
+
+def results_among(paths: Sequence[Path]) -> list[Path]:
+    """Those of the paths that are no micrographs, but what `segment` made of one.
+
+    They stand in the ledger of their folder, or beside the image whose name they bear.
+    """
+    there = {(path.parent, path.stem) for path in paths}
+    listed = {folder / name for folder in {path.parent for path in paths} for name in _read(folder)[1]}
+
+    def is_result(path: Path) -> bool:
+        stem, _, kind = path.stem.rpartition("_")
+        return path in listed or (kind in KINDS and (path.parent, stem) in there)
+
+    return [path for path in paths if is_result(path)]
+
+
+def _read(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Stem and files by the key of each content, and the hash of each file that was written."""
+    path = folder / LEDGER
+    content = read_json(path) if path.exists() else {"done": {}, "sha256": {}}
+    try:
+        done = {k: {"stem": str(e["stem"]), "files": list(e["files"])} for k, e in content["done"].items()}
+        return done, dict(content["sha256"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: must be the list that cathode-tf segment writes. Received another. Move it away."
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
