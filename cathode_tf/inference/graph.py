@@ -182,10 +182,10 @@ class _Parts:
     def measure(self, samples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean probabilities (b, h, w, n) and the packed normalisations of standardised samples."""
         total: Any = 0.0
-        packed = []
+        packed: list[tf.Tensor] = []
         for network in self.networks:
             for orientation in range(self.orientations):
-                probabilities, values = network.measure(_turned(samples, orientation))
+                probabilities, values = network.measure(_turned(_after(total, samples), orientation))
                 total += _turned_back(probabilities, orientation)
                 packed.append(tf.pad(values, [[0, self.packed_size - values.shape[0]]]))
         return total / float(len(packed)), tf.stack(packed)
@@ -202,7 +202,7 @@ class _Parts:
         for member, network in enumerate(self.networks):
             for orientation in range(self.orientations):
                 values = packed[member * self.orientations + orientation, : network.packed_size]
-                probabilities = network.apply(_turned(image[None], orientation), values)
+                probabilities = network.apply(_turned(_after(total, image[None]), orientation), values)
                 total += _turned_back(probabilities, orientation)
         return total[0] / float(len(self.networks) * self.orientations)
 
@@ -423,6 +423,12 @@ def padded_window(pixels: tf.Tensor, rows: Any, start: Any, columns: Any) -> tf.
 def _upright(values: tf.Tensor) -> tf.Tensor:
     """First two axes exchanged."""
     return tf.transpose(values, (1, 0) if values.shape.rank == 2 else (1, 0, 2))
+
+
+def _after(done: Any, images: tf.Tensor) -> tf.Tensor:
+    """The images, once `done` is there: networks that ran side by side would need the memory of all."""
+    with tf.control_dependencies([done] if isinstance(done, tf.Tensor) else []):
+        return tf.identity(images)
 
 
 def _turned(images: tf.Tensor, orientation: int) -> tf.Tensor:
