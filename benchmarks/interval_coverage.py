@@ -124,7 +124,7 @@ def section_case(
                     }
                 )
             )
-        found = size_distribution(pd.concat(tables, ignore_index=True), sample_type="section", resamples=200)
+        found = size_distribution(pd.concat(tables, ignore_index=True), sample_type="section")
         wide = math.sqrt(s**2 + between**2)
         return found[name], math.exp(s**2 + 2 * wide**2 + wide * float(stats.norm.ppf(share)))
 

@@ -28,7 +28,15 @@ from cathode_tf.analysis.image import (
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
 from cathode_tf.analysis.sizes import SizeDistribution
-from cathode_tf.analysis.summary import Batch, Summary, plan, size_distributions, summarize, summary_dict
+from cathode_tf.analysis.summary import (
+    Batch,
+    Summary,
+    fitted,
+    plan,
+    size_distributions,
+    summarize,
+    summary_dict,
+)
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
 from cathode_tf.phases import Phases
@@ -67,7 +75,7 @@ class Analysis:
     @cached_property
     def summary(self) -> Summary:
         """Every batch quantity: quantity -> phase (or `a|b`) -> `Estimate`."""
-        summary = summarize(self.batch, self.sizes)
+        summary = summarize(self.batch, self.sizes) | fitted(self.sizes)
         return summary | {"fraction_by_points": dict(self.by_points)} if self.by_points else summary
 
     @cached_property

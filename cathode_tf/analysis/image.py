@@ -17,6 +17,7 @@ from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
 from cathode_tf.analysis.measures import measure_instances
 from cathode_tf.analysis.pores import PoreMeasures, measure_pores
 from cathode_tf.analysis.sizes import SAMPLE_TYPES
+from cathode_tf.analysis.stereology import UNFOLDINGS
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
 from cathode_tf.phases import Phase, Phases
@@ -38,6 +39,7 @@ class Settings:
         instance_phases: Phases whose instances are listed; None: all.
         replicate: `"image"`, or `"group"` where images of one group (stack, electrode) are not independent.
         sample_type: `"section"` (through an electrode) or `"dispersed"` (powder spread out flat).
+        unfolding: Of section profiles to spheres: `"em"` or `"saltykov"`.
         depth_axis: Where the electrode's depth runs: `"rows"` (downwards) or `"columns"`.
         fragmentation: Measure cracks and fragments of particles (definition `frag/1`).
         crack_opening_px: Widest opening of a crack.
@@ -50,6 +52,7 @@ class Settings:
     instance_phases: tuple[str, ...] | None = None
     replicate: str = "image"
     sample_type: str = "section"
+    unfolding: str = "em"
     depth_axis: str = "rows"
     fragmentation: bool = True
     crack_opening_px: float = OPENING_PX
@@ -60,6 +63,7 @@ class Settings:
         choices = {
             "replicate": ("image", "group"),
             "sample_type": SAMPLE_TYPES,
+            "unfolding": UNFOLDINGS,
             "depth_axis": DEPTH_AXES,
         }
         for name, allowed in choices.items():

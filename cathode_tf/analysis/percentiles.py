@@ -9,12 +9,15 @@ happen to lie around the percentile, and its 95 % intervals hold 91-94 % (`bench
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
-from cathode_tf.analysis.stereology import classes, em_steps, section_kernel
+from cathode_tf.analysis.estimate import LEVEL, NO_INTERVAL, Estimate
+from cathode_tf.analysis.stereology import spheres_hit
 
 SHARES = (0.10, 0.50, 0.90)
 WOODRUFF = "intervals of percentiles: Woodruff, J. Am. Stat. Assoc. 47 (1952) 635"
@@ -43,6 +46,11 @@ class Spread:
 
     inflate: float
     quantile: float
+
+    @classmethod
+    def of_units(cls, n: int) -> Spread:
+        """For resamples of n units: these have (n - 1) / n of the variance of n new ones, and Student's t."""
+        return cls(math.sqrt(n / (n - 1)), float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)))
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,11 @@ class Curves:
         rows = np.array([self.sizes_at(SHARES, row) for row in range(len(self.shares))])
         return of_resamples((rows[:, 2] - rows[:, 0]) / rows[:, 1], spread)
 
+    def mean(self, spread: Spread) -> Interval:
+        """Mean size under these distributions."""
+        middles = np.exp((self.log_sizes[1:] + self.log_sizes[:-1]) / 2)
+        return of_resamples(np.diff(self.shares, axis=1) @ middles, spread)
+
 
 def of_resamples(values: np.ndarray, spread: Spread) -> Interval:
     """The first value, with the spread of the others: of their logarithms, as sizes are positive."""
@@ -102,16 +115,33 @@ def direct_curves(d: np.ndarray, weights: np.ndarray, power: int) -> Curves:
     return Curves(np.log(d), (np.cumsum(mass, 1) - mass / 2) / mass.sum(1, keepdims=True))
 
 
-def sphere_curves(d: np.ndarray, weights: np.ndarray) -> Curves:
+def sphere_curves(d: np.ndarray, weights: np.ndarray, unfolding: str = "em") -> Curves:
     """Distributions by volume of the spheres whose section profiles have diameters `d`.
 
     Args:
         d, weights: As for `direct_curves`.
+        unfolding: `"em"` or `"saltykov"`; numbers that this makes negative count as 0.
     """
-    edges = classes(d)
-    bins = np.clip(np.searchsorted(edges, d, side="right") - 1, 0, len(edges) - 2)
-    counts = np.array([np.bincount(bins, row, minlength=len(edges) - 1) for row in weights]).T
+    edges, hit = spheres_hit(d, weights, unfolding)
     # Volume is d^3 a sphere, and a plane meets spheres in proportion to d: d^2 a sphere that was met.
-    volume = em_steps(section_kernel(edges), counts) * (edges[1:] * edges[:-1])[:, None]
+    volume = np.maximum(hit, 0) * (edges[1:] * edges[:-1])[:, None]
     below = np.vstack([np.zeros(volume.shape[1]), np.cumsum(volume, 0)]) / volume.sum(0)
     return Curves(np.log(edges), below.T)
+
+
+def resampled_counts(units: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """How often each particle was drawn when its units (0, 1, ...) were, (resamples, particles)."""
+    n = int(units.max()) + 1
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), resamples)[:, units]
+
+
+def estimate_of(found: Interval, flags: Mapping[str, str], **fields: Any) -> Estimate:
+    """The interval as an `Estimate`, without one where all resamples agree."""
+    flags = dict(flags)
+    if found.high - found.low <= 1e-12 * found.value:
+        reason = "all resamples give the same value, so their spread tells no uncertainty"
+        return Estimate(found.value, flags=flags | {NO_INTERVAL: reason}, **fields)
+    if found.open_end:
+        flags["OPEN_END"] = "the interval would reach beyond the sizes that were seen; it ends there"
+    components = {f"between_{fields['unit_of_replication']}s": found.u}
+    return Estimate(found.value, ci=(found.low, found.high), components=components, flags=flags, **fields)

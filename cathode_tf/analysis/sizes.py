@@ -6,40 +6,44 @@ Names follow ISO 9276: `x50_3` is the diameter below which half of the particles
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from cathode_tf.analysis.estimate import LEVEL, NO_INTERVAL, Estimate
+from cathode_tf.analysis.estimate import Estimate
 from cathode_tf.analysis.percentiles import (
     SHARES,
     WOODRUFF,
     Interval,
     Spread,
     direct_curves,
+    estimate_of,
     of_resamples,
+    resampled_counts,
     sphere_curves,
 )
+from cathode_tf.analysis.stereology import UNFOLDINGS, unfold
 from cathode_tf.errors import InputError
 
 SAMPLE_TYPES = ("section", "dispersed")
 EDGE_CORRECTIONS = ("miles_lantuejoul", "none")
+MEANS = {"mean_D43": "D[4,3], mean over volume", "mean_D43_unfolded": "D[4,3] of the unfolded spheres"}
 WEIGHTINGS = {0: "number", 2: "area", 3: "volume"}
 
 MIN_PARTICLES = 20
 """Fewer whole particles give no percentile."""
 MAX_EDGE_SHARE = 0.05
 """A particle of more than this share of all edge weights has outgrown the frame: no percentile."""
+CROSS_CHECK = 0.15
+"""Unfolded and moment means that differ by more are flagged."""
 MIN_IMAGES = 5
 """From so many images on, the images are resampled; below, the particles."""
 
 ISO = "ISO 9276-1 and -2 (names and moments)"
-SECTION = "expectation maximisation: Ohser and Muecklich, Wiley 2000, ch. 6"
+SECTION = "unfolding: Ohser and Muecklich, Wiley 2000, ch. 6; Saltykov, Stereometric Metallography, 1967"
 EDGE = "edge weights: Miles (1978), Lantuejoul (1980)"
 
 
@@ -56,6 +60,7 @@ class SizeDistribution:
         n_effective: Kish's number of equally weighted instances that would say as much.
         area_lost: Share of the instances' area that touches the border and was not used.
         diameters, weights: Equivalent diameters and edge weights of the instances used.
+        units: Number of the unit of replication (image, group or particle) of each, 0, 1, ...
     """
 
     estimates: Mapping[str, Estimate]
@@ -67,6 +72,7 @@ class SizeDistribution:
     area_lost: float
     diameters: np.ndarray
     weights: np.ndarray
+    units: np.ndarray
 
     def __getitem__(self, name: str) -> Estimate:
         return self.estimates[name]
@@ -93,7 +99,7 @@ def display_name(name: str) -> str:
     """
     kind, _, weighting = name.rpartition("_")
     if not weighting.isdigit():
-        return {"mean_D43": "D[4,3], mean over volume"}.get(name, name)
+        return MEANS.get(name, name)
     return f"{kind.replace('x', 'D') if kind[0] == 'x' else kind} ({WEIGHTINGS[int(weighting)]})"
 
 
@@ -103,6 +109,7 @@ def size_distribution(
     sample_type: str,
     edge_correction: str = "miles_lantuejoul",
     replicate: str = "image",
+    unfolding: str = "em",
     resamples: int = 400,
     seed: int = 0,
 ) -> SizeDistribution:
@@ -125,6 +132,7 @@ def size_distribution(
         edge_correction: `"miles_lantuejoul"`: whole particles, weighted by how rarely their size stays whole;
             `"none"`: whole particles, equally weighted.
         replicate: What is independent of its like: `"image"`, or `"group"` (a column of the table).
+        unfolding: Of sections: `"em"` (expectation maximisation), or `"saltykov"` (the classic, coarser).
         resamples: Bootstrap resamples.
         seed: Of the resampling.
 
@@ -144,6 +152,8 @@ def size_distribution(
         raise InputError(
             f"edge_correction: must be {' or '.join(EDGE_CORRECTIONS)}. Received {edge_correction!r}."
         )
+    if unfolding not in UNFOLDINGS:
+        raise InputError(f"unfolding: must be {' or '.join(UNFOLDINGS)}. Received {unfolding!r}.")
     unit, diameter, area = _columns(table)
     whole = table[~table["touches_border"].astype(bool)]
     d = whole[diameter].to_numpy(float)
@@ -155,7 +165,7 @@ def size_distribution(
     else:
         few = None
     images = pd.factorize(whole[replicate])[0] if replicate in whole else np.zeros(len(d), int)
-    sample = _Sample(d, weights, images, sample_type, unit, replicate)
+    sample = _Sample(d, weights, images, sample_type, unit, replicate, unfolding)
     return SizeDistribution(
         _estimates(sample, _why_not(sample), _doubts(sample, whole, lost, few), resamples, seed),
         unit,
@@ -166,6 +176,7 @@ def size_distribution(
         lost,
         d,
         weights,
+        sample.units,
     )
 
 
@@ -177,6 +188,7 @@ class _Sample:
     sample_type: str
     unit: str
     replicate: str
+    unfolding: str
 
     @property
     def effective(self) -> float:
@@ -185,6 +197,11 @@ class _Sample:
     @property
     def n_images(self) -> int:
         return int(self.images.max(initial=-1)) + 1
+
+    @property
+    def units(self) -> np.ndarray:
+        """What is resampled: the number of each particle's image, or of the particle where images are few."""
+        return self.images if self.n_images >= MIN_IMAGES else np.arange(len(self.d))
 
 
 def _columns(table: pd.DataFrame) -> tuple[str, str, str]:
@@ -231,8 +248,8 @@ def _doubts(sample: _Sample, whole: pd.DataFrame, lost: float, few_groups: int |
 def _estimates(
     sample: _Sample, reason: str | None, flags: dict[str, str], resamples: int, seed: int
 ) -> dict[str, Estimate]:
+    n = int(sample.units.max(initial=-1)) + 1
     by_image = sample.n_images >= MIN_IMAGES
-    n = sample.n_images if by_image else len(sample.d)
     fields: dict[str, Any] = {"n": n, "unit_of_replication": sample.replicate if by_image else "particle"}
     if reason is not None:
         fields["flags"] = flags
@@ -240,15 +257,15 @@ def _estimates(
             name: Estimate.refused(
                 reason, unit=_unit(name, sample), method=_method(name, sample), reference=ISO, **fields
             )
-            for name in _names()
+            for name in _names(sample.sample_type)
         }
     order = np.argsort(sample.d)
-    counts = np.vstack([np.ones(len(sample.d)), _resampled(sample, by_image, resamples, seed)])
-    # Resampling n units has (n - 1) / n of the variance of drawing n new ones.
-    spread = Spread(math.sqrt(n / (n - 1)), float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)))
-    intervals = _intervals(sample.d[order], (counts * sample.w)[:, order], sample.sample_type, spread)
+    counts = np.vstack([np.ones(len(sample.d)), resampled_counts(sample.units, resamples, seed)])
+    weights = (counts * sample.w)[:, order]
+    intervals = _intervals(sample, sample.d[order], weights, Spread.of_units(n))
+    flags = flags | _cross_check(intervals) | _clipped(sample)
     return {
-        name: _estimate(
+        name: estimate_of(
             interval,
             flags,
             unit=_unit(name, sample),
@@ -260,37 +277,49 @@ def _estimates(
     }
 
 
-def _intervals(d: np.ndarray, w: np.ndarray, sample_type: str, spread: Spread) -> dict[str, Interval]:
+def _intervals(sample: _Sample, d: np.ndarray, w: np.ndarray, spread: Spread) -> dict[str, Interval]:
     """Every statistic, from ascending diameters and the weights of the sample and its resamples."""
     result = {}
-    section = sample_type == "section"
+    section = sample.sample_type == "section"
     for r in WEIGHTINGS:
-        curves = sphere_curves(d, w) if r == 3 and section else direct_curves(d, w, r)
+        spheres = r == 3 and section
+        curves = sphere_curves(d, w, sample.unfolding) if spheres else direct_curves(d, w, r)
         for share in SHARES:
             result[f"x{100 * share:.0f}_{r}"] = curves.percentile(share, spread)
         result[f"span_{r}"] = curves.span(spread)
+        if spheres:
+            result["mean_D43_unfolded"] = curves.mean(spread)
     means = 32 / (9 * np.pi) * (w @ d**3) / (w @ d**2) if section else (w @ d**4) / (w @ d**3)
     result["mean_D43"] = of_resamples(means, spread)
     return result
 
 
-def _estimate(found: Interval, flags: dict[str, str], **fields: Any) -> Estimate:
-    if found.high - found.low <= 1e-12 * found.value:
-        reason = "all resamples give the same value, so their spread tells no uncertainty"
-        return Estimate(found.value, flags={**flags, NO_INTERVAL: reason}, **fields)
-    if found.open_end:
-        flags = {
-            **flags,
-            "OPEN_END": "the interval would reach beyond the sizes that were seen; it ends there",
-        }
-    components = {f"between_{fields['unit_of_replication']}s": found.u}
-    return Estimate(found.value, ci=(found.low, found.high), components=components, flags=flags, **fields)
+def _cross_check(intervals: Mapping[str, Interval]) -> dict[str, str]:
+    """Whether the unfolded spheres have the mean that the profiles' moments, which need no unfolding, give."""
+    if "mean_D43_unfolded" not in intervals:
+        return {}
+    unfolded, moments = intervals["mean_D43_unfolded"].value, intervals["mean_D43"].value
+    if abs(unfolded / moments - 1) <= CROSS_CHECK:
+        return {}
+    return {
+        "CROSS_CHECK": f"the mean over volume is {moments:.3g} from the profiles' moments and {unfolded:.3g} from "
+        f"the unfolded spheres: these profiles are hardly those of spheres, or too few"
+    }
 
 
-def _names() -> list[str]:
-    return [f"{part}_{r}" for r in WEIGHTINGS for part in [f"x{100 * p:.0f}" for p in SHARES] + ["span"]] + [
-        "mean_D43"
-    ]
+def _clipped(sample: _Sample) -> dict[str, str]:
+    if sample.sample_type != "section" or sample.unfolding != "saltykov":
+        return {}
+    share = unfold(sample.d, sample.w, method="saltykov").clipped_share
+    if share < 0.01:
+        return {}
+    return {"CLIPPED": f"{share:.0%} of the spheres by number came out negative and were set to 0"}
+
+
+def _names(sample_type: str) -> list[str]:
+    parts = [f"x{100 * share:.0f}" for share in SHARES] + ["span"]
+    means = ["mean_D43", *(["mean_D43_unfolded"] if sample_type == "section" else [])]
+    return [f"{part}_{r}" for r in WEIGHTINGS for part in parts] + means
 
 
 def _unit(name: str, sample: _Sample) -> str:
@@ -298,21 +327,13 @@ def _unit(name: str, sample: _Sample) -> str:
 
 
 def _method(name: str, sample: _Sample) -> str:
-    weighting = "volume" if name == "mean_D43" else WEIGHTINGS[int(name[-1])]
+    weighting = "volume" if name.startswith("mean") else WEIGHTINGS[int(name[-1])]
     if sample.sample_type == "dispersed":
         return f"equivalent diameters of dispersed particles, weighted by {weighting}"
     if name == "mean_D43":
         return "volume mean of the spheres of a section, (32 / 9 pi) mean(d^3) / mean(d^2) of the profiles"
     if weighting == "volume":
-        return "sphere diameters by volume, unfolded from section profiles by expectation maximisation"
+        how = "expectation maximisation" if sample.unfolding == "em" else "Saltykov's inversion"
+        what = "volume mean of the spheres" if name.startswith("mean") else "sphere diameters by volume"
+        return f"{what}, unfolded from section profiles by {how}"
     return f"profile diameters as the section shows them, weighted by {weighting}"
-
-
-def _resampled(sample: _Sample, by_image: bool, resamples: int, seed: int) -> np.ndarray:
-    """How often each particle was drawn, (resamples, particles)."""
-    random = np.random.default_rng(seed)
-    if by_image:
-        n = sample.n_images
-        return random.multinomial(n, np.full(n, 1 / n), resamples)[:, sample.images]
-    n = len(sample.d)
-    return random.multinomial(n, np.full(n, 1 / n), resamples)

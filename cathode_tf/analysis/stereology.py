@@ -11,9 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
 
 from cathode_tf.errors import InputError
 
+UNFOLDINGS = ("em", "saltykov")
 ITERATIONS = 64
 """EM steps; more sharpen the distribution and its noise alike."""
 
@@ -110,21 +112,40 @@ def unfold(
         Saltykov, Stereometric Metallography, 1967.
     """
     diameters, weights = checked_diameters(diameters, weights)
-    edges = classes(diameters, per_octave if method == "em" else min(per_octave, 4))
-    counts = np.histogram(diameters, edges, weights=weights)[0]
-    centres = np.sqrt(edges[1:] * edges[:-1])
-    if method == "em":
-        hit, clipped = em_steps(section_kernel(edges), counts[:, None], iterations)[:, 0], 0.0
-    elif method == "saltykov":
-        hit = _back_substitution(section_kernel(edges, nodes=0), counts)
-        lost = np.minimum(hit / centres, 0)
-        clipped = float(-lost.sum() / np.maximum(hit / centres, 0).sum())
-        hit = np.maximum(hit, 0)
-    else:
-        raise InputError(f"method: must be em or saltykov. Received {method!r}.")
+    edges, hit = spheres_hit(diameters, weights[None], method, per_octave, iterations)
     # A plane meets spheres in proportion to their diameter.
-    number = hit / centres
-    return Unfolded(edges, number / number.sum(), clipped, method)
+    number = hit[:, 0] / np.sqrt(edges[1:] * edges[:-1])
+    positive = np.maximum(number, 0)
+    return Unfolded(
+        edges, positive / positive.sum(), float(-np.minimum(number, 0).sum() / positive.sum()), method
+    )
+
+
+def spheres_hit(
+    diameters: np.ndarray,
+    weights: np.ndarray,
+    method: str = "em",
+    per_octave: int = 8,
+    iterations: int = ITERATIONS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of spheres that a plane met, by class, for one or many sets of weights.
+
+    Args:
+        diameters: Of the profiles, (profiles,).
+        weights: One row a set, (sets, profiles).
+        method, per_octave, iterations: As for `unfold`; Saltykov's classes are at most 4 an octave.
+
+    Returns:
+        Class limits (classes + 1,), and numbers (classes, sets), which Saltykov's inversion may make negative.
+    """
+    if method not in UNFOLDINGS:
+        raise InputError(f"method: must be {' or '.join(UNFOLDINGS)}. Received {method!r}.")
+    edges = classes(diameters, per_octave if method == "em" else min(per_octave, 4))
+    bins = np.clip(np.searchsorted(edges, diameters, side="right") - 1, 0, len(edges) - 2)
+    counts = np.array([np.bincount(bins, row, minlength=len(edges) - 1) for row in weights]).T
+    if method == "em":
+        return edges, em_steps(section_kernel(edges), counts, iterations)
+    return edges, linalg.solve_triangular(section_kernel(edges, nodes=0), counts)
 
 
 def em_steps(kernel: np.ndarray, counts: np.ndarray, iterations: int = ITERATIONS) -> np.ndarray:
@@ -190,12 +211,3 @@ def checked_diameters(
     if not len(d) or not np.all(np.isfinite(d) & (d > 0)):
         raise InputError("diameters: must hold at least one, each above 0.")
     return d, w
-
-
-def _back_substitution(kernel: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    hit = np.zeros(len(counts))
-    left = counts.astype(float).copy()
-    for j in range(len(counts) - 1, -1, -1):
-        hit[j] = left[j] / kernel[j, j]
-        left -= kernel[:, j] * hit[j]
-    return hit

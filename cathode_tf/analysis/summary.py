@@ -13,6 +13,7 @@ from scipy import stats
 
 from cathode_tf.analysis.correction import TestErrors, transferred
 from cathode_tf.analysis.estimate import LEVEL, Estimate, ratio_estimate
+from cathode_tf.analysis.fits import fit_estimates
 from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
 from cathode_tf.analysis.fragmentation import parent_estimates
 from cathode_tf.analysis.image import ImageMeasures, Settings
@@ -91,6 +92,15 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
     summary |= _pores(batch)
     summary |= _interfaces(batch)
     return {quantity: estimates for quantity, estimates in summary.items() if estimates}
+
+
+def fitted(sizes: Mapping[str, SizeDistribution]) -> Summary:
+    """Log-normal and Weibull distributions fitted to the sizes, with their goodness of fit."""
+    summary: Summary = {}
+    for phase, distribution in sizes.items():
+        for name, estimate in fit_estimates(distribution).items():
+            summary.setdefault(name, {})[phase] = estimate
+    return summary
 
 
 def summary_dict(summary: Summary) -> dict[str, dict[str, Any]]:
@@ -293,6 +303,7 @@ def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeD
             instances[instances["phase"] == name],
             sample_type=batch.settings.sample_type,
             replicate=batch.settings.replicate,
+            unfolding=batch.settings.unfolding,
         )
         for name in particles or batch.instance_phases
         if len(instances.columns)
