@@ -7,6 +7,7 @@ one, images enter the pool in a new random order each round, and leave it when e
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,6 +59,27 @@ class _Decoded:
     offset: np.float32
     factor: np.float32
     present: frozenset[int]
+    memory: list[_Memory]
+
+
+class _Memory:
+    """An array that is used again for image after image: fresh memory costs more than decoding into it."""
+
+    def __init__(self) -> None:
+        self._array = np.empty(0, np.uint8)
+
+    def __call__(self, size: int) -> np.ndarray:
+        """At least so many bytes, whatever they hold."""
+        if self._array.size < size:
+            self._array = np.empty(size, np.uint8)
+        return self._array
+
+
+class _ThreadMemory(threading.local):
+    """What a decoding thread needs for a moment."""
+
+    def __init__(self) -> None:
+        self.message, self.mask = _Memory(), _Memory()
 
 
 class PatchSampler:
@@ -109,22 +131,26 @@ class PatchSampler:
         pixel_bytes = np.dtype(records.metadata["image_dtype"]).itemsize + 1
         self._bytes = [max(row.height, patch_px) * max(row.width, patch_px) * pixel_bytes for row in rows]
         self.fits = sum(self._bytes) <= self._capacity
+        self._scratch = _ThreadMemory()
         rarity = np.divide(1.0, counts[:-1], out=np.zeros(len(counts) - 1), where=counts[:-1] > 0)
         self._rarity = rarity / rarity.sum()
 
     def __iter__(self) -> Iterator[Batch]:
         pool: deque[_Decoded] = deque()
+        spare: list[_Memory] = []  # of images that left
         with ThreadPoolExecutor(_DECODERS) as threads:
             changes = self._changes()
             waiting: deque[tuple[list[Future[_Decoded]], int]] = deque()
             for step in count(self.first_step):
                 while len(waiting) < _STEPS_AHEAD:
                     entering, leaving = next(changes)
-                    waiting.append(([threads.submit(self._decode, place) for place in entering], leaving))
+                    waiting.append(
+                        ([threads.submit(self._decode, place, spare) for place in entering], leaving)
+                    )
                 futures, leaving = waiting.popleft()
                 pool.extend(future.result() for future in futures)
                 for _ in range(leaving):
-                    pool.popleft()
+                    spare += pool.popleft().memory
                 yield self._cut_batch(pool, np.random.default_rng([self.seed, 0, step]))
 
     def _changes(self) -> Iterator[tuple[list[int], int]]:
@@ -166,15 +192,21 @@ class PatchSampler:
             if self.fits:
                 return
 
-    def _decode(self, place: int) -> _Decoded:
+    def _decode(self, place: int, spare: list[_Memory]) -> _Decoded:
         path, position, length = self._places[place]
-        example, _, _ = deserialize(read_message(path, position, length), path)
+        message = self._scratch.message(length)[:length]
+        read_message(path, position, message)
+        memory = [_recycled(spare), _recycled(spare)]
+        example, _, _ = deserialize(
+            message.data, path, image_memory=memory[0], mask_memory=self._scratch.mask
+        )
         counts = check_example(example, self.phases, f"{path}, {example.id!r}")
         offset, factor = scale_of(*image_statistics(example.image))
-        target = cv2.LUT(example.mask, self._indices)
+        target = memory[1](example.mask.size)[: example.mask.size].reshape(example.mask.shape)
+        cv2.LUT(example.mask, self._indices, dst=target)
         present = frozenset(np.flatnonzero(counts[:-1]).tolist())
         pixels, target = _pad(example.image, target, self.patch_px)
-        return _Decoded(pixels, target, offset, factor, present)
+        return _Decoded(pixels, target, offset, factor, present, memory)
 
     def _cut_batch(self, pool: deque[_Decoded], rng: np.random.Generator) -> Batch:
         shape = (self.batch, self.patch_px, self.patch_px)
@@ -224,6 +256,13 @@ class PatchSampler:
             last = min(position, size - self.patch_px)
             corner.append(int(rng.integers(first, last + 1)))
         return corner[0], corner[1]
+
+
+def _recycled(spare: list[_Memory]) -> _Memory:
+    try:
+        return spare.pop()
+    except IndexError:
+        return _Memory()
 
 
 def _find(target: np.ndarray, phase: int, rng: np.random.Generator) -> tuple[int, int]:

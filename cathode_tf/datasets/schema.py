@@ -18,7 +18,7 @@ import numpy as np
 from cathode_tf.datasets.tfrecord import decode_example, encode_example
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
-from cathode_tf.imaging.png import decode_plain_png
+from cathode_tf.imaging.png import Memory, decode_plain_png
 from cathode_tf.phases import IGNORE, Phases
 
 SCHEMA_VERSION = 1
@@ -104,17 +104,28 @@ def serialize(example: Example) -> tuple[bytes, str, str]:
     return message, image_sha256, mask_sha256
 
 
-def deserialize(message: bytes, source: str | Path) -> tuple[Example, str, str]:
+def deserialize(
+    message: bytes | memoryview,
+    source: str | Path,
+    *,
+    image_memory: Memory | None = None,
+    mask_memory: Memory | None = None,
+) -> tuple[Example, str, str]:
     """The example of a record, and the hashes that it was written with.
+
+    Args:
+        message: The record.
+        source: File name for the message.
+        image_memory, mask_memory: As in `decode_plain_png`; used where the PNG is plain.
 
     Raises:
         InputError: If the bytes are no record of this schema, or its image or mask cannot be decoded.
     """
-    values = decode_example(message)
+    values = decode_example(message, copy=False)
     try:
-        texts = {name: values[name][0].decode() for name in _TEXTS}
-        image = decode_png(values["image"][0], f"{source}, image of {texts['id']!r}")
-        mask = decode_png(values["segmentation_mask"][0], f"{source}, mask of {texts['id']!r}")
+        texts = {name: str(values[name][0], "utf-8") for name in _TEXTS}
+        image = decode_png(values["image"][0], f"{source}, image of {texts['id']!r}", image_memory)
+        mask = decode_png(values["segmentation_mask"][0], f"{source}, mask of {texts['id']!r}", mask_memory)
         example = Example(
             image=image,
             mask=mask,
@@ -127,7 +138,7 @@ def deserialize(message: bytes, source: str | Path) -> tuple[Example, str, str]:
             annotator=texts["annotator"],
             acquisition=json.loads(texts["acquisition"] or "{}"),
         )
-    except (KeyError, IndexError, AttributeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -154,9 +165,9 @@ def _png(pixels: np.ndarray, options: list[int]) -> bytes:
     return data.tobytes()
 
 
-def decode_png(content: bytes, source: str) -> np.ndarray:
+def decode_png(content: bytes | memoryview, source: str, memory: Memory | None = None) -> np.ndarray:
     """The pixels of a grey PNG."""
-    pixels = decode_plain_png(content)
+    pixels = decode_plain_png(content, memory=memory)
     if pixels is None and content:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 2:
@@ -182,11 +193,22 @@ def check_example(example: Example, phases: Phases, source: str | Path) -> tuple
         )
     if example.mask.dtype != np.uint8:
         phases.check_mask(example.mask, source)
-    # Id by id, which for a handful of ids is much faster than a histogram.
-    counts = tuple(int(np.count_nonzero(example.mask == id_)) for id_ in (*phases.ids, IGNORE))
+    counts = _count(example.mask, (*phases.ids, IGNORE))
     if sum(counts) != example.mask.size:
         phases.check_mask(example.mask, source)
     return counts
+
+
+def _count(mask: np.ndarray, ids: tuple[int, ...]) -> tuple[int, ...]:
+    """Pixels of each id. Block by block, and id by id: for a handful of ids much faster than a histogram."""
+    rows = max(1, (1 << 17) // mask.shape[1])
+    same = np.empty((rows, mask.shape[1]), bool)
+    counts = [0] * len(ids)
+    for start in range(0, mask.shape[0], rows):
+        block = mask[start : start + rows]
+        for place, id_ in enumerate(ids):
+            counts[place] += int(np.count_nonzero(np.equal(block, id_, out=same[: len(block)])))
+    return tuple(counts)
 
 
 def features_json(image_dtype: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ are exact integers, so that numpy, a TensorFlow graph and stripes of a large ima
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 RULE = "image-zscore/1"
@@ -29,13 +31,18 @@ def image_statistics(pixels: np.ndarray) -> tuple[float, float]:
         >>> image_statistics(np.array([[0, 2], [4, 6]], np.uint8))
         (3.0, 2.23606797749979)
     """
-    flat = pixels.reshape(-1)
+    lines = pixels.reshape(-1, pixels.shape[-1])
+    columns = min(lines.shape[1], _BLOCK)
+    rows = _BLOCK // columns
     total = squares = 0
-    for start in range(0, flat.size, _BLOCK):
-        block = flat[start : start + _BLOCK].astype(np.float64)
+    memory = np.empty(_BLOCK)
+    for top, left in itertools.product(range(0, lines.shape[0], rows), range(0, lines.shape[1], columns)):
+        part = lines[top : top + rows, left : left + columns]
+        block = memory[: part.size]
+        block.reshape(part.shape)[:] = part
         total += int(block.sum())
         squares += int(np.einsum("i,i->", block, block))
-    return statistics_of_sums(flat.size, total, squares)
+    return statistics_of_sums(pixels.size, total, squares)
 
 
 def statistics_of_sums(count: int, total: int, squares: int) -> tuple[float, float]:

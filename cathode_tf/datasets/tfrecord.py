@@ -75,15 +75,15 @@ def locate_frames(path: str | Path) -> list[tuple[int, int]]:
     return places
 
 
-def read_message(path: str | Path, position: int, length: int) -> bytes:
-    """One message, from where `locate_frames` found it."""
+def read_message(path: str | Path, position: int, message: np.ndarray) -> None:
+    """Fill `message`, uint8 of the length that `locate_frames` found, from where it found it."""
     try:
         with open(path, "rb") as file:
             file.seek(position)
-            message = file.read(length)
+            filled = file.readinto(message)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    if len(message) < length:
+    if filled < message.size:
         raise InputError(f"{path}: ends in the middle of a record. Copy or convert it again.")
     return message
 
@@ -105,8 +105,12 @@ def encode_example(values: Mapping[str, Value]) -> bytes:
     return b"".join(_field(1, entries))
 
 
-def decode_example(message: bytes) -> dict[str, list]:
+def decode_example(message: bytes | memoryview, *, copy: bool = True) -> dict[str, list]:
     """The values of each feature of a `tf.train.Example`.
+
+    Args:
+        message: The bytes.
+        copy: Give `bytes`; else `memoryview`s of the message.
 
     Raises:
         InputError: If the bytes are no such message.
@@ -117,7 +121,7 @@ def decode_example(message: bytes) -> dict[str, list]:
         for _, features in _fields(view):
             for _, entry in _fields(features):
                 parts = dict(_fields(entry))
-                out[bytes(parts[1]).decode()] = _values(parts.get(2, memoryview(b"")))
+                out[bytes(parts[1]).decode()] = _values(parts.get(2, memoryview(b"")), copy)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             "record: must be a tf.train.Example message. Received other or damaged bytes."
@@ -135,12 +139,12 @@ def _feature(value: Value) -> list[bytes]:
     return _field(2, _field(1, [struct.pack("<f", value)]))
 
 
-def _values(feature: memoryview) -> list:
+def _values(feature: memoryview, copy: bool) -> list:
     values: list = []
     for kind, content in _fields(feature):
         for _, item in _fields(content):
             if kind == 1:
-                values.append(bytes(item))
+                values.append(bytes(item) if copy else item)
             elif kind == 2:
                 values += np.frombuffer(item, "<f4").tolist()
             else:

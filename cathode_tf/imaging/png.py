@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+
+Memory = Callable[[int], np.ndarray]
+"""Gives a uint8 array of at least so many bytes."""
 
 _HEAD = struct.Struct(">8sI4sIIBBBBB")
 _CHUNK = struct.Struct(">I4s")
@@ -18,12 +23,15 @@ _GREY, _PALETTE = 0, 3
 _DEFLATE_MAX = 1032  # so many times as long is what packed bytes unfold to, at most
 
 
-def decode_plain_png(content: bytes, *, palette: bool = False) -> np.ndarray | None:
+def decode_plain_png(
+    content: bytes | memoryview, *, palette: bool = False, memory: Memory | None = None
+) -> np.ndarray | None:
     """The samples, uint8 (height, width), or None where the file is not plain, or is damaged.
 
     Args:
         content: The whole file.
         palette: Give the indices of a palette image, too.
+        memory: Gives an array of at least so many bytes to unpack into; the samples are a part of it.
     """
     from imagecodecs import DeflateError, deflate_decode
 
@@ -41,22 +49,26 @@ def decode_plain_png(content: bytes, *, palette: bool = False) -> np.ndarray | N
     try:
         if zlib.decompressobj().decompress(packed[:1024], 1) != b"\0":
             return None  # the first row is filtered: seen before all is unpacked in vain
-        rows = np.frombuffer(deflate_decode(packed, out=unpacked), np.uint8)
+        out: Any = unpacked if memory is None else memory(unpacked)[:unpacked]
+        rows = np.frombuffer(deflate_decode(packed, out=out), np.uint8)
     except (DeflateError, zlib.error):
         return None
     if rows.size != unpacked:
         return None
     rows = rows.reshape(height, width + 1)
-    return None if rows[:, 0].any() else np.ascontiguousarray(rows[:, 1:])
+    if rows[:, 0].any():
+        return None
+    return np.ascontiguousarray(rows[:, 1:]) if memory is None else rows[:, 1:]
 
 
-def _pixel_data(content: bytes) -> bytes:
+def _pixel_data(content: bytes | memoryview) -> bytes:
     """All that the file's IDAT chunks hold, if it goes on to its end."""
     parts, place = [], len(_SIGNATURE)
+    view = memoryview(content)
     while place + _CHUNK.size <= len(content):
         length, kind = _CHUNK.unpack_from(content, place)
         if kind == b"IDAT":
-            parts.append(content[place + 8 : place + 8 + length])
+            parts.append(view[place + 8 : place + 8 + length])
         elif kind == b"IEND":
             return b"".join(parts)
         place += length + 12

@@ -3,6 +3,7 @@
 import itertools
 import time
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -101,6 +102,19 @@ def test_a_set_larger_than_the_memory_given_is_gone_through_round_by_round(tmp_p
     assert max(len(set(row)) for row in origins[20:]) <= 3
     counts = np.bincount(origins.ravel(), minlength=20)
     assert counts.min() > 0.4 * counts.mean()
+
+
+def test_memory_that_is_used_again_mixes_no_images(tmp_path):
+    """Image k holds k * 64 and noise below 64, which is stored unpacked, and phase k everywhere."""
+    for index in range(4):
+        noise = np.random.default_rng(index).integers(0, 64, (500 + 40 * index, 600), np.uint8)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "in" / f"a{index}.png"), noise + np.uint8(64 * index))
+        cv2.imwrite(str(tmp_path / "in" / f"a{index}_mask.png"), np.full(noise.shape, index, np.uint8))
+    path = convert(tmp_path / "in", out=tmp_path / "set", phases=Phases.default(), split="1/0/0")
+    sampler = PatchSampler(open_records(path), "train", **PLAIN | {"memory_mb": 1})
+    for batch in itertools.islice(sampler, 200):
+        np.testing.assert_array_equal(batch.pixels // 64, batch.target)
 
 
 def test_images_smaller_than_a_patch_are_mirrored_and_what_was_added_is_ignored(records_path):
