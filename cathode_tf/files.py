@@ -102,6 +102,21 @@ def atomic_folder(path: str | Path, *, force: bool = False, manifest: bool = Tru
             shutil.rmtree(around, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def temporary_folder(parent: str | Path) -> Iterator[Path]:
+    """A folder in `parent`, which is made, for the time of the block; cleared away later if the process is killed.
+
+    Raises:
+        InputError: If `parent` cannot be written.
+    """
+    parent = Path(parent)
+    with _disk_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        clear_litter(parent.absolute())
+        with tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=parent) as name:
+            yield Path(name)
+
+
 def _refuse_replacing(path: Path, force: bool, manifest: bool) -> None:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: must be a folder. Received a file. Choose another name.")

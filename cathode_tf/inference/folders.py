@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import atomic_file, refuse_overwrite
+from cathode_tf.files import atomic_file, refuse_overwrite, temporary_folder
 from cathode_tf.imaging import Micrograph, find_images, read_micrograph, write_mask, write_overlay
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.vendors import read_metadata
@@ -107,34 +108,37 @@ def segment_files(
             if resume and ledger.restore(key, path.stem):
                 report.skipped.append(path)
                 continue
-            files, scores = _segment_file(segmenter, path, out, uncertainty, force or resume)
+            with temporary_folder(out) as folder:
+                scores = _segment_file(segmenter, path, folder, uncertainty)
+                files = sorted(folder.iterdir())
+                for file in files:
+                    refuse_overwrite(out / file.name, force or resume)
+                ledger.add(key, path.stem, files)
+                for file in files:
+                    os.replace(file, out / file.name)
         except InputError as error:
             report.broken.append((path, str(error)))
             continue
-        ledger.add(key, path.stem, files)
         report.scores.update(scores)
     return report
 
 
-def _segment_file(
-    segmenter: Segmenter, path: Path, out: Path, uncertainty: bool, force: bool
-) -> tuple[list[Path], dict[str, float]]:
+def _segment_file(segmenter: Segmenter, path: Path, out: Path, uncertainty: bool) -> dict[str, float]:
+    """Write the files of an image to a folder of their own; its score by its id."""
     pages, pixels = _tiff_size(path)
     if pages > 1 or pixels > LARGE_PX:
         _warn_of_scale(path, segmenter.card.get("pixel_size_nm"))
     if pages > 1:
-        volume = segment_volume(segmenter, TiffVolume(path), out / f"{path.stem}_mask.tif", force=force)
-        return [volume.path], {path.stem: volume.score}
+        volume = segment_volume(segmenter, TiffVolume(path), out / f"{path.stem}_mask.tif")
+        return {path.stem: volume.score}
     if pixels > LARGE_PX:
-        files, score = segment_large(
-            segmenter, TiffWindows(path), out, path.stem, uncertainty=uncertainty, force=force
-        )
-        return files, {path.stem: score}
+        _, score = segment_large(segmenter, TiffWindows(path), out, path.stem, uncertainty=uncertainty)
+        return {path.stem: score}
     micrograph = read_micrograph(path)
     assert isinstance(micrograph, Micrograph)
     segmentation = segmenter.segment(micrograph)
-    files = _write(out, micrograph, segmentation, segmenter.phases, uncertainty, force)
-    return files, {micrograph.id: segmentation.score}
+    _write(out, micrograph, segmentation, segmenter.phases, uncertainty)
+    return {micrograph.id: segmentation.score}
 
 
 def _tiff_size(path: Path) -> tuple[int, int]:
@@ -162,15 +166,11 @@ def _write(
     segmentation: Segmentation,
     phases: Phases,
     uncertainty: bool,
-    force: bool,
-) -> list[Path]:
+) -> None:
     import cv2
 
-    files = [out / f"{micrograph.id}_mask.png", out / f"{micrograph.id}_overlay.png"]
-    write_mask(files[0], segmentation.mask, phases, force=force)
-    write_overlay(files[1], micrograph.pixels, segmentation.mask, phases, force=force)
+    write_mask(out / f"{micrograph.id}_mask.png", segmentation.mask, phases)
+    write_overlay(out / f"{micrograph.id}_overlay.png", micrograph.pixels, segmentation.mask, phases)
     for name in ("margin", "entropy") if uncertainty else ():
-        files.append(out / f"{micrograph.id}_{name}.png")
-        with atomic_file(files[-1], force=force) as temporary:
+        with atomic_file(out / f"{micrograph.id}_{name}.png") as temporary:
             cv2.imwrite(str(temporary), getattr(segmentation, name))
-    return files

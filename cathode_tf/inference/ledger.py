@@ -42,7 +42,7 @@ class Ledger:
         """The first file of this stem that `segment` did not write, or that has changed since; None if none is."""
         for name in output_names(stem):
             path = self._out / name
-            if path.exists() and self._written.get(name) != _sha256(path):
+            if path.exists() and _sha256(path) not in self._written.get(name, ()):
                 return name
         return None
 
@@ -56,16 +56,21 @@ class Ledger:
                 copy = self._out / name.replace(entry["stem"], stem, 1)
                 with atomic_file(copy, force=True) as temporary:
                     shutil.copyfile(self._out / name, temporary)
-                self._written[copy.name] = _sha256(copy)
+                self._note(copy)
             self._write()
         return True
 
     def add(self, key: str, stem: str, files: list[Path]) -> None:
-        """Note what was written; what this stem held before is replaced."""
+        """Note what is about to be put in place; what this stem held before is replaced."""
         self._done = {k: entry for k, entry in self._done.items() if entry["stem"] != stem}
         self._done[key] = {"stem": stem, "files": [path.name for path in files]}
-        self._written |= {path.name: _sha256(path) for path in files}
+        for path in files:
+            self._note(path)
         self._write()
+
+    def _note(self, path: Path) -> None:
+        # A kill may leave the file of before in place, so its hash stays known too.
+        self._written[path.name] = [*self._written.get(path.name, ())[-1:], _sha256(path)]
 
     def _write(self) -> None:
         write_json(self._path, {"done": self._done, "sha256": self._written}, force=True)
@@ -91,13 +96,13 @@ def results_among(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if is_result(path)]
 
 
-def _read(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Stem and files by the key of each content, and the hash of each file that was written."""
+def _read(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """Stem and files by the key of each content, and the last hashes of each file that was written."""
     path = folder / LEDGER
     content = read_json(path) if path.exists() else {"done": {}, "sha256": {}}
     try:
         done = {k: {"stem": str(e["stem"]), "files": list(e["files"])} for k, e in content["done"].items()}
-        return done, dict(content["sha256"])
+        return done, {name: list(hashes) for name, hashes in content["sha256"].items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: must be the list that cathode-tf segment writes. Received another. Move it away."

@@ -6,23 +6,19 @@ it works on temporary files beside the output, so that volumes may be larger tha
 
 from __future__ import annotations
 
-import math
 import re
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import tifffile
 
-from cathode_tf.errors import InputError
-from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, write_json
-from cathode_tf.imaging import Micrograph, iter_micrographs, read_micrograph
-from cathode_tf.imaging.rasters import open_raster
-from cathode_tf.litter import temporary_prefix
+from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, temporary_folder, write_json
+from cathode_tf.imaging import Micrograph
+from cathode_tf.inference.stacks import Edges, Volume, import_zarr, pixel_size
 from cathode_tf.ownership import refuse_foreign, unlike_entry
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.progress import track
@@ -37,92 +33,6 @@ _PARTS = 20_000
 """Probabilities are added up as whole numbers of this, so that three of them fit 16 bits."""
 
 
-class Volume(Protocol):
-    """Slices of one size, read in order."""
-
-    shape: tuple[int, int, int]
-
-    def slices(self) -> Iterator[np.ndarray]: ...
-
-
-class TiffVolume:
-    """The pages of a TIFF; 8 and 16 bits are read page by page, other types as micrographs are."""
-
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
-        with open_raster(self.path, max_megapixels=math.inf) as raster:
-            self.shape: tuple[int, int, int] = (raster.count, raster.height, raster.width)
-            pages: Any = raster.tiff.pages if raster.tiff else ()
-            grey = len(pages) and pages[0].ndim == 2 and pages[0].dtype in (np.uint8, np.uint16)
-            self._paged = bool(grey and len(pages) == raster.count)
-        if raster.count == 1:
-            raise InputError(f"{path}: must be a stack (slices, height, width). Received one page.")
-
-    def slices(self) -> Iterator[np.ndarray]:
-        if not self._paged:
-            yield from (micrograph.pixels for micrograph in iter_micrographs(self.path, databar=0))
-            return
-        with tifffile.TiffFile(self.path) as file:
-            for index in range(self.shape[0]):
-                try:
-                    yield file.pages[index].asarray()
-                except Exception as error:
-                    raise InputError(f"{self.path}: slice {index} is damaged ({error}).") from error
-
-
-class FolderVolume:
-    """Image files of one size, in the order given."""
-
-    def __init__(self, paths: Sequence[Path]):
-        if not paths:
-            raise InputError("volume: must have at least one slice. Received none.")
-        self.paths = list(paths)
-        self.shape: tuple[int, int, int] = (len(self.paths), *_single(self.paths[0]).shape)
-
-    def slices(self) -> Iterator[np.ndarray]:
-        for path in self.paths:
-            pixels = _single(path)
-            if pixels.shape != self.shape[1:]:
-                raise InputError(
-                    f"{path}: the slices of a volume must be of one size, {self.shape[1:]}. "
-                    f"Received {pixels.shape}."
-                )
-            yield pixels
-
-
-class ZarrVolume:
-    """The finest level of an OME-Zarr image, or a Zarr array (slices, height, width)."""
-
-    def __init__(self, path: str | Path):
-        zarr = _zarr()
-        self.path = Path(path)
-        try:
-            node = zarr.open(str(path), mode="r")
-            array = node if hasattr(node, "shape") else node["0"]
-        except Exception as error:
-            raise InputError(f"{path}: cannot be read as OME-Zarr ({error}).") from error
-        if array.ndim < 3 or any(length != 1 for length in array.shape[:-3]):
-            raise InputError(f"{path}: must be one channel (slices, height, width). Received {array.shape}.")
-        self._array, self._lead = array, (0,) * (array.ndim - 3)
-        self.shape: tuple[int, int, int] = array.shape[-3:]
-
-    def slices(self) -> Iterator[np.ndarray]:
-        for index in range(self.shape[0]):
-            yield np.asarray(self._array[(*self._lead, index)])
-
-
-def open_volume(path: str | Path) -> Volume:
-    """The volume in a multi-page TIFF, a folder of slices or an OME-Zarr folder."""
-    path = Path(path)
-    if path.is_dir() and any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json")):
-        return ZarrVolume(path)
-    if path.is_dir():
-        from cathode_tf.imaging import find_images
-
-        return FolderVolume(find_images(path))
-    return TiffVolume(path)
-
-
 @dataclass(frozen=True)
 class VolumeSegmentation:
     """What a segmenter says about a volume.
@@ -130,6 +40,7 @@ class VolumeSegmentation:
     Attributes:
         path: The label volume.
         shape: Slices, height, width.
+        voxel_nm: Edges of a voxel along z, y, x, in nm; None where the files do not say.
         phase_fractions: Share of the volume (0-1) by phase name.
         score: Mean entropy, 0-1.
         drift_px: By slice, how far (rows, columns) it lies from the first.
@@ -140,6 +51,7 @@ class VolumeSegmentation:
 
     path: Path
     shape: tuple[int, int, int]
+    voxel_nm: Edges
     phase_fractions: dict[str, float]
     score: float
     drift_px: list[tuple[float, float]]
@@ -159,6 +71,8 @@ def segment_volume(
     force: bool = False,
 ) -> VolumeSegmentation:
     """Write the label volume of a stack of slices.
+
+    Slices of known pixel size are resampled to the model's, if that is known too, and the labels brought back.
 
     Args:
         segmenter: The segmenter; it sees one slice at a time.
@@ -194,7 +108,7 @@ def segment_volume(
     _write(
         out,
         track(counted(), "Segmenting slices", total=volume.shape[0]),
-        volume.shape,
+        volume,
         segmenter.phases,
         force,
     )
@@ -202,6 +116,7 @@ def segment_volume(
     result = VolumeSegmentation(
         out,
         volume.shape,
+        volume.voxel_nm,
         {phase.name: float(counts[phase.id] / labelled) for phase in segmenter.phases.entries},
         float(np.mean(doubt)),
         [(round(float(y), 2), round(float(x), 2)) for y, x in drift],
@@ -241,8 +156,9 @@ def estimate_drift(volume: Volume) -> np.ndarray:
 def _slice_by_slice(
     segmenter: Segmenter, volume: Volume, shifts: np.ndarray, doubt: list[float]
 ) -> Iterator[np.ndarray]:
+    size = pixel_size(volume)
     for pixels, shift in zip(volume.slices(), shifts, strict=True):
-        segmentation = segmenter.segment(pixels)
+        segmentation = segmenter.segment(Micrograph(pixels, pixel_size_nm=size))
         doubt.append(segmentation.score)
         yield shifted(segmentation.mask, -shift, IGNORE)
 
@@ -270,9 +186,8 @@ def _three_axes(
 ) -> Iterator[np.ndarray]:
     """Masks of the mean probabilities over slices across each axis."""
     depth, height, width = volume.shape
-    n = len(segmenter.phases)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=temporary_prefix()) as temporary:
+    n, size = len(segmenter.phases), pixel_size(volume)
+    with temporary_folder(folder) as temporary:
         pixels = np.memmap(f"{temporary}/pixels", np.uint16, "w+", shape=volume.shape)
         total = np.memmap(f"{temporary}/probabilities", np.uint16, "w+", shape=(*volume.shape, n))
         for index, (values, shift) in enumerate(zip(volume.slices(), shifts, strict=True)):
@@ -280,7 +195,8 @@ def _three_axes(
         for axis, length in enumerate(volume.shape):
             view, sums = np.moveaxis(pixels, axis, 0), np.moveaxis(total, axis, 0)
             for index in track(range(length), f"Slices across axis {'zyx'[axis]}"):
-                found = segmenter.probabilities(np.ascontiguousarray(view[index]))
+                pixels = np.ascontiguousarray(view[index])
+                found = segmenter.probabilities(Micrograph(pixels, pixel_size_nm=size))
                 sums[index] += np.rint(found * _PARTS).astype(np.uint16)
         ids = np.array(segmenter.phases.ids, np.uint8)
         inside = np.ones((height, width), np.uint8)
@@ -329,7 +245,7 @@ _ZARR = re.compile(r"\.zgroup|\.zattrs|0/\.zarray|0/\.zattrs|0/\d+\.\d+\.\d+")
 
 
 def _write_zarr(out: Path, masks: Iterator[np.ndarray], shape: tuple[int, int, int], force: bool) -> None:
-    zarr = _zarr()
+    zarr = import_zarr()
     with atomic_folder(out, force=force, manifest=False) as folder:
         group = zarr.open_group(str(folder), mode="w", zarr_format=2)
         chunks = (1, min(shape[1], 512), min(shape[2], 512))
@@ -342,20 +258,3 @@ def _write_zarr(out: Path, masks: Iterator[np.ndarray], shape: tuple[int, int, i
         group.attrs["multiscales"] = [
             {"version": "0.4", "name": out.stem, "axes": axes, "datasets": datasets, "type": "labels"}
         ]
-
-
-def _single(path: Path) -> np.ndarray:
-    micrograph = read_micrograph(path)
-    if not isinstance(micrograph, Micrograph):
-        raise InputError(f"{path}: must be one slice. Received a stack of {len(micrograph)}.")
-    return micrograph.pixels
-
-
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise InputError(
-            'zarr: is needed for OME-Zarr. Install it with: python -m pip install "cathode-tf[volumes]".'
-        ) from error
-    return zarr

@@ -1,5 +1,8 @@
 """Many images: done ones are known by content, broken ones do not stop the rest."""
 
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -66,6 +69,28 @@ def test_resume_keeps_corrected_masks_and_those_it_does_not_know(segmenter, smal
     assert (out / "i3_mask.png").read_bytes() == b"drawn by hand"
     report = segment_files(segmenter, [images], out, resume=True, force=True)
     assert not report.kept and (out / "i3_mask.png").read_bytes() == ours
+
+
+def test_a_kill_while_files_are_put_in_place_leaves_nothing_that_counts_as_someone_elses(
+    segmenter, small_tiles, images, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    segment_files(segmenter, [images], out)
+    replace, moved = os.replace, []
+
+    def replace_once(source, target):
+        if str(target).endswith(("_mask.png", "_overlay.png")) and out == Path(target).parent:
+            if moved:
+                raise KeyboardInterrupt
+            moved.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_once)
+    with pytest.raises(KeyboardInterrupt):
+        segment_files(small_tiles, [images], out, resume=True)
+    monkeypatch.undo()
+    report = segment_files(segmenter, [images], out, resume=True)
+    assert not report.kept and len(report.scores) + len(report.skipped) == 3
 
 
 def test_what_segment_made_is_no_image(segmenter, images, tmp_path):
