@@ -80,12 +80,11 @@ def read_message(path: str | Path, position: int, message: np.ndarray) -> None:
     try:
         with open(path, "rb") as file:
             file.seek(position)
-            filled = file.readinto(message)
+            filled = file.readinto(message.data)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     if filled < message.size:
         raise InputError(f"{path}: ends in the middle of a record. Copy or convert it again.")
-    return message
 
 
 def encode_example(values: Mapping[str, Value]) -> bytes:
