@@ -96,7 +96,8 @@ def command(
 
 
 def _volume(segmenter, images, out: str, zarr: bool, force: bool, *choices: bool) -> None:
-    from cathode_tf.inference.volumes import FolderVolume, open_volume, segment_volume
+    from cathode_tf.inference.stacks import FolderVolume, open_volume
+    from cathode_tf.inference.volumes import segment_volume
 
     first = Path(images[0])
     source = open_volume(first) if len(images) == 1 else FolderVolume([Path(image) for image in images])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.imaging.ome_zarr import voxel_edges
 from cathode_tf.phases import Phases
 
 
@@ -167,21 +168,9 @@ def _open_zarr(path: Path) -> tuple[Any, tuple[float, float, float] | None]:
     if not scales:
         raise InputError(f"{path}: must be an OME-Zarr image (multiscales). Received a zarr group without.")
     level = scales[0]["datasets"][0]
-    return _LastThree(node[level["path"]], path), _zarr_voxel(scales[0], level)
-
-
-def _zarr_voxel(scale: Mapping[str, Any], level: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    factors = {"nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "angstrom": 0.1, "meter": 1e9}
-    edges = [1.0] * len(scale["axes"])
-    for source in (level, scale):
-        for transform in source.get("coordinateTransformations", []):
-            if transform.get("type") == "scale":
-                edges = [edge * by for edge, by in zip(edges, transform["scale"], strict=True)]
-    units = [axis.get("unit") if isinstance(axis, Mapping) else None for axis in scale["axes"]][-3:]
-    if any(unit not in factors for unit in units):
-        return None
-    z, y, x = (edge * factors[str(unit)] for edge, unit in zip(edges[-3:], units, strict=True))
-    return (z, y, x)
+    z, y, x = voxel_edges(attributes)
+    known = None if z is None or y is None or x is None else (z, y, x)
+    return _LastThree(node[level["path"]], path), known
 
 
 class _LastThree:

@@ -21,6 +21,9 @@ SAME_SCALE = 0.02
 FAR_SCALE = 4.0
 """Resampling by more than this is warned of, and nothing is enlarged by more: there is nothing to be gained."""
 
+BAND_PX = 256
+"""Rows are resampled so many at a time, which bounds the memory."""
+
 Reader = Callable[[slice, slice], np.ndarray]
 """Gives the pixels of some rows and columns of an image."""
 
@@ -84,6 +87,11 @@ class Resampling:
 
     def window(self, read: Reader, rows: slice, columns: slice) -> np.ndarray:
         """Some rows and columns of the resampled image, from as much of the image as they need."""
+        starts = range(rows.start, rows.stop, BAND_PX)
+        bands = (slice(start, min(start + BAND_PX, rows.stop)) for start in starts)
+        return np.concatenate([self._band(read, band, columns) for band in bands])
+
+    def _band(self, read: Reader, rows: slice, columns: slice) -> np.ndarray:
         taps, spans = [], []
         for axis, wanted in enumerate((rows, columns)):
             places, weights = _taps(self.shape[axis], self.target[axis], wanted)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, refuse_overwrite, temporary_folder
 from cathode_tf.imaging import Micrograph, find_images, read_micrograph, write_mask, write_overlay
 from cathode_tf.imaging.rasters import open_raster
-from cathode_tf.imaging.vendors import read_metadata
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
-from cathode_tf.inference.segmentation import SAME_SCALE, Segmentation
+from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
-from cathode_tf.inference.volumes import TiffVolume, segment_volume
+from cathode_tf.inference.stacks import TiffVolume
+from cathode_tf.inference.volumes import segment_volume
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
@@ -126,8 +125,6 @@ def segment_files(
 def _segment_file(segmenter: Segmenter, path: Path, out: Path, uncertainty: bool) -> dict[str, float]:
     """Write the files of an image to a folder of their own; its score by its id."""
     pages, pixels = _tiff_size(path)
-    if pages > 1 or pixels > LARGE_PX:
-        _warn_of_scale(path, segmenter.card.get("pixel_size_nm"))
     if pages > 1:
         volume = segment_volume(segmenter, TiffVolume(path), out / f"{path.stem}_mask.tif")
         return {path.stem: volume.score}
@@ -145,19 +142,6 @@ def _tiff_size(path: Path) -> tuple[int, int]:
     """Pages and pixels of a page of a TIFF; 1 and 0 for every other file."""
     with open_raster(path, max_megapixels=math.inf) as raster:
         return raster.count, raster.height * raster.width if raster.tiff else 0
-
-
-def _warn_of_scale(path: Path, models: float | None) -> None:
-    """Single images are resampled to the model's pixel size; what is worked on in parts is not."""
-    with open_raster(path, max_megapixels=math.inf) as raster:
-        own = read_metadata(raster).pixel_size_nm
-    if own and models and abs(own / models - 1) > SAME_SCALE:
-        warnings.warn(
-            f"{path}: has pixels of {own:g} nm, the model was trained on {models:g} nm. Stacks and images of more "
-            f"than {LARGE_PX // 1_000_000} megapixels are not resampled to that: look at the mask.",
-            InputWarning,
-            stacklevel=4,
-        )
 
 
 def _write(

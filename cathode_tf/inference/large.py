@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,11 @@ import tifffile
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
-from cathode_tf.imaging import write_overlay
-from cathode_tf.inference.segmentation import MAPS
+from cathode_tf.imaging import find_databar, write_overlay
+from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.imaging.resampling import Resampling, scale_between
+from cathode_tf.imaging.vendors import read_metadata
+from cathode_tf.inference.segmentation import MAPS, mean_entropy
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
@@ -25,23 +29,29 @@ TILE = 256
 OVERLAY_PX = 3000
 """The overlay of a large image is thinned to this side."""
 
+DATABAR_COLUMNS = 1024
+"""A databar is looked for in about so many columns."""
+
 
 class TiffWindows:
-    """Reads windows of a grey uint8 or uint16 TIFF page, in strips or tiles, compressed or not.
+    """Reads windows of the first page of a grey uint8 or uint16 TIFF, in strips or tiles, compressed or not.
 
     Args:
         path: The file.
-        index: Which page.
+
+    Attributes:
+        shape: (height, width), without the databar.
+        pixel_size_nm: Edge of a pixel; None = unknown.
 
     Raises:
         InputError: If the page is not such an image.
     """
 
-    def __init__(self, path: str | Path, index: int = 0):
+    def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
             self._file = tifffile.TiffFile(self.path)
-            self._page: Any = self._file.pages[index]
+            self._page: Any = self._file.pages[0]
         except Exception as error:
             raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
         page = self._page
@@ -51,7 +61,12 @@ class TiffWindows:
                 f"{path}: must be a grey TIFF of 8 or 16 bits to be read in parts. "
                 f"Received {page.dtype} {page.shape}."
             )
-        self.shape: Any = page.shape
+        self.shape: tuple[int, int] = (page.shape[0], page.shape[1])
+        with open_raster(self.path, max_megapixels=math.inf) as raster:
+            metadata = read_metadata(raster)
+        self.pixel_size_nm = metadata.pixel_size_nm
+        rows = metadata.field_rows or self.shape[0] - self._databar_rows()
+        self.shape = (rows, self.shape[1])
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """The pixels of some rows and columns."""
@@ -82,6 +97,16 @@ class TiffWindows:
 
     def close(self) -> None:
         self._file.close()
+
+    def _databar_rows(self) -> int:
+        """Rows of the databar, looked for in every so-manieth column of the lower quarter."""
+        height, width = self.shape
+        step = max(width // DATABAR_COLUMNS, 1)
+        thin = np.zeros((height, len(range(0, width, step))), self._page.dtype)
+        for row in range(height - height // 4, height, TILE):
+            rows = slice(row, min(row + TILE, height))
+            thin[rows] = self.read(rows, slice(0, width))[:, ::step]
+        return find_databar(thin)
 
     def _contiguous(self, rows: slice, columns: slice) -> np.ndarray:
         page, handle = self._page, self._file.filehandle
@@ -124,7 +149,8 @@ def segment_large(
 ) -> tuple[list[Path], float]:
     """Segment an image tile by tile; write `<stem>_mask.tif` and a thinned overlay.
 
-    Neither the image, its probabilities nor its mask are ever in memory as a whole.
+    Neither the image, its probabilities nor its mask are ever in memory as a whole. An image of known pixel size
+    is resampled to the model's, if that is known too, and the maps are brought back to its own.
 
     Args:
         segmenter: The segmenter; its `max_memory` holds here.
@@ -150,8 +176,10 @@ def segment_large(
         # The blocks come unevenly and all maps at once, tiles of a TIFF evenly and one map at a time.
         out.mkdir(parents=True, exist_ok=True)
         raw = {name: stack.enter_context(tempfile.TemporaryFile(dir=out)) for name in kept}
-        down, across = (segmenter.grid.axis(length).count for length in image.shape)
-        blocks = segmenter.stream(image.read, image.shape)
+        scale = scale_between(image.pixel_size_nm, segmenter.card.get("pixel_size_nm"), image.path)
+        at_scale = Resampling(image.shape, scale).target
+        down, across = (segmenter.grid.axis(length).count for length in at_scale)
+        blocks = segmenter.stream(image.read, image.shape, scale=scale)
         for row, column, maps in track(blocks, f"Segmenting {stem}, tiles", total=down * across):
             for name in kept:
                 _put(raw[name], maps[name], row, column, width)
@@ -169,11 +197,12 @@ def segment_large(
         for name in kept:
             palette = segmenter.phases if name == "mask" else None
             path = out / f"{stem}_{name}.tif"
-            write_label_tiff(path, _tiles(raw[name], image.shape), image.shape, palette, force=force)
+            tiles, size = _tiles(raw[name], image.shape), image.pixel_size_nm
+            write_label_tiff(path, tiles, image.shape, palette, pixel_size_nm=size, force=force)
             written.append(path)
     overlay = out / f"{stem}_overlay.png"
     write_overlay(overlay, thin["pixels"], thin["mask"], segmenter.phases, force=force)
-    return [*written, overlay], doubt / (height * width) / 255.0
+    return [*written, overlay], mean_entropy(doubt, height * width)
 
 
 def write_label_tiff(
@@ -182,6 +211,7 @@ def write_label_tiff(
     shape: tuple[int, ...],
     phases: Phases | None,
     *,
+    pixel_size_nm: float | None = None,
     force: bool = False,
 ) -> None:
     """Write uint8 tiles of 256 x 256 px as a tiled, compressed TIFF, with the phases' colours if given."""
@@ -197,7 +227,15 @@ def write_label_tiff(
             compression="zlib",
             metadata=None,
             **options,
+            **resolution(pixel_size_nm),
         )
+
+
+def resolution(pixel_size_nm: float | None) -> dict[str, Any]:
+    """What tells tifffile to write a pixel size: pixels a centimetre."""
+    if pixel_size_nm is None:
+        return {}
+    return {"resolution": (1e7 / pixel_size_nm, 1e7 / pixel_size_nm), "resolutionunit": "CENTIMETER"}
 
 
 def _put(raw: Any, block: np.ndarray, row: int, column: int, width: int) -> None:

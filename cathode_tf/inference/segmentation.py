@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
+from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.phases import Phases
 
 MAPS = ("mask", "margin", "entropy")
@@ -48,12 +48,6 @@ def image_pixels(image: np.ndarray | Micrograph) -> np.ndarray:
     return pixels
 
 
-SAME_SCALE = 0.02
-"""Relative difference of two pixel sizes that needs no resampling."""
-
-FAR_SCALE = 4.0
-
-
 def scale_to_model(image: np.ndarray | Micrograph, card: dict[str, Any]) -> float:
     """By what an image must be enlarged to have the model's pixel size; 1.0 where either size is unknown.
 
@@ -62,19 +56,9 @@ def scale_to_model(image: np.ndarray | Micrograph, card: dict[str, Any]) -> floa
         >>> scale_to_model(image, {"pixel_size_nm": 10.0})
         2.0
     """
-    own = image.pixel_size_nm if isinstance(image, Micrograph) else None
-    models = card.get("pixel_size_nm")
-    if not own or not models or abs(own / models - 1) <= SAME_SCALE:
+    if not isinstance(image, Micrograph):
         return 1.0
-    scale = own / models
-    if not 1 / FAR_SCALE <= scale <= FAR_SCALE:
-        warnings.warn(
-            f"{getattr(image, 'path', None) or 'image'}: has pixels of {own:g} nm, the model was trained on "
-            f"{models:g} nm. Resampling by {scale:.3g} is more than a factor of {FAR_SCALE:g}: look at the mask.",
-            InputWarning,
-            stacklevel=3,
-        )
-    return scale
+    return scale_between(image.pixel_size_nm, card.get("pixel_size_nm"), image.path)
 
 
 def segment_at_scale(
@@ -83,7 +67,7 @@ def segment_at_scale(
     segment: Callable[[np.ndarray], Segmentation],
     phases: Phases,
 ) -> Segmentation:
-    """Segment an image at the model's pixel size and bring the maps back, the mask by its nearest pixel.
+    """Segment an image at the model's pixel size and bring the maps back, each pixel by the nearest.
 
     Args:
         image: A `Micrograph`, or pixels, which are taken as they are.
@@ -91,23 +75,21 @@ def segment_at_scale(
         segment: Segments pixels of the model's scale.
         phases: Names and ids.
     """
-    import cv2
-
     pixels = image_pixels(image)
     scale = scale_to_model(image, card)
     if scale == 1.0:
         return segment(pixels)
-    height, width = pixels.shape
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    found = segment(resized)
+    resampling = Resampling(pixels.shape, scale)
+    found = segment(resampling(pixels))
+    mask, margin = resampling.back(found.mask), resampling.back(found.margin)
+    entropy = None if found.entropy is None else resampling.back(found.entropy)
+    score = found.score if entropy is None else mean_entropy(int(entropy.sum(dtype=np.int64)), mask.size)
+    return Segmentation(mask, margin, entropy, phase_fractions(mask, phases), score)
 
-    def back(values: np.ndarray | None, interpolation: int) -> Any:
-        return None if values is None else cv2.resize(values, (width, height), interpolation=interpolation)
 
-    mask = back(found.mask, cv2.INTER_NEAREST_EXACT)
-    margin, entropy = (back(values, cv2.INTER_LINEAR) for values in (found.margin, found.entropy))
-    return Segmentation(mask, margin, entropy, phase_fractions(mask, phases), found.score)
+def mean_entropy(total: int, pixels: int) -> float:
+    """The score of an image from the sum of its entropy map, as a SavedModel gives it."""
+    return float(np.float32(total / pixels / 255.0))
 
 
 def phase_fractions(mask: np.ndarray, phases: Phases) -> dict[str, float]:

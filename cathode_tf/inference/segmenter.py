@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ import tensorflow as tf
 
 from cathode_tf.datasets.standardize import scale_of, statistics_of_sums
 from cathode_tf.imaging import Micrograph
+from cathode_tf.imaging.resampling import Reader, Resampling
 from cathode_tf.inference.graph import sample_places
 from cathode_tf.inference.segmentation import (
     MAPS,
     Segmentation,
     image_pixels,
+    mean_entropy,
     phase_fractions,
+    scale_to_model,
     segment_at_scale,
 )
 from cathode_tf.inference.sources import Source, Traced, trace
@@ -25,9 +29,6 @@ WHOLE_PX = 1 << 22
 """Images of up to this many pixels are answered in one call of the graph; larger ones tile by tile."""
 
 PART_PX = 2048
-
-Reader = Callable[[slice, slice], np.ndarray]
-"""Gives the pixels of some rows and columns of an image."""
 
 
 class Segmenter:
@@ -115,20 +116,27 @@ class Segmenter:
                 for key, values in block.items():
                     maps[key][row : row + values.shape[0], column : column + values.shape[1]] = values
         mask, entropy = maps["mask"], maps["entropy"]
-        score = float(np.float32(entropy.sum(dtype=np.int64) / mask.size / 255.0))
+        score = mean_entropy(int(entropy.sum(dtype=np.int64)), mask.size)
         return Segmentation(mask, maps["margin"], entropy, phase_fractions(mask, self.phases), score)
 
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
-        """Probability of each phase, float32 (height, width, phases), for images that fit in memory."""
+        """Probability of each phase, float32 (height, width, phases), for images that fit in memory.
+
+        A `Micrograph` is resampled as for `segment`, and the probabilities brought back like the mask.
+        """
         pixels = image_pixels(image)
-        return self._run("probabilities", pixels[None, :, :, None])["probabilities"][0].numpy()
+        scale = scale_to_model(image, self.card)
+        if scale == 1.0:
+            return self._run("probabilities", pixels[None, :, :, None])["probabilities"][0].numpy()
+        resampling = Resampling(pixels.shape, scale)
+        return resampling.back(self.probabilities(resampling(pixels)))
 
     def stream(
         self,
         read: Reader,
         shape: tuple[int, int],
         *,
-        statistics: tuple[float, float] | None = None,
+        scale: float = 1.0,
     ) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
         """Segment an image of any size, one tile in memory at a time.
 
@@ -137,19 +145,34 @@ class Segmenter:
         Args:
             read: Gives the pixels of some rows and columns, uint8 or uint16: `read(slice(0, 9), slice(5, 7))`.
             shape: Height and width.
-            statistics: Mean and standard deviation of the image; default: from reading it in parts.
+            scale: By what to enlarge the image for the model, as `scale_to_model` says.
 
         Yields:
             First row, first column, and the finished maps (`mask`, `margin`, `entropy`) from there on; the
             blocks cover the image once, row by row.
         """
+        if scale == 1.0:
+            yield from self._stream(read, shape)
+            return
+        resampling = Resampling(shape, scale)
+        resampled = functools.partial(resampling.window, read)
+        for row, column, maps in self._stream(resampled, resampling.target):
+            height, width = maps["mask"].shape
+            first_row, rows = resampling.nearest(0, slice(row, row + height))
+            first_column, columns = resampling.nearest(1, slice(column, column + width))
+            if rows.size and columns.size:
+                yield first_row, first_column, {k: v[rows][:, columns] for k, v in maps.items()}
+
+    def _stream(
+        self, read: Reader, shape: tuple[int, int]
+    ) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
         height, width = shape
         if self.grid.fits(shape):
             pixels = read(slice(0, height), slice(0, width))
             found = self._run("segment", pixels[None, :, :, None])
             yield 0, 0, {key: found[key][0].numpy() for key in MAPS}
             return
-        offset, factor = scale_of(*(statistics or statistics_in_parts(read, shape)))
+        offset, factor = scale_of(*statistics_in_parts(read, shape))
         packed = self._run("measure", self._samples(read, shape), offset, factor)
         down, across, n = self.grid.axis(height), self.grid.axis(width), len(self.phases)
         above = np.zeros((across.padded, 0, n), np.float32)

@@ -18,6 +18,7 @@ import tifffile
 
 from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, temporary_folder, write_json
 from cathode_tf.imaging import Micrograph
+from cathode_tf.inference.large import resolution
 from cathode_tf.inference.stacks import Edges, Volume, import_zarr, pixel_size
 from cathode_tf.ownership import refuse_foreign, unlike_entry
 from cathode_tf.phases import IGNORE, Phases
@@ -124,7 +125,7 @@ def segment_volume(
         flicker,
         smooth,
     )
-    write_json(out.with_suffix(".json"), asdict(result), force=force)
+    write_json(out.with_suffix(".json"), asdict(result) | {"path": out.name}, force=force)
     return result
 
 
@@ -195,8 +196,8 @@ def _three_axes(
         for axis, length in enumerate(volume.shape):
             view, sums = np.moveaxis(pixels, axis, 0), np.moveaxis(total, axis, 0)
             for index in track(range(length), f"Slices across axis {'zyx'[axis]}"):
-                pixels = np.ascontiguousarray(view[index])
-                found = segmenter.probabilities(Micrograph(pixels, pixel_size_nm=size))
+                cut = Micrograph(np.ascontiguousarray(view[index]), pixel_size_nm=size)
+                found = segmenter.probabilities(cut)
                 sums[index] += np.rint(found * _PARTS).astype(np.uint16)
         ids = np.array(segmenter.phases.ids, np.uint8)
         inside = np.ones((height, width), np.uint8)
@@ -229,31 +230,34 @@ def _flicker(
     return (np.where(odd, before, mask) if smooth else mask), float(odd.mean())
 
 
-def _write(
-    out: Path, masks: Iterator[np.ndarray], shape: tuple[int, int, int], phases: Phases, force: bool
-) -> None:
+def _write(out: Path, masks: Iterator[np.ndarray], volume: Volume, phases: Phases, force: bool) -> None:
     if out.suffix == ".zarr":
-        _write_zarr(out, masks, shape, force)
+        _write_zarr(out, masks, volume, force)
         return
     colors = phases.palette().T.astype(np.uint16) * 257
+    options: dict[str, Any] = {"photometric": "palette", "colormap": colors, "compression": "zlib"}
+    options |= {"metadata": None, **resolution(pixel_size(volume))}
     with atomic_file(out, force=force) as temporary, tifffile.TiffWriter(temporary, bigtiff=True) as writer:
         for mask in masks:
-            writer.write(mask, photometric="palette", colormap=colors, compression="zlib", metadata=None)
+            writer.write(mask, **options)
 
 
 _ZARR = re.compile(r"\.zgroup|\.zattrs|0/\.zarray|0/\.zattrs|0/\d+\.\d+\.\d+")
 
 
-def _write_zarr(out: Path, masks: Iterator[np.ndarray], shape: tuple[int, int, int], force: bool) -> None:
-    zarr = import_zarr()
+def _write_zarr(out: Path, masks: Iterator[np.ndarray], volume: Volume, force: bool) -> None:
+    zarr, shape = import_zarr(), volume.shape
     with atomic_folder(out, force=force, manifest=False) as folder:
         group = zarr.open_group(str(folder), mode="w", zarr_format=2)
         chunks = (1, min(shape[1], 512), min(shape[2], 512))
         array = group.create_array("0", shape=shape, chunks=chunks, dtype="uint8")
         for index, mask in enumerate(masks):
             array[index] = mask
-        axes = [{"name": name, "type": "space"} for name in "zyx"]
-        scale = [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]
+        axes = [
+            {"name": name, "type": "space"} | ({"unit": "nanometer"} if edge else {})
+            for name, edge in zip("zyx", volume.voxel_nm, strict=True)
+        ]
+        scale = [{"type": "scale", "scale": [edge or 1.0 for edge in volume.voxel_nm]}]
         datasets = [{"path": "0", "coordinateTransformations": scale}]
         group.attrs["multiscales"] = [
             {"version": "0.4", "name": out.stem, "axes": axes, "datasets": datasets, "type": "labels"}

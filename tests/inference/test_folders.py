@@ -9,8 +9,9 @@ import pytest
 import tifffile
 
 from cathode_tf import InputError, InputWarning, Micrograph
-from cathode_tf.imaging import read_mask
-from cathode_tf.inference import Segmenter
+from cathode_tf.files import read_json
+from cathode_tf.imaging import read_mask, read_micrograph
+from cathode_tf.inference import Segmenter, folders
 from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.segmentation import scale_to_model, segment_at_scale
 
@@ -150,7 +151,7 @@ def test_images_are_resampled_to_the_models_pixel_size_and_back(segmenter, image
     for same in (Micrograph(pixels), Micrograph(pixels, pixel_size_nm=10.1), pixels):
         assert scale_to_model(same, card) == 1.0
     with pytest.warns(InputWarning, match="factor of 4"):
-        assert scale_to_model(Micrograph(pixels, pixel_size_nm=50.0), card) == 5.0
+        assert scale_to_model(Micrograph(pixels, pixel_size_nm=50.0), card) == 4.0
 
 
 @pytest.mark.parametrize("name", ["stack.tif", "stack.lsm"])
@@ -165,11 +166,26 @@ def test_slices_appended_one_by_one_are_a_stack(segmenter, image, tmp_path, name
     np.testing.assert_array_equal(labels[2], segmenter.segment(image(20, 30, 2)).mask)
 
 
-def test_a_stack_of_another_pixel_size_is_told(tiny, image, tmp_path):
-    """50 pixels a micrometre are 20 nm each."""
-    slices = np.stack([image(20, 30, index) for index in range(2)])
-    path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, slices, imagej=True, resolution=(50, 50), metadata={"unit": "um"})
-    segment_files(Segmenter(tiny(card={"pixel_size_nm": 20.0})), [path], tmp_path / "same")
-    with pytest.warns(InputWarning, match="pixels of 20 nm, the model was trained on 10 nm"):
-        segment_files(Segmenter(tiny(card={"pixel_size_nm": 10.0})), [path], tmp_path / "other")
+def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path, monkeypatch):
+    """50 pixels a micrometre are 20 nm each, of which the model's are four; slices are 50 nm apart."""
+    segmenter = Segmenter(tiny(card={"pixel_size_nm": 10.0}), tile_px=100)
+    slices = np.stack([image(120, 90, index) for index in range(2)])
+    options = {"imagej": True, "resolution": (50, 50), "metadata": {"unit": "um", "spacing": 0.05}}
+    tifffile.imwrite(tmp_path / "stack.tif", slices, **options)
+    tifffile.imwrite(tmp_path / "single.tif", slices[0], **options)
+    micrograph = read_micrograph(tmp_path / "single.tif")
+    expected = segmenter.segment(micrograph)
+    assert expected.mask.shape == (120, 90)
+    assert (expected.mask == segmenter.probabilities(micrograph).argmax(-1)).mean() > 0.9999
+    assert (expected.mask != segmenter.segment(slices[0]).mask).any()
+    segment_files(segmenter, [tmp_path / "stack.tif"], tmp_path / "out")
+    with tifffile.TiffFile(tmp_path / "out" / "stack_mask.tif") as file:
+        np.testing.assert_array_equal(file.pages[0].asarray(), expected.mask)
+        assert file.pages[0].get_resolution("CENTIMETER") == pytest.approx((5e5, 5e5))
+    assert read_json(tmp_path / "out" / "stack_mask.json")["voxel_nm"] == pytest.approx([50, 20, 20])
+    monkeypatch.setattr(folders, "LARGE_PX", 1000)
+    report = segment_files(segmenter, [tmp_path / "single.tif"], tmp_path / "out", uncertainty=True)
+    for name in ("mask", "margin", "entropy"):
+        found = tifffile.imread(tmp_path / "out" / f"single_{name}.tif")
+        np.testing.assert_array_equal(found, getattr(expected, name))
+    assert report.scores["single"] == pytest.approx(expected.score)

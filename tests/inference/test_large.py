@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from cathode_tf import InputError
+from cathode_tf import InputError, read_micrograph
 from cathode_tf.inference import Segmenter
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.segmenter import statistics_in_parts
@@ -38,7 +38,7 @@ def test_a_file_cut_short_and_a_float_file_are_refused(image, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", image(100, 90))
     content = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match="beyond the end of the file"):
         TiffWindows(tmp_path / "a.tif").read(slice(0, 100), slice(0, 90))
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((4, 4), np.float32))
     with pytest.raises(InputError, match="8 or 16 bits"):
@@ -67,6 +67,17 @@ def test_a_large_image_gives_the_mask_of_the_whole_in_a_tiled_file(small_tiles, 
     np.testing.assert_array_equal(tifffile.imread(files[2]), expected.entropy)
     assert score == pytest.approx(expected.score)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in files)
+
+
+def test_the_databar_and_the_pixel_size_are_those_of_ordinary_images(image, tmp_path):
+    pixels = image(300, 200)
+    pixels[270:] = 0  # a bar of 30 rows, with text in its middle
+    pixels[280:290, 20:120:3] = 65535
+    # 50 pixels a micrometre are 20 nm each.
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, resolution=(50, 50), metadata={"unit": "um"})
+    windows, micrograph = TiffWindows(tmp_path / "a.tif"), read_micrograph(tmp_path / "a.tif")
+    assert windows.shape == micrograph.pixels.shape == (270, 200)
+    assert windows.pixel_size_nm == micrograph.pixel_size_nm == pytest.approx(20)
 
 
 def test_memory_decides_the_tiles(model):

@@ -9,13 +9,8 @@ import tifffile
 
 from cathode_tf import InputError
 from cathode_tf.inference.segmentation import Segmentation
-from cathode_tf.inference.volumes import (
-    FolderVolume,
-    TiffVolume,
-    estimate_drift,
-    open_volume,
-    segment_volume,
-)
+from cathode_tf.inference.stacks import FolderVolume, TiffVolume, open_volume
+from cathode_tf.inference.volumes import estimate_drift, segment_volume
 from cathode_tf.phases import Phases
 
 
@@ -24,12 +19,12 @@ class Threshold:
 
     phases = Phases.from_names(("pore", "ncm"))
 
-    def segment(self, pixels):
-        mask = (pixels > 100).astype(np.uint8)
+    def segment(self, image):
+        mask = (image.pixels > 100).astype(np.uint8)
         return Segmentation(mask, np.full_like(mask, 255), np.zeros_like(mask), {}, 0.0)
 
-    def probabilities(self, pixels):
-        return np.eye(2, dtype=np.float32)[(pixels > 100).astype(int)]
+    def probabilities(self, image):
+        return np.eye(2, dtype=np.float32)[(image.pixels > 100).astype(int)]
 
 
 def stack(path: Path, slices: np.ndarray) -> TiffVolume:
