@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,21 @@ SHOWN = 6
 """So many images at most are shown in the report; all are measured."""
 
 
+OF_VOLUMES = {"voxel_size_nm", "tortuosity"}
+OF_SECTIONS = {
+    "model",
+    "groups_file",
+    "replicate",
+    "evaluation",
+    "reference_points",
+    "draw_points",
+    "sample_type",
+    "depth_axis",
+    "fragmentation",
+    "crack_opening_px",
+    "fines_diameter",
+    "min_area_px",
+}
 CORRECTIONS = {
     "fraction_corrected": "corrected by the test set's error rates",
     "fraction_by_points": "corrected by reference points",
@@ -70,7 +86,9 @@ CORRECTIONS = {
 @click.option("--fines-diameter", type=float, help="Free pieces below this (um, or px) are fines.")
 @click.option("--min-area-px", type=int, help="Instances below this area are noise.")
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     masks: tuple[Path, ...],
     phases_file: Path | None,
     pixel_size_nm: float | None,
@@ -104,31 +122,25 @@ def command(
     from cathode_tf.reporting import write_report
 
     force = chosen.pop("force")
+    refuse_others(ctx, volume)
     refuse_inputs(out, [*masks, phases_file, model, groups_file, evaluation, reference_points])
     refuse_overwrite(out, force)
     if volume:
         if len(masks) != 1:
             raise InputError(f"--volume: must be given one volume at a time. Received {len(masks)}.")
-        of_masks = {
-            "--model": model,
-            "--groups": groups_file,
-            "--evaluation": evaluation,
-            "--reference-points": reference_points,
-            "--draw-points": draw_points,
-        }
-        given = next((name for name, value in of_masks.items() if value is not None), None)
-        if given:
-            raise InputError(f"{given}: is for masks of sections, and does not go with --volume.")
         sizes = voxel_size_nm or (None if pixel_size_nm is None else (pixel_size_nm,) * 3)
         measure_volume(
             masks[0], read_phases(phases_file), sizes, chosen["neck_depth"], tortuosity, out, force
         )
         return
     settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
-    paths = find_images(masks)
+    paths = find_images(masks) if model else without_pictures(find_images(masks))
     groups = None if groups_file is None else read_groups(groups_file)
     with atomic_folder(out, force=force) as folder:
-        shown_masks, shown_images, drawn_from = {}, {}, {}
+        shown_masks: dict[str, Any] = {}
+        shown_images: dict[str, Any] = {}
+        drawn_from: dict[str, Any] = {}
+        source: Segmented | Masks
         if model is not None:
             source = Segmented(model, paths, pixel_size_nm, folder / "masks")
         else:
@@ -166,6 +178,21 @@ def command(
     click.echo(f"Wrote {', '.join(written)} to {out}. Open {out / 'report.html'} in a browser.")
 
 
+def refuse_others(ctx: click.Context, volume: bool) -> None:
+    """Options that the user gave, but that would do nothing for a volume, or for sections, are refused."""
+    from cathode_tf.errors import InputError
+
+    given = [
+        (param.opts if ctx.params[param.name] is not False else param.secondary_opts)[0]
+        for param in ctx.command.params
+        if param.name in (OF_SECTIONS if volume else OF_VOLUMES)
+        and ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        which = "masks of sections, and does not go with" if volume else "a label volume, and goes with"
+        raise InputError(f"{', '.join(given)}: must be left out. It is for {which} --volume.")
+
+
 def read_phases(path: Path | None):
     """The phases of the masks."""
     from cathode_tf.errors import InputError
@@ -184,7 +211,7 @@ def measure_volume(
     from cathode_tf.files import atomic_folder
     from cathode_tf.reporting import write_volume_report
 
-    options = {} if neck_depth is None else {"neck_depth": neck_depth}
+    options: dict[str, Any] = {} if neck_depth is None else {"neck_depth": neck_depth}
     with open_volume(path, phases, voxel_size_nm=voxel_size_nm) as volume:
         analysis = analyze_volume(volume, tortuosity=tortuosity, **options)
     with atomic_folder(out, force=force) as folder:
@@ -223,13 +250,43 @@ def merged(mask, phases):
     return merge_pore_back(mask, phases)[0] if merges(phases, Settings()) else mask
 
 
-def unique_names(paths: list[Path]) -> list[str]:
-    """The stem of each path, with its folder's name in front where stems repeat."""
-    stems = [path.stem for path in paths]
-    return [
-        stem if stems.count(stem) == 1 else f"{path.parent.name}/{path.name}"
-        for path, stem in zip(paths, stems, strict=True)
+def without_pictures(paths: list[Path]) -> list[Path]:
+    """The masks among what `segment` wrote: `a_mask.png`, but not `a_overlay.png` beside it."""
+    from cathode_tf.words import counted, some
+
+    masks = {path.with_name(path.stem.removesuffix("_mask")) for path in paths if path.stem.endswith("_mask")}
+    kinds = ("_overlay", "_margin", "_entropy")
+    pictures = [
+        path
+        for path in paths
+        for kind in kinds
+        if path.stem.endswith(kind) and path.with_name(path.stem.removesuffix(kind)) in masks
     ]
+    if pictures:
+        names = some([path.name for path in pictures])
+        click.echo(f"Left out {counted(len(pictures), 'picture')} beside the masks: {names}.")
+    return [path for path in paths if path not in set(pictures)]
+
+
+def unique_names(paths: list[Path]) -> list[str]:
+    """The stem of each path; where stems repeat, the path from where they part."""
+    from collections import Counter
+
+    from cathode_tf.errors import InputError
+
+    parts = [path.resolve().parts for path in paths]
+    deepest = max(map(len, parts), default=0)
+    names = [path.stem for path in paths]
+    for depth in range(2, deepest + 1):
+        often = Counter(names)
+        names = [
+            name if often[name] == 1 else "/".join(own[-depth:])
+            for name, own in zip(names, parts, strict=True)
+        ]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice:
+        raise InputError(f"{twice}: must be given once. Received it twice.")
+    return names
 
 
 def read_points(path: Path):
@@ -268,9 +325,17 @@ class Segmented:
     """
 
     def __init__(self, model: Path, paths: list[Path], pixel_size_nm: float | None, out: Path) -> None:
+        from cathode_tf.errors import InputError
         from cathode_tf.imaging import iter_micrographs
         from cathode_tf.inference import Segmenter
 
+        stems = [path.stem for path in paths]
+        twice = next((path for path in paths if stems.count(path.stem) > 1), None)
+        if twice:
+            raise InputError(
+                f"{twice}: must have a stem of its own, as the masks are named by it. Received "
+                f"{stems.count(twice.stem)} images of that stem. Rename one."
+            )
         self._segmenter = Segmenter(model)
         self._paths, self._out, self._given = paths, out, pixel_size_nm
         self.phases = self._segmenter.phases
@@ -292,7 +357,7 @@ class Segmented:
         from cathode_tf.errors import InputError
 
         first, size = self.pixel_size_nm, micrograph.pixel_size_nm
-        same = size == first if None in (size, first) else math.isclose(size, first, rel_tol=1e-3)
+        same = size == first if size is None or first is None else math.isclose(size, first, rel_tol=1e-3)
         if not same:
             raise InputError(
                 f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "

@@ -112,6 +112,11 @@ def convert(
         raise InputError(
             f"--guard-gap: must be 0 or more, and goes with --split, not with --split-file. Received {guard_gap}."
         )
+    if split_file is not None and (split is not None or seed is not None):
+        raise InputError(
+            "--split-file: says where each image goes, so that --split and --seed do not go with it. Leave "
+            "either it or them out."
+        )
     if seed is not None and seed < 0:
         raise InputError(f"--seed: must be 0 or more. Received {seed}.")
     if jobs < 1:

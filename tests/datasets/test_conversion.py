@@ -262,6 +262,8 @@ def test_a_groups_file_that_is_none_is_refused(pairs, tmp_path, phases, content,
         {"guard_gap": -1},
         {"add": True},
         {"split_file": {"a0": "val"}},
+        {"split_file": {f"a{i}": "train" for i in range(10)}, "split": "70/20/10"},
+        {"split_file": {f"a{i}": "train" for i in range(10)}, "seed": 1},
     ],
 )
 def test_options_out_of_range_are_refused(pairs, tmp_path, phases, options):

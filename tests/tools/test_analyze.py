@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cathode_tf import InputError, Phases
 from cathode_tf.imaging import write_mask
-from cathode_tf.tools.analyze import command
+from cathode_tf.tools.analyze import Segmented, command, unique_names
 
 PHASES = Phases.default()
 
@@ -177,5 +177,25 @@ def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
 
 
 def test_what_a_volume_has_no_use_for_is_refused(masks):
-    with pytest.raises(InputError, match="--draw-points: is for masks"):
-        run(masks, "--volume", "--draw-points", "5")
+    with pytest.raises(InputError, match="--draw-points, --no-fragmentation: must be left out"):
+        run(masks, "--volume", "--no-fragmentation", "--draw-points", "5")
+    with pytest.raises(InputError, match="for a label volume"):
+        run(masks, "--tortuosity")
+
+
+def test_pictures_beside_masks_are_left_out(masks):
+    for path in sorted((masks / "masks").iterdir()):
+        path.rename(path.with_name(f"{path.stem}_mask.png"))
+    cv2.imwrite(str(masks / "masks" / "m1_overlay.png"), np.zeros((9, 9, 3), np.uint8))
+    result = run(masks)
+    assert "Left out 1 picture beside the masks: m1_overlay.png." in result.output
+    assert len(pd.read_csv(masks / "out" / "per_image.csv")) == 3
+
+
+def test_masks_of_one_stem_are_told_apart_by_their_folders(tmp_path):
+    paths = [tmp_path / name for name in ("x/1/a.png", "y/1/a.png", "x/2/a.png", "x/2/a.tif", "b.png")]
+    assert unique_names(paths) == ["x/1/a.png", "y/1/a.png", "2/a.png", "2/a.tif", "b"]
+    with pytest.raises(InputError, match="must be given once"):
+        unique_names([paths[0], tmp_path / "x" / ".." / "x" / "1" / "a.png"])
+    with pytest.raises(InputError, match="must have a stem of its own"):
+        Segmented("model", paths, None, tmp_path)
