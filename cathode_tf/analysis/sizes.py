@@ -121,7 +121,7 @@ def size_distribution(
     - `"dispersed"`: every weighting directly, w d^r.
     - `"section"`: number and area are those of the profiles; volume is that of the spheres, unfolded.
 
-    Intervals come from resamples of whole images (from five images on; t with images - 1 degrees of freedom) or
+    Intervals come from resamples of whole images (from five images on; t with images - 2 degrees of freedom) or
     of particles (then flagged): percentiles from the spread of the share below them, F(x) +- t s(F) turned back
     into sizes [1]; span and mean from log(x) +- t s. Where groups are the independent units, groups are resampled
     from five groups on; fewer leave the images, flagged.
