@@ -39,6 +39,7 @@ class Clock:
         self.before_s, self.start, self.step = progress.elapsed_s, time.monotonic(), progress.step
         self.learning_rate = math.nan  # of the last step
         self.reserve_s = 0.0  # for the last validation, once it is known how long one takes
+        self._first: tuple[int, float] | None = None
 
     def elapsed_s(self) -> float:
         return self.before_s + time.monotonic() - self.start
@@ -49,10 +50,23 @@ class Clock:
         by_time = self.elapsed_s() / max(self.limit_s - self.reserve_s, 1e-9) if self.limit_s else 0.0
         return min(max(by_step, by_time), 1.0)
 
+    def tick(self) -> None:
+        """A step is over. The first of a process, which compiles, says nothing about the pace."""
+        self.step += 1
+        if self._first is None:
+            self._first = (self.step, time.monotonic())
+
+    def step_s(self) -> float:
+        """Seconds a step takes, validation included; NaN before the second."""
+        if self._first is None or self.step == self._first[0]:
+            return math.nan
+        return (time.monotonic() - self._first[1]) / (self.step - self._first[0])
+
     def left_s(self) -> float:
-        """Seconds to go, from the share that the time so far has done."""
-        share = self.share()
-        return self.elapsed_s() * (1 - share) / share if share else math.inf
+        """Seconds to go, by the steps at this pace or by the time limit, whichever comes first; NaN if unknown."""
+        by_step = (self.steps - self.step) * self.step_s() if self.steps else math.nan
+        by_time = max(self.limit_s - self.elapsed_s(), 0.0) if self.limit_s else math.nan
+        return float(np.fmin(by_step, by_time))
 
 
 class Schedule(keras.callbacks.Callback):
@@ -81,7 +95,7 @@ class Schedule(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = self.clock.learning_rate
 
     def on_train_batch_end(self, batch, logs=None):
-        self.clock.step += 1
+        self.clock.tick()
         if not math.isfinite(float(logs["loss"])):
             self.progress.stopped = "diverged"
         elif self.clock.limit_s and self.clock.elapsed_s() + self.clock.reserve_s >= self.clock.limit_s:
@@ -183,7 +197,10 @@ class Telling(keras.callbacks.Callback):
         super().__init__()
         self.clock, self.progress = clock, progress
         self.steps_per_epoch, self.every_s = steps_per_epoch, every_s
-        self.first_step, self.start, self.last, self.loss = clock.step, time.monotonic(), 0.0, math.nan
+        self.last, self.loss = 0.0, math.nan
+
+    def on_train_begin(self, logs=None):
+        _say("  The first step takes up to a minute, as the network is compiled ...")
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch + 1
@@ -194,11 +211,14 @@ class Telling(keras.callbacks.Callback):
         if now - self.last < (0.5 if live else self.every_s):
             return
         self.last = now
-        rate = (self.clock.step - self.first_step) / max(now - self.start, 1e-9)
+        step_s = self.clock.step_s()
+        left_s = self.clock.left_s()
+        pace = "" if math.isnan(step_s) else f", {1 / max(step_s, 1e-9):.2f} steps/s"
+        left = "" if math.isnan(left_s) else f", {_duration(left_s)} left"
         best = f", best Dice {self.progress.best_dice:.3f}" if self.progress.history else ""
         line = (
-            f"  epoch {self.epoch} step {batch + 1}/{self.steps_per_epoch}, {rate:.2f} steps/s, "
-            f"loss {self.loss:.3f}{best}, {_duration(self.clock.left_s())} left"
+            f"  epoch {self.epoch} step {batch + 1}/{self.steps_per_epoch}{pace}, "
+            f"loss {self.loss:.3f}{best}{left}"
         )
         print(f"\r{line:<110}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
 
@@ -271,7 +291,5 @@ def _say(line: str) -> None:
 
 
 def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "?"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min"

@@ -133,6 +133,22 @@ def test_the_schedule_follows_whichever_is_further(monkeypatch):
     assert schedule.rate() == pytest.approx(0.01)
 
 
+def test_the_time_left_leaves_the_first_step_out(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("cathode_tf.learning.callbacks.time.monotonic", lambda: now[0])
+    clock = Clock(steps=100, limit_s=None, progress=Progress(step=10, elapsed_s=5.0))
+    now[0] = 60.0
+    clock.tick()
+    assert np.isnan(clock.left_s())  # compiling says nothing
+    now[0] = 64.0
+    clock.tick()
+    clock.tick()
+    # Two steps in 4 s, after 13 of 100.
+    assert (clock.step_s(), clock.left_s()) == (2.0, 87 * 2.0)
+    clock.limit_s = 100.0
+    assert clock.left_s() == 100 - (5 + 64)
+
+
 @pytest.mark.slow
 def test_a_run_without_improvement_stops(striped, tmp_path, monkeypatch):
     monkeypatch.setattr("cathode_tf.learning.callbacks.validate", lambda *_: np.full((1, 3), 0.5))

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from cathode_tf.learning import PRESETS
 from cathode_tf.tools import train
+from cathode_tf.tools.main import main
 
 
 @pytest.mark.parametrize("text, seconds", [("90s", 90), ("25m", 1500), ("1.5h", 5400), ("40", 40)])
@@ -27,6 +28,20 @@ def test_presets_are_those_of_the_library():
 def test_help_ends_with_an_example():
     out = CliRunner().invoke(train.command, ["--help"]).output
     assert "Example: cathode-tf train records/sample" in out
+
+
+def test_ctrl_c_is_told_once(tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cathode_tf.learning.train", interrupted)
+    for files, says in (((), "Stopped.\n"), (("best.keras",), "can be evaluated")):
+        for name in files:
+            (tmp_path / name).write_text("")
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", str(tmp_path), "--out", str(tmp_path)])
+        err = capsys.readouterr().err
+        assert stopped.value.code == 130 and err.count("Stopped.") == 1 and says in err
 
 
 def test_wrong_usage_is_2(tmp_path):
