@@ -218,8 +218,8 @@ class _Looked:
             self.warn(
                 "pixel size",
                 rows[-1].id,
-                f"from {rows[0].pixel_size_nm:.4g} nm ({rows[0].id}) to {rows[-1].pixel_size_nm:.4g} nm; a network "
-                "learns one scale.",
+                f"from {rows[0].pixel_size_nm:.4g} nm ({rows[0].id}) to {rows[-1].pixel_size_nm:.4g} nm; training "
+                "brings all to the median.",
             )
 
 

@@ -24,6 +24,7 @@ def patches(
     balanced: bool = False,
     memory_mb: int = 2048,
     first_step: int = 0,
+    pixel_size_nm: float | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of patches for training.
 
@@ -40,6 +41,8 @@ def patches(
         balanced: Cut a third of the patches where a phase is that was drawn inversely to its share.
         memory_mb: What decoded images may take; a set that fits is decoded only once.
         first_step: Begin with this batch of the endless order, to go on with a training.
+        pixel_size_nm: Images whose pixel size is known to be another are resampled to this one, as they are
+            when a model of this pixel size segments them.
 
     Returns:
         Dataset of (image, target): float32 (batch, patch_px, patch_px, 1), standardised by its whole image,
@@ -59,6 +62,7 @@ def patches(
         balanced=balanced,
         memory_mb=memory_mb,
         first_step=first_step,
+        pixel_size_nm=pixel_size_nm,
     )
     dtype = tf.as_dtype(records.metadata["image_dtype"])
     shape = (batch, patch_px, patch_px)

@@ -23,6 +23,7 @@ from cathode_tf.datasets.schema import check_example, deserialize
 from cathode_tf.datasets.standardize import image_statistics, scale_of
 from cathode_tf.datasets.tfrecord import locate_frames, read_message
 from cathode_tf.errors import InputError
+from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.phases import IGNORE, Phases
 
 FIRST_IMAGES = 8
@@ -97,6 +98,7 @@ class PatchSampler:
             share, so that rare phases are seen.
         memory_mb: Decoded images may take so much memory (two images at least are held).
         first_step: Begin with this batch of the endless row, as a training does that goes on.
+        pixel_size_nm: Images whose pixel size is known to be another are resampled to this one.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class PatchSampler:
         balanced: bool,
         memory_mb: int,
         first_step: int = 0,
+        pixel_size_nm: float | None = None,
     ) -> None:
         for name, value in (("patch_px", patch_px), ("batch", batch), ("memory_mb", memory_mb)):
             if value < 1:
@@ -129,7 +132,11 @@ class PatchSampler:
         self._places = [(path, *place) for path in records.shards(split) for place in locate_frames(path)]
         self._capacity = memory_mb << 20
         pixel_bytes = np.dtype(records.metadata["image_dtype"]).itemsize + 1
-        self._bytes = [max(row.height, patch_px) * max(row.width, patch_px) * pixel_bytes for row in rows]
+        self._scales = [scale_between(row.pixel_size_nm, pixel_size_nm, row.id) for row in rows]
+        self._bytes = [
+            pixel_bytes * max(round(row.height * scale), patch_px) * max(round(row.width * scale), patch_px)
+            for row, scale in zip(rows, self._scales, strict=True)
+        ]
         self.fits = sum(self._bytes) <= self._capacity
         self._scratch = _ThreadMemory()
         rarity = np.divide(1.0, counts[:-1], out=np.zeros(len(counts) - 1), where=counts[:-1] > 0)
@@ -201,11 +208,17 @@ class PatchSampler:
             message.data, path, image_memory=memory[0], mask_memory=self._scratch.mask
         )
         counts = check_example(example, self.phases, f"{path}, {example.id!r}")
-        offset, factor = scale_of(*image_statistics(example.image))
+        pixels, scale = example.image, self._scales[place]
+        if scale != 1.0:
+            pixels = Resampling(pixels.shape, scale)(pixels)
+        offset, factor = scale_of(*image_statistics(pixels))
         target = memory[1](example.mask.size)[: example.mask.size].reshape(example.mask.shape)
         cv2.LUT(example.mask, self._indices, dst=target)
         present = frozenset(np.flatnonzero(counts[:-1]).tolist())
-        pixels, target = _pad(example.image, target, self.patch_px)
+        if scale != 1.0:
+            target = Resampling(target.shape, scale).labels(target)
+            present &= frozenset(np.unique(target).tolist())
+        pixels, target = _pad(pixels, target, self.patch_px)
         return _Decoded(pixels, target, offset, factor, present, memory)
 
     def _cut_batch(self, pool: deque[_Decoded], rng: np.random.Generator) -> Batch:

@@ -18,6 +18,7 @@ import numpy as np
 from cathode_tf.datasets.tfrecord import decode_example, encode_example
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
+from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.png import Memory, decode_plain_png
 from cathode_tf.phases import IGNORE, Phases
 
@@ -79,6 +80,12 @@ class Example:
     round: int = 0
     annotator: str = ""
     acquisition: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def micrograph(self) -> Micrograph:
+        """The image with its pixel size, as models take it."""
+        size = None if math.isnan(self.pixel_size_nm) else self.pixel_size_nm
+        return Micrograph(self.image, size, self.pixel_size_source)
 
 
 def serialize(example: Example) -> tuple[bytes, str, str]:

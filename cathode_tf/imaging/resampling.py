@@ -48,7 +48,7 @@ def scale_between(own_nm: float | None, wanted_nm: float | None, source: Any = N
     if not 1 / FAR_SCALE <= scale <= FAR_SCALE:
         at_most = f" It is enlarged by {FAR_SCALE:g} only." if scale > FAR_SCALE else ""
         warnings.warn(
-            f"{source or 'image'}: has pixels of {own_nm:g} nm, the model was trained on {wanted_nm:g} nm. "
+            f"{source or 'image'}: has pixels of {own_nm:g} nm, the model works at {wanted_nm:g} nm. "
             f"Resampling by {scale:.3g} is more than a factor of {FAR_SCALE:g}: look at the mask.{at_most}",
             InputWarning,
             stacklevel=3,
@@ -73,13 +73,16 @@ class Resampling:
         >>> half = Resampling((2, 4), 0.5)
         >>> half(np.array([[0, 2, 8, 8], [2, 4, 8, 8]], np.uint8))
         array([[2, 8]], dtype=uint8)
+        >>> half.labels(np.array([[0, 2, 8, 8], [2, 4, 8, 7]], np.uint8))
+        array([[4, 7]], dtype=uint8)
         >>> half.back(np.array([[5, 7]], np.uint8)).tolist()
         [[5, 5, 7, 7], [5, 5, 7, 7]]
     """
 
-    def __init__(self, shape: tuple[int, int], scale: float):
-        self.shape = shape
-        self.target: tuple[int, int] = (max(round(shape[0] * scale), 1), max(round(shape[1] * scale), 1))
+    def __init__(self, shape: tuple[int, ...], scale: float):
+        height, width = shape
+        self.shape = (height, width)
+        self.target = (max(round(height * scale), 1), max(round(width * scale), 1))
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """The whole image (height, width), integer, at the new size."""
@@ -101,6 +104,14 @@ class Resampling:
         pixels = read(*spans)
         down, across = taps
         return np.rint(_mixed(_mixed(pixels.astype(np.float32), *down).T, *across).T).astype(pixels.dtype)
+
+    def labels(self, mask: np.ndarray) -> np.ndarray:
+        """A mask (height, width) of the old size at the new one, each pixel by the nearest."""
+        places = (
+            (2 * np.arange(target, dtype=np.int64) + 1) * length // (2 * target)
+            for length, target in zip(self.shape, self.target, strict=True)
+        )
+        return mask[np.ix_(*places)]
 
     def back(self, values: np.ndarray) -> np.ndarray:
         """Values (height, width, ...) of the new size at the old one, each by its nearest pixel."""

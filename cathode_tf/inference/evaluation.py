@@ -128,6 +128,8 @@ def evaluate(
 ) -> Evaluation:
     """Dice of each image and phase of a split, by what a user of the `Segmenter` gets.
 
+    Images whose record knows their pixel size are resampled to the model's, as elsewhere.
+
     The unit is the image: the mean Dice is the mean over images of each image's mean over its phases.
     A phase that is neither in the reference nor in the prediction of an image does not count there.
 
@@ -178,7 +180,7 @@ def _evaluate(
 ) -> Evaluation:
     phases, images, tables = segmenter.phases, [], {}
     for example in track(records.examples(split), f"Evaluating {split}", total=records.splits[split]):
-        segmentation = segmenter.segment(example.image)
+        segmentation = segmenter.segment(example.micrograph)
         reference, prediction = phases.to_indices(example.mask), phases.to_indices(segmentation.mask)
         table = confusion(reference, prediction, len(phases))
         values = dice_per_phase(table)

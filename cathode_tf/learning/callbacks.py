@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import write_json
+from cathode_tf.imaging import Micrograph
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage, synchronize
 from cathode_tf.learning.models import BEST, read_card, save_model, write_card
@@ -109,8 +111,7 @@ class EpochEnd(keras.callbacks.Callback):
 
     Args:
         twin: float32 model of the same architecture, which takes the averaged weights and is saved.
-        validation: Raw image (height, width) and reference class indices (height, width) of each
-            validation image.
+        validation: Micrograph and reference class indices (height, width) of each validation image.
         folder: The run's folder.
         progress: Kept up to date.
         clock: The run's clock.
@@ -121,7 +122,7 @@ class EpochEnd(keras.callbacks.Callback):
     def __init__(
         self,
         twin: keras.Model,
-        validation: list[tuple[np.ndarray, np.ndarray]],
+        validation: list[tuple[Micrograph, np.ndarray]],
         *,
         folder: Path,
         progress: Progress,
@@ -254,19 +255,19 @@ class TensorBoardLog:
             raise InputError(f"{self.folder}: cannot be written ({error.message}).") from error
 
 
-def validate(model: keras.Model, images: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Dice of each phase on each whole image.
+def validate(model: keras.Model, images: Sequence[tuple[np.ndarray | Micrograph, np.ndarray]]) -> np.ndarray:
+    """Dice of each phase on each whole image, resampled to the model's pixel size as for a user.
 
     Args:
         model: A model of `build_unet`.
-        images: Raw image (height, width) and reference class indices (height, width).
+        images: Micrograph, or raw pixels, and reference class indices (height, width).
 
     Returns:
         float64 array (images, phases), NaN where a phase is in neither reference nor prediction.
     """
     tables = []
-    for pixels, reference in images:
-        probabilities = predict_image(model, pixels)
+    for image, reference in images:
+        probabilities = predict_image(model, image)
         tables.append(confusion(reference, probabilities.argmax(axis=-1), probabilities.shape[-1]))
     return np.stack([dice_per_phase(table) for table in tables])
 

@@ -8,27 +8,38 @@ import keras
 import numpy as np
 
 from cathode_tf.datasets.standardize import image_statistics, standardize
+from cathode_tf.imaging import Micrograph
+from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.learning.models import read_card
 
 TILE_PX = 1024
 OVERLAP_PX = 128
 
 
-def predict_image(model: keras.Model, pixels: np.ndarray, *, tile_px: int = TILE_PX) -> np.ndarray:
+def predict_image(
+    model: keras.Model, image: np.ndarray | Micrograph, *, tile_px: int = TILE_PX
+) -> np.ndarray:
     """Probabilities of each phase at each pixel of one image.
 
     The image is standardised as a whole, mirrored at its edges up to a size the network takes, and cut
-    into overlapping tiles where it is larger than `tile_px`. `cathode_tf.Segmenter` is the tool for
-    users; this is the plain version that validation needs.
+    into overlapping tiles where it is larger than `tile_px`. A `Micrograph` of known pixel size is resampled to
+    the model's, and the answer brought back. `cathode_tf.Segmenter` is the tool for users; this is the plain
+    version that validation needs.
 
     Args:
         model: A model of `build_unet`.
-        pixels: Raw integer image (height, width).
+        image: Raw integer image (height, width), or a `Micrograph`.
         tile_px: Largest height and width that goes through the network at once.
 
     Returns:
         float32 array (height, width, phases); sums to 1 over the phases.
     """
+    if isinstance(image, Micrograph):
+        scale = scale_between(image.pixel_size_nm, read_card(model).get("pixel_size_nm"), image.path)
+        resampling = Resampling(image.pixels.shape, scale)
+        if scale != 1.0:
+            return resampling.back(predict_image(model, resampling(image.pixels), tile_px=tile_px))
+    pixels = image.pixels if isinstance(image, Micrograph) else image
     height, width = pixels.shape
     multiple = read_card(model)["size_multiple"]
     z = standardize(pixels, *image_statistics(pixels))

@@ -15,6 +15,7 @@ from cathode_tf.datasets import RecordSet, open_records, patches
 from cathode_tf.datasets.patches import input_errors
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, refuse_overwrite, write_json
+from cathode_tf.imaging import Micrograph
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.callbacks import Clock, EpochEnd, Schedule, Telling
@@ -49,6 +50,9 @@ def train(
     force: bool = False,
 ) -> Run:
     """Train a U-Net, keep the model of the highest validation mean Dice, and return the run.
+
+    The model's pixel size is the median of the training images'; images of another are resampled to it, in
+    training and validation as later when the model is used. Images of unknown pixel size are taken as they are.
 
     The same call goes on with a run that was killed, as if nothing had happened.
 
@@ -129,7 +133,15 @@ def train(
                 may_stop=workers(strategy) == 1,
             ),
         ]
-    data = patches(records, "train", patch_px=patch_px, batch=batch, seed=seed, first_step=progress.step)
+    data = patches(
+        records,
+        "train",
+        patch_px=patch_px,
+        batch=batch,
+        seed=seed,
+        first_step=progress.step,
+        pixel_size_nm=read_card(twin)["pixel_size_nm"],
+    )
     extent: dict[str, Any] = {"epochs": config["epochs"] or 1_000_000, "initial_epoch": progress.epoch}
     try:
         with input_errors():
@@ -202,9 +214,10 @@ def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progr
     return run_folder.load_progress(folder) or Progress()
 
 
-def _validation_images(records: RecordSet) -> list[tuple[np.ndarray, np.ndarray]]:
+def _validation_images(records: RecordSet) -> list[tuple[Micrograph, np.ndarray]]:
     images = [
-        (example.image, records.phases.to_indices(example.mask)) for example in records.examples("validation")
+        (example.micrograph, records.phases.to_indices(example.mask))
+        for example in records.examples("validation")
     ]
     if not any((reference != IGNORE).any() for _, reference in images):
         raise InputError(f"{records.path}: the validation split must hold an annotated pixel. Received none.")
@@ -229,9 +242,9 @@ def _check_training_split(records: RecordSet) -> int:
     return int(counts.sum())
 
 
-def _steps(train_pixels: int, validation: list[tuple[np.ndarray, np.ndarray]], step_pixels: int) -> int:
+def _steps(train_pixels: int, validation: list[tuple[Micrograph, np.ndarray]], step_pixels: int) -> int:
     """One pass over the training pixels; enough steps that validating costs a tenth of training at most."""
-    validation_pixels = sum(image.size for image, _ in validation)
+    validation_pixels = sum(image.pixels.size for image, _ in validation)
     return max(20, math.ceil(train_pixels / step_pixels), math.ceil(3 * validation_pixels / step_pixels))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
+from cathode_tf.imaging import Micrograph
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.rounds.ledger import Ledger
 from cathode_tf.rounds.state import ImageState, State, fold
@@ -80,6 +81,11 @@ class Project:
     def pixels(self, image: ImageState) -> np.ndarray:
         """The image as acquired, uint8 or uint16 (height, width)."""
         return _read_png(self.path / image.path, (image.height, image.width))
+
+    def micrograph(self, image: ImageState) -> Micrograph:
+        """The image with its pixel size, as models take it."""
+        path = self.path / image.path
+        return Micrograph(self.pixels(image), image.pixel_size_nm, path=path)
 
     def mask(self, image: ImageState) -> np.ndarray | None:
         """Its accepted mask, uint8 ids (height, width), or None."""

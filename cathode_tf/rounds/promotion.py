@@ -83,7 +83,7 @@ def evaluate_models(project: Project, *, who: str | None = None) -> None:
         for image in images:
             mask = project.mask(image)
             assert mask is not None
-            prediction = segmenter.segment(project.pixels(image)).mask
+            prediction = segmenter.segment(project.micrograph(image)).mask
             table = confusion(phases.to_indices(mask), phases.to_indices(prediction), len(phases))
             dice = dice_per_phase(table)
             found[image.key] = {

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+import tifffile
 
 from cathode_tf.datasets import convert, image_statistics, open_records, patches, standardize
 from cathode_tf.datasets.patches import IntensityChange
@@ -191,6 +192,29 @@ def test_a_set_without_labels_is_refused(tmp_path):
 def test_numbers_below_one_are_refused(records_path, options):
     with pytest.raises(InputError, match=f"{next(iter(options))}: must be at least 1"):
         patches(open_records(records_path), **options)
+
+
+def test_images_of_another_pixel_size_are_resampled(tmp_path):
+    """Stripes of 16 px at 10 nm, and the same of 32 px at 5 nm: at 10 nm all are 16 px wide."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, mask, per_um in (("a", stripes(), 100), ("b", stripes(80, 128), 200)):
+        image = (50 * mask).astype(np.uint8)
+        tifffile.imwrite(
+            folder / f"{name}.tif",
+            image,
+            imagej=True,
+            resolution=(per_um, per_um),
+            metadata={"unit": "um"},
+        )
+        cv2.imwrite(str(folder / f"{name}_mask.png"), mask)
+    path = convert(folder, out=tmp_path / "s", phases=Phases.default(), split="1/0/0", databar="none")
+    records = open_records(path)
+    for batch in take(PatchSampler(records, "train", **PLAIN | {"patch_px": 40}, pixel_size_nm=10.0), 4):
+        for pixels, target in zip(batch.pixels, batch.target, strict=True):
+            inner = np.diff(np.flatnonzero(np.diff(target[0].astype(int))))
+            assert inner.size and set(inner) == {16}
+            assert np.abs(pixels.astype(int) - 50 * target.astype(int)).max() == 0
 
 
 def test_an_empty_split_is_refused(records_path):

@@ -2,22 +2,17 @@
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cathode_tf import InputError, Phases
+from cathode_tf import InputError, Micrograph, Phases
+from cathode_tf.datasets.schema import Example
 from cathode_tf.inference import Segmenter, evaluate
 from cathode_tf.inference.evaluation import Evaluation, ImageScore
 from cathode_tf.inference.pictures import disagreement
-
-
-@dataclass
-class Example:
-    id: str
-    image: np.ndarray
-    mask: np.ndarray
+from cathode_tf.learning import predict_image
 
 
 class Records:
@@ -33,7 +28,7 @@ class Records:
             mask = segmenter.segment(pixels).mask.copy()
             mask[0] = 255
             mask[1] = (mask[1] + index) % 4
-            self.items.append(Example(f"s{index}/a", pixels, mask))
+            self.items.append(Example(pixels, mask, f"s{index}/a", f"s{index}"))
 
     def examples(self, split):
         return iter(self.items)
@@ -65,9 +60,22 @@ def test_rows_mean_and_pooled_come_from_the_same_counts(written):
     assert sorted(path.name for path in out.glob("*.png")) == ["s0_a.png", "s1_a.png"]
 
 
+def test_images_of_another_pixel_size_are_resampled_as_for_a_user(tiny, image):
+    model = tiny(card={"pixel_size_nm": 10.0})
+    segmenter = Segmenter(model)
+    records = Records(segmenter, image)
+    pixels = image(40, 30)
+    mask = segmenter.segment(Micrograph(pixels, 20.0)).mask
+    assert (mask != segmenter.segment(pixels).mask).any()
+    records.items = [Example(pixels, mask, "a", "a", pixel_size_nm=20.0)]
+    assert evaluate(segmenter, records).mean_dice == 1
+    found = predict_image(model, Micrograph(pixels, 20.0))
+    assert (segmenter.phases.to_ids(found.argmax(-1).astype(np.uint8)) == mask).mean() > 0.999
+
+
 def test_two_ids_never_share_a_picture(segmenter, image, tmp_path):
     records = Records(segmenter, image)
-    records.items[0].id, records.items[1].id = "a b", "a_b"
+    records.items = [replace(item, id=id_) for item, id_ in zip(records.items, ("a b", "a_b"), strict=True)]
     evaluate(segmenter, records, out=tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a_b.png", "a_b_2.png"]
 
