@@ -23,13 +23,28 @@ def display(pixels: np.ndarray, *, low: float = 0.5, high: float = 99.5) -> np.n
         array([[  0,  85],
                [170, 255]], dtype=uint8)
     """
-    black, white = np.percentile(pixels, (low, high))
+    counted = pixels.dtype in (np.uint8, np.uint16)
+    black, white = _levels(pixels, (low, high)) if counted else np.percentile(pixels, (low, high))
     if white <= black:
         black, white = float(pixels.min()), float(pixels.max())
     if white <= black:
         return np.full(pixels.shape, 128, np.uint8)
-    scaled = (pixels.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    # Each grey level is stretched once, and looked up for each pixel.
+    values = np.arange(np.iinfo(pixels.dtype).max + 1) if counted else pixels
+    scaled = (values.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
+    stretched = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return stretched[pixels] if counted else stretched
+
+
+def _levels(pixels: np.ndarray, percents: tuple[float, float]) -> list[float]:
+    """Percentiles as `np.percentile` gives them, from how often each grey level occurs: no sorting."""
+    below = np.cumsum(np.bincount(pixels.ravel()))
+    levels = []
+    for percent in percents:
+        place = percent / 100 * (pixels.size - 1)
+        left, right = np.searchsorted(below, (np.floor(place), np.ceil(place)), side="right")
+        levels.append(float(left + (right - left) * (place % 1)))
+    return levels
 
 
 def overlay(pixels: np.ndarray, mask: np.ndarray, phases: Phases, alpha: float = 0.4) -> np.ndarray:

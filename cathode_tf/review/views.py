@@ -33,12 +33,14 @@ class Views:
         """A small PNG of the image."""
         import cv2
 
+        from cathode_tf.imaging import display
+
         path = self.project.path / "thumbnails" / f"{key}.png"
         if not path.exists():
-            grey = self.grey(key)
-            scale = THUMBNAIL_PX / max(grey.shape)
-            size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-            small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+            pixels = self.project.pixels(self.project.image(key))
+            scale = THUMBNAIL_PX / max(pixels.shape)
+            size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+            small = display(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
             with atomic_file(path, force=True) as temporary:
                 temporary.write_bytes(cv2.imencode(".png", small)[1].tobytes())
         return path.read_bytes()
@@ -90,7 +92,8 @@ def uncertain_regions(
     height, width = uncertainty.shape
     rows, columns = -(-height // block_px), -(-width // block_px)
     edges_y, edges_x = np.arange(rows) * block_px, np.arange(columns) * block_px
-    sums = np.add.reduceat(np.add.reduceat(uncertainty.astype(np.uint32), edges_y, 0), edges_x, 1)
+    # Along the rows first, as they lie in memory.
+    sums = np.add.reduceat(np.add.reduceat(uncertainty, edges_x, 1, dtype=np.uint32), edges_y, 0)
     heights = np.minimum(edges_y + block_px, height) - edges_y
     widths = np.minimum(edges_x + block_px, width) - edges_x
     means = sums / np.outer(heights, widths) / 255

@@ -6,6 +6,8 @@ the ledger, with the pixels changed and the Dice between what was proposed and w
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -55,31 +57,41 @@ def record_review(
         return project.ledger.append(
             "review", who=who, key=image.key, decision=decision, round=project.state.round, **facts
         )
+    from cathode_tf.imaging import write_mask
+
     proposal = project.proposal(image)
     mask = proposal if mask is None else np.asarray(mask)
     if mask is None:
         raise InputError(f"{image.name}: has no proposal to accept. Annotate it: cathode-tf review")
     check_annotation(mask, (image.height, image.width), project.phases, image.name)
     before = proposal if proposal is not None else np.full_like(mask, IGNORE)
-    with project.ledger.locked():
-        revision = project.image(image.key).revisions + 1
-        path = f"masks/{image.key}/{revision:03d}.png"
-        _write(project.path / path, mask, project.phases)
-        return project.ledger.append(
-            "review",
-            who=who,
-            key=image.key,
-            decision="accept",
-            round=project.state.round,
-            origin=origin or ("corrected" if proposal is not None else "human"),
-            proposal_model=image.proposal["model"] if image.proposal else None,
-            revision=revision,
-            mask=path,
-            untouched=bool(np.array_equal(before, mask)),
-            pixels_changed=_changes(before, mask, project.phases),
-            dice=_dice(proposal, mask, project.phases) if proposal is not None else None,
-            **facts,
-        )
+    facts |= {
+        "untouched": bool(np.array_equal(before, mask)),
+        "pixels_changed": _changes(before, mask, project.phases),
+        "dice": _dice(proposal, mask, project.phases) if proposal is not None else None,
+    }
+    # Written before the project is locked: others need not wait for a large mask.
+    folder = project.path / "masks" / image.key
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
+        written = write_mask(Path(temporary) / "mask.png", mask, project.phases)
+        with project.ledger.locked():
+            revision = project.image(image.key).revisions + 1
+            path = f"masks/{image.key}/{revision:03d}.png"
+            # A file without its event is the rest of a killed process: replace it.
+            os.replace(written, project.path / path)
+            return project.ledger.append(
+                "review",
+                who=who,
+                key=image.key,
+                decision="accept",
+                round=project.state.round,
+                origin=origin or ("corrected" if proposal is not None else "human"),
+                proposal_model=image.proposal["model"] if image.proposal else None,
+                revision=revision,
+                mask=path,
+                **facts,
+            )
 
 
 def check_annotation(mask: np.ndarray, shape: tuple[int, int], phases: Phases, name: str) -> None:
@@ -93,13 +105,6 @@ def check_annotation(mask: np.ndarray, shape: tuple[int, int], phases: Phases, n
         raise InputError(
             f"{name}: its mask must label at least one pixel. Received nothing but 255 (ignored)."
         )
-
-
-def _write(path: Path, mask: np.ndarray, phases: Phases) -> None:
-    from cathode_tf.imaging import write_mask
-
-    # A file without its event is the rest of a killed process: replace it.
-    write_mask(path, mask, phases, force=True)
 
 
 def _changes(before: np.ndarray, after: np.ndarray, phases: Phases) -> dict[str, dict[str, int]]:

@@ -6,6 +6,7 @@ their order, go out.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -127,11 +128,12 @@ def _predict(
 
     from cathode_tf.imaging import write_mask
 
-    pixels, phases = project.pixels(image), segmenters[0].phases
-    views, margins, entropy = [], [], np.zeros(pixels.shape, np.float32)
+    micrograph, phases = project.micrograph(image), segmenters[0].phases
+    views, margins, entropy = [], [], np.zeros(micrograph.pixels.shape, np.float32)
     for segmenter in segmenters:
         for turn, back in ORIENTATIONS:
-            seen = segmenter.segment(np.ascontiguousarray(turn(pixels)))
+            turned = np.ascontiguousarray(turn(micrograph.pixels))
+            seen = segmenter.segment(dataclasses.replace(micrograph, pixels=turned))
             views.append(back(seen.mask))
             margins.append(back(seen.margin))
             entropy += back(seen.entropy)
@@ -253,8 +255,8 @@ def rank(
     order: list[int] = []
     chosen_at = np.ones(len(scores))
     while left:
-        # Beyond the typical distance, more of it is no reason to prefer an image.
-        distance = np.minimum(1.0, nearest)
+        # Beyond twice the typical distance, more of it is no reason to prefer an image.
+        distance = np.minimum(1.0, nearest / 2)
         value = (scores + 1e-6) * distance**2 + tie + np.where(first, 1e6, 0.0)
         best = max(left, key=lambda index: value[index])
         chosen_at[best] = distance[best]

@@ -29,16 +29,20 @@ export class Refused extends Error {
   }
 }
 
-async function checked(response) {
-  if (response.ok) return response;
-  const text = await response.text();
+// What the server says, in JSON or as plain text.
+export function refusal(status, text) {
   let message = text;
   try {
     message = JSON.parse(text).error || text;
   } catch {
     // plain text
   }
-  throw new Refused(response.status, message);
+  return new Refused(status, message);
+}
+
+async function checked(response) {
+  if (response.ok) return response;
+  throw refusal(response.status, await response.text());
 }
 
 export async function json(path) {

@@ -2,12 +2,12 @@
 
 import * as api from "./api.js";
 import { commands, helpHtml, onKey } from "./commands.js";
-import { Clock, Outbox, load } from "./draft.js";
+import { Clock, Outbox } from "./draft.js";
 import { Labels } from "./labels.js";
 import { Queue } from "./queue.js";
-import { decodeMask, decodeStrokes, encodeMask, encodeStroke } from "./runs.js";
+import { decodeStrokes, encodeMask, encodeStroke } from "./runs.js";
 import { Superpixels } from "./superpixels.js";
-import { Hand, TOOLS } from "./tools.js";
+import { Fingers, Hand, TOOLS } from "./tools.js";
 import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -66,11 +66,11 @@ class Editor {
       return;
     }
     if (this.opening !== key) return;
-    const { card, pixels, mask, draft } = loaded;
+    const { card, levels, mask, draft } = loaded;
     this.card = card;
-    this.labels = new Labels(card.width, card.height, decodeMask(mask, card.width * card.height));
+    this.labels = new Labels(card.width, card.height, mask);
     this.labels.replay(decodeStrokes(draft));
-    this.view.open(this.labels, pixels, this.colors, null);
+    this.view.open(this.labels, levels, this.colors, null);
     this.superpixels = new Superpixels(key, card.width, card.height, () => this.view.cursor());
     this.superpixels.setGrain(Number($("grain").value));
     $("stage").classList.remove("empty");
@@ -430,11 +430,14 @@ function listen() {
   const { view, hand } = editor;
   let panning = null;
   let space = false;
+  const fingers = new Fingers(view);
   stage.addEventListener("pointerdown", (event) => {
     stage.focus();
     if (!editor.labels) return;
     stage.setPointerCapture(event.pointerId);
-    if (event.button === 1 || event.button === 2 || space) {
+    if (fingers.down(event)) {
+      if (!editor.readonly) hand.drop();
+    } else if (event.button === 1 || event.button === 2 || space) {
       panning = [event.clientX, event.clientY];
       stage.classList.add("panning");
     } else if (event.button === 0 && (!editor.readonly || event.altKey)) {
@@ -446,7 +449,7 @@ function listen() {
     event.preventDefault();
   });
   stage.addEventListener("pointermove", (event) => {
-    if (!editor.labels) return;
+    if (!editor.labels || fingers.move(event)) return;
     if (panning) {
       view.pan((event.clientX - panning[0]) * view.ratio, (event.clientY - panning[1]) * view.ratio);
       panning = [event.clientX, event.clientY];
@@ -455,10 +458,12 @@ function listen() {
     else hand.at = view.locate(event);
     view.cursor();
   });
-  const up = () => {
+  const up = (event) => {
+    fingers.up(event);
     panning = null;
     stage.classList.remove("panning");
     if (hand.busy) hand.up();
+    hand.before = null;
   };
   stage.addEventListener("pointerup", up);
   stage.addEventListener("pointercancel", up);
@@ -475,9 +480,10 @@ function listen() {
       event.preventDefault();
       if (!editor.labels) return;
       if (event.shiftKey) return editor.setSize(editor.size * (event.deltaY + event.deltaX < 0 ? 1.15 : 1 / 1.15) + (event.deltaY + event.deltaX < 0 ? 0.5 : -0.5));
-      const box = stage.getBoundingClientRect();
-      const at = [(event.clientY - box.top) * view.ratio, (event.clientX - box.left) * view.ratio];
-      view.zoomTo(view.scale * Math.pow(1.0016, -event.deltaY), at);
+      const at = view.onScreen(event);
+      // A mouse wheel comes in steps; a trackpad in small movements, with Ctrl where two fingers spread.
+      if (Math.abs(event.deltaY) >= 50) view.zoomTo(view.scale * Math.pow(1.0016, -event.deltaY), at);
+      else view.zoomBy(Math.pow(event.ctrlKey ? 1.01 : 1.004, -event.deltaY), at);
     },
     { passive: false },
   );

@@ -1,6 +1,6 @@
 // Keeps work: strokes go to the server as they are made, time with them, and both wait where it is away.
 
-import { Refused, bytes, json, post, query } from "./api.js";
+import { Refused, json, post, query } from "./api.js";
 
 const IDLE_S = 30;
 
@@ -169,14 +169,4 @@ export class Outbox {
     this.closed = true;
     clearTimeout(this.timer);
   }
-}
-
-export async function load(key) {
-  const [card, pixels, mask, draft] = await Promise.all([
-    json(`/api/images/${key}?${query({})}`),
-    bytes(`/api/images/${key}/pixels`),
-    bytes(`/api/images/${key}/mask`),
-    bytes(`/api/images/${key}/draft`),
-  ]);
-  return { card, pixels: new Uint8Array(pixels), mask, draft };
 }

@@ -1,6 +1,6 @@
 // The list of images: best ranked first; the next one is fetched while the present one is worked on.
 
-import { load } from "./draft.js";
+import { load } from "./loading.js";
 
 export class Queue {
   constructor(host, onopen) {
@@ -94,14 +94,14 @@ export class Queue {
     const next = this.after(key);
     if (next && !this.loads.has(next.key)) {
       this.loads.clear();
-      const coming = load(next.key);
+      const coming = load(next);
       coming.catch(() => this.loads.delete(next.key));
       this.loads.set(next.key, coming);
     }
   }
 
   take(key) {
-    const coming = this.loads.get(key) || load(key);
+    const coming = this.loads.get(key) || load(this.images.find((image) => image.key === key));
     this.loads.delete(key);
     return coming;
   }

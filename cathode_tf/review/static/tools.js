@@ -30,6 +30,7 @@ export class Hand {
     this.corners = [];
     this.last = null;
     this.at = null;
+    this.before = null; // what was there when the pointer came down
   }
 
   get busy() {
@@ -50,8 +51,19 @@ export class Hand {
     this.corners = [];
   }
 
+  // A second finger came: what the first began was meant to move the image.
+  drop() {
+    if (!this.before) return;
+    const { labels } = this.editor;
+    if (this.last) this.up();
+    while (labels.done.length > this.before.strokes) labels.undo();
+    this.corners.length = this.before.corners;
+  }
+
   down(place, pick) {
-    const { labels, editor } = { labels: this.editor.labels, editor: this.editor };
+    const { editor } = this;
+    const { labels } = editor;
+    this.before = { strokes: labels.done.length, corners: this.corners.length };
     const [row, column] = place.map(Math.floor);
     const inside = labels.inside(row, column);
     if (pick || this.tool === "pick") {
@@ -168,5 +180,44 @@ function cross(context, x, y, reach) {
       context.lineTo(x + reach * dx, y + reach * dy);
     }
     context.stroke();
+  }
+}
+
+// Two fingers on a touch screen: they move and zoom the image and paint nothing, until both are lifted.
+export class Fingers {
+  constructor(view) {
+    this.view = view;
+    this.places = new Map();
+    this.moving = false;
+  }
+
+  // Whether this finger joins another.
+  down(event) {
+    if (event.pointerType !== "touch") return false;
+    this.places.set(event.pointerId, this.view.onScreen(event));
+    this.moving = this.places.size > 1;
+    return this.moving;
+  }
+
+  // Whether the movement was one of several fingers.
+  move(event) {
+    if (!this.moving || !this.places.has(event.pointerId)) return this.moving;
+    const [from, reach] = this._middle();
+    this.places.set(event.pointerId, this.view.onScreen(event));
+    const [to, wider] = this._middle();
+    this.view.pan(to[1] - from[1], to[0] - from[0]);
+    if (reach && this.places.size > 1) this.view.zoomBy(wider / reach, to);
+    return true;
+  }
+
+  up(event) {
+    this.places.delete(event.pointerId);
+    if (!this.places.size) this.moving = false;
+  }
+
+  // Their centre [y, x] and how far they are apart.
+  _middle() {
+    const [a, b = a] = this.places.values();
+    return [[(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], Math.hypot(a[0] - b[0], a[1] - b[1])];
   }
 }

@@ -3,29 +3,6 @@
 
 const TILE = 512;
 
-// Grey pyramid: level 0 is the image, each next one half as wide (means of 2 x 2).
-function pyramid(grey, width, height) {
-  const levels = [{ data: grey, width, height }];
-  while (Math.max(width, height) > 1024) {
-    const from = levels[levels.length - 1].data;
-    const w = width >> 1 || 1;
-    const h = height >> 1 || 1;
-    const data = new Uint8Array(w * h);
-    for (let y = 0; y < h; y++) {
-      const a = 2 * y * width;
-      const b = a + (2 * y + 1 < height ? width : 0);
-      for (let x = 0; x < w; x++) {
-        const r = 2 * x + 1 < width ? 2 * x + 1 : 2 * x;
-        data[y * w + x] = (from[a + 2 * x] + from[a + r] + from[b + 2 * x] + from[b + r] + 2) >> 2;
-      }
-    }
-    levels.push({ data, width: w, height: h });
-    width = w;
-    height = h;
-  }
-  return levels;
-}
-
 // Tiles of canvas made from typed arrays when they are first looked at.
 class TileLayer {
   // paint(pixels: Uint32Array, top, left, width, height): RGBA of that rectangle
@@ -125,11 +102,11 @@ export class View {
     if (this.labels && !first) this.redraw();
   }
 
-  // labels: a Labels; grey: Uint8Array; colors: Uint32Array(256) of RGBA; uncertainty: Uint8Array or null
-  open(labels, grey, colors, uncertainty) {
+  // labels: a Labels; levels: from pyramid(); colors: Uint32Array(256) of RGBA; uncertainty: Uint8Array or null
+  open(labels, levels, colors, uncertainty) {
     Object.assign(this, { labels, colors });
     const { width, height } = labels;
-    this.levels = pyramid(grey, width, height).map((level) => {
+    this.levels = levels.map((level) => {
       const layer = new TileLayer(level.width, level.height, (pixels, top, left, w, h) => {
         const table = this.table;
         for (let y = 0, i = 0; y < h; y++) {
@@ -321,11 +298,15 @@ export class View {
     context.restore();
   }
 
+  // Device pixels [y, x] of the stage under a pointer event.
+  onScreen(event) {
+    const box = this.host.getBoundingClientRect();
+    return [(event.clientY - box.top) * this.ratio, (event.clientX - box.left) * this.ratio];
+  }
+
   // Image coordinates [y, x] under a pointer event; pixel edges are at integers.
   locate(event) {
-    const box = this.host.getBoundingClientRect();
-    const x = (event.clientX - box.left) * this.ratio;
-    const y = (event.clientY - box.top) * this.ratio;
+    const [y, x] = this.onScreen(event);
     return [(y - this.y) / this.scale, (x - this.x) / this.scale];
   }
 
@@ -347,11 +328,28 @@ export class View {
     this.redraw();
   }
 
+  // From 1 on, whole screen pixels a pixel: every pixel is a square of equal size.
   zoomTo(scale, at = [this.height / 2, this.width / 2]) {
-    const least = Math.min(1, 0.5 * Math.min(this.width / this.labels.width, this.height / this.labels.height));
-    scale = Math.min(64, Math.max(least, scale));
-    // From 1 on, whole screen pixels a pixel: every pixel is a square of equal size.
+    scale = this._limited(scale);
     if (scale > 1) scale = scale > this.scale ? Math.ceil(scale - 1e-6) : Math.floor(scale + 1e-6);
+    this._scaleTo(scale, at);
+  }
+
+  // Small movements of a trackpad or two fingers: what lies between two steps of the scale adds up.
+  zoomBy(factor, at) {
+    if (this.reached !== this.scale) this.wanted = this.scale;
+    this.wanted = this._limited(this.wanted * factor);
+    const scale = this.wanted > 1 ? Math.round(this.wanted) : this.wanted;
+    if ((scale - this.scale) * (factor - 1) > 0) this._scaleTo(scale, at);
+    this.reached = this.scale;
+  }
+
+  _limited(scale) {
+    const least = Math.min(1, 0.5 * Math.min(this.width / this.labels.width, this.height / this.labels.height));
+    return Math.min(64, Math.max(least, scale));
+  }
+
+  _scaleTo(scale, at) {
     const y = (at[0] - this.y) / this.scale;
     const x = (at[1] - this.x) / this.scale;
     this.scale = scale;
