@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from cathode_tf.phases import Phases
 
 SHARD_BYTES = 256 << 20
 """A shard takes records until it has this size."""
+
+_COPIERS = 2
 
 
 _OURS = re.compile(
@@ -59,6 +62,7 @@ def write_version(
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards: dict[str, list[dict[str, int]]] = {}
+    new: dict[Path, list[Path]] = {}
     rows = []
     for split in SPLITS:
         old = previous.shards(split) if previous else []
@@ -68,11 +72,13 @@ def write_version(
         for index, shard in enumerate(old):
             _link(shard, folder / shard_name(split, index, len(facts)))
         for index, group in enumerate(groups, start=len(old)):
-            _concatenate([item.path for item in group], folder / shard_name(split, index, len(facts)))
+            new[folder / shard_name(split, index, len(facts))] = [item.path for item in group]
         if facts:
             shards[split] = facts
         rows += previous.rows_of(split) if previous else []
         rows += [item.row for group in groups for item in group]
+    with ThreadPoolExecutor(_COPIERS) as copiers:
+        list(copiers.map(_concatenate, new.values(), new))
     dtype = previous.metadata["image_dtype"] if previous else staged[0].dtype
     metadata = {
         "schema": SCHEMA_VERSION,
