@@ -15,7 +15,16 @@ from cathode_tf.imaging.label_studio import is_label_studio, read_label_studio, 
 from cathode_tf.imaging.masks import read_mask
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, phase_mask
-from cathode_tf.imaging.vectors import Drawing, read_coco, read_cvat, read_labelme, read_via, via_entries
+from cathode_tf.imaging.vectors import (
+    Drawing,
+    coco_by_image,
+    read_coco,
+    read_cvat,
+    read_labelme,
+    read_via,
+    via_entries,
+    via_field_width_nm,
+)
 from cathode_tf.phases import IGNORE, Phases
 
 Size = tuple[int, int]
@@ -114,6 +123,18 @@ def annotated_images(path: str | Path) -> list[str]:
         raise InputError(f"{path}: must name its images. A field is missing ({error!r:.100}).") from error
 
 
+def field_width_nm(path: str | Path, image_name: str) -> float | None:
+    """Width of an image's field where its annotation file states it (`HFW` in VIA 2), else None.
+
+    The value is taken as it stands; whether it is right, the file does not say.
+    """
+    path = Path(path)
+    if "{" in path.name or not _is_text(path):
+        return None
+    kind, content = _parse(path)
+    return via_field_width_nm(content, str(path), image_name) if kind == "via" else None
+
+
 def _is_text(path: Path) -> bool:
     """Whether the file is JSON or XML: the content decides, not the name."""
     try:
@@ -154,7 +175,7 @@ def _parse_version(path: Path, modified_ns: int, size: int) -> tuple[str, Any]:
         if "shapes" in content:
             return "labelme", content
         if "images" in content and "annotations" in content:
-            return "coco", content
+            return "coco", coco_by_image(content, str(path))
         values = list(content.values())
         if "_via_img_metadata" in content or any(isinstance(v, dict) and "regions" in v for v in values):
             return "via", content

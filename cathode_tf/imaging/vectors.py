@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.imaging.metadata import nanometres
 from cathode_tf.imaging.regions import Region, fill_outline, region_of
 from cathode_tf.imaging.runs import decode_coco_string, decode_runs
 
@@ -68,11 +70,10 @@ def pick(names: list[str], image_name: str | None, source: str) -> int:
         if len(names) == 1:
             return 0
         raise InputError(f"{source}: holds {len(names)} images; say which one (image_name).")
-    own = [file_name(name) for name in names]
     stem = image_name.rpartition(".")[0] or image_name
-    for candidates in (own, [without_upload_prefix(name) for name in own]):
-        matches = [i for i, name in enumerate(candidates) if name == image_name]
-        matches = matches or [i for i, name in enumerate(candidates) if name.rpartition(".")[0] == stem]
+    matches: list[int] = []
+    for by_name, by_stem in _places(tuple(names)):
+        matches = by_name.get(image_name) or by_stem.get(stem) or []
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -82,6 +83,21 @@ def pick(names: list[str], image_name: str | None, source: str) -> int:
         f"{source}: must list {image_name} once. Received it {len(matches)} times "
         f"among {len(names)} images ({some})."
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _places(names: tuple[str, ...]) -> list[tuple[dict[str, list[int]], dict[str, list[int]]]]:
+    """Where each file name, and each stem, is listed: as it stands, and without the prefix of an upload."""
+    own = [file_name(name) for name in names]
+    tables = []
+    for spelled in (own, [without_upload_prefix(name) for name in own]):
+        by_name: dict[str, list[int]] = {}
+        by_stem: dict[str, list[int]] = {}
+        for index, name in enumerate(spelled):
+            by_name.setdefault(name, []).append(index)
+            by_stem.setdefault(name.rpartition(".")[0], []).append(index)
+        tables.append((by_name, by_stem))
+    return tables
 
 
 def frame(size: Size | None, shape: Size | None, source: str) -> Size:
@@ -178,14 +194,23 @@ def _pasted(label: str, inside: np.ndarray, xy: np.ndarray, canvas: Size) -> Reg
     return region_of(label, inside, top, left)
 
 
+def coco_by_image(content: Mapping, source: str) -> dict[str, Any]:
+    """The content with its annotations sorted by the id of their image, so that nobody searches them for each."""
+    with malformed(source, "COCO"):
+        by_image: dict[Any, list[Mapping]] = {}
+        for annotation in content["annotations"]:
+            by_image.setdefault(annotation["image_id"], []).append(annotation)
+    return {**content, "annotations": by_image}
+
+
 def read_coco(content: Mapping, source: str, image_name: str | None, max_megapixels: float) -> Drawing:
-    """COCO JSON: polygons, and masks as plain or compressed run lengths."""
+    """COCO JSON (from `coco_by_image`): polygons, and masks as plain or compressed run lengths."""
     with malformed(source, "COCO"):
         images = list(content["images"])
         image = images[pick([str(i["file_name"]) for i in images], image_name, source)]
         canvas = declared(image["height"], image["width"], max_megapixels)
         names = {c["id"]: str(c["name"]) for c in content["categories"]}
-        own = [a for a in content["annotations"] if a["image_id"] == image["id"]]
+        own = content["annotations"].get(image["id"], ())
         return Drawing([_coco_region(a, names[a["category_id"]], canvas) for a in own], canvas)
 
 
@@ -214,6 +239,16 @@ def _coco_region(entry: Mapping, label: str, canvas: Size) -> Region:
 def via_entries(content: Mapping) -> list[Mapping]:
     """The images of a VIA 2 project or of its exported annotations."""
     return list(content.get("_via_img_metadata", content).values())
+
+
+def via_field_width_nm(content: Mapping, source: str, image_name: str) -> float | None:
+    """What a VIA 2 file states in `HFW`, an attribute of the image, as the width of its field."""
+    with malformed(source, "VIA"):
+        entries = via_entries(content)
+        entry = entries[pick([str(e["filename"]) for e in entries], image_name, source)]
+        attributes = entry.get("file_attributes") or {}
+        stated = next((text for name, text in attributes.items() if name.strip().upper() == "HFW"), "")
+        return nanometres(str(stated))
 
 
 def read_via(
