@@ -44,9 +44,7 @@ def build_app(project: Project, *, token: str, hosts: set[str], who: str) -> Sta
         who: Name of the person, until the page gives another.
     """
     room = _Room(project, who)
-    largest = max((i.height * i.width for i in project.state.images.values()), default=0)
-    # The worst mask has a run for each pixel, five bytes each; a stroke ten.
-    guard = Middleware(Guard, token=token, hosts=hosts, max_body=min(10 * largest + 65536, 2**28))
+    guard = Middleware(Guard, token=token, hosts=hosts, max_body=room.max_body)
     one = "/api/images/{key}"
     routes = [
         Route("/", _page("index.html")),
@@ -98,6 +96,12 @@ class _Room:
 
     def __init__(self, project: Project, who: str) -> None:
         self.project, self.who, self.views = project, who, Views(project)
+
+    def max_body(self) -> int:
+        """Bytes of the worst stroke on the largest image that there is now."""
+        largest = max((i.height * i.width for i in self.project.state.images.values()), default=0)
+        # The worst mask has a run for each pixel, five bytes each; a stroke ten.
+        return min(10 * largest + 65536, 2**28)
 
     def _image(self, request: Request) -> ImageState:
         key = request.path_params["key"]

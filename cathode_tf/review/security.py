@@ -7,8 +7,10 @@ Each request is checked before any other code sees it: the Host (against DNS reb
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,10 +39,10 @@ class Guard:
         app: What it guards.
         token: Secret of the printed address; the page gets it as a cookie.
         hosts: Names under which the server may be addressed, with port.
-        max_body: Longest body accepted, bytes.
+        max_body: Gives the longest body accepted, bytes, when one comes.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, hosts: set[str], max_body: int) -> None:
+    def __init__(self, app: ASGIApp, *, token: str, hosts: set[str], max_body: Callable[[], int]) -> None:
         self.app, self.token, self.hosts, self.max_body = app, token, hosts, max_body
         # Cookies do not know ports; two servers on one computer must not sign each other out.
         self.cookie = "cathode_review_" + token[:6].replace("-", "_")
@@ -54,7 +56,12 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        await self._bounded(scope, receive, self._hardened(send))
+        most = 0 if scope["method"] in ("GET", "HEAD") else await run_in_threadpool(self.max_body)
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdigit() or int(length) > most:
+            await _too_large(most)(scope, receive, send)
+            return
+        await self._bounded(scope, receive, self._hardened(send), most)
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | RedirectResponse | None:
         headers = Headers(scope=scope)
@@ -74,9 +81,6 @@ class Guard:
             return PlainTextResponse(
                 "Open the whole address that `cathode-tf review` printed, with ?token=.", 401
             )
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self.max_body:
-            return PlainTextResponse(f"Too large: at most {self.max_body} bytes.", 413)
         return None
 
     def _is_token(self, value: str) -> bool:
@@ -89,7 +93,7 @@ class Guard:
                 return value
         return ""
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         """Pass the request on, but stop a body that grows beyond the limit while it comes."""
         received = 0
         started = False
@@ -98,7 +102,7 @@ class Guard:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_body:
+            if received > most:
                 raise TooLarge
             return message
 
@@ -111,9 +115,7 @@ class Guard:
             await self.app(scope, counted, watched)
         except TooLarge:
             if not started:
-                await PlainTextResponse(f"Too large: at most {self.max_body} bytes.", 413)(
-                    scope, receive, send
-                )
+                await _too_large(most)(scope, receive, send)
 
     @staticmethod
     def _hardened(send: Send) -> Send:
@@ -124,3 +126,7 @@ class Guard:
             await send(message)
 
         return with_headers
+
+
+def _too_large(most: int) -> PlainTextResponse:
+    return PlainTextResponse(f"Too large: at most {most} bytes.", 413)

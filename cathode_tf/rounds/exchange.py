@@ -5,6 +5,7 @@ Masks of a project go out beside their images; files that people corrected elsew
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,15 +48,16 @@ def export_masks(
     images = [i for i in images if i.mask or i.proposal]
     if not images:
         raise InputError(f"{project.path}: holds no mask to export ({what}). Annotate or propose first.")
+    names = _file_names(project)
     with atomic_folder(out, force=force) as folder:
         tasks = []
         for image in track(images, "Exporting", total=len(images)):
             mask = project.starting_mask(image)
-            name = f"{image.name}.png"
+            name = f"{names[image.key]}.png"
             target = folder / "images" / name
             with atomic_file(target) as temporary:
                 temporary.write_bytes((project.path / image.path).read_bytes())
-            path = folder / "masks" / f"{image.name}{_SUFFIX[format]}"
+            path = folder / "masks" / f"{names[image.key]}{_SUFFIX[format]}"
             _write_one(path, mask, project, format, name)
             if format == "label-studio":
                 tasks.append(path)
@@ -63,6 +65,13 @@ def export_masks(
         if tasks:
             _join_tasks(tasks, folder / "tasks.json")
     return Path(out)
+
+
+def _file_names(project: Project) -> dict[str, str]:
+    """By key, the name of an image in other editors; images of one name carry a part of their key, too."""
+    images = project.state.images.values()
+    count = Counter(image.name.casefold() for image in images)
+    return {i.key: i.name if count[i.name.casefold()] == 1 else f"{i.name}-{i.key[:8]}" for i in images}
 
 
 def _write_one(path: Path, mask: np.ndarray, project: Project, format: str, image_name: str) -> None:
@@ -112,8 +121,9 @@ def import_masks(
             f"({', '.join(i.name for i in list(project.state.images.values())[:3])} ...). Received none."
         )
     masks: list[tuple[ImageState, np.ndarray]] = []
+    names = _file_names(project)
     for image, path in track(found, "Reading masks", total=len(found)):
-        mask = _read(path, project, image)
+        mask = _read(path, project, image, f"{names[image.key]}.png")
         before = project.mask(image)
         if before is None or not np.array_equal(before, mask):
             masks.append((image, mask))
@@ -125,26 +135,22 @@ def import_masks(
 def _matches(project: Project, source: Path) -> list[tuple[ImageState, Path]]:
     from cathode_tf.imaging import match_masks
 
-    images = list(project.state.images.values())
-    named = {f"{image.name}.png": image for image in images}
-    if len(named) < len(images):
-        twice = sorted(i.name for i in images if sum(o.name == i.name for o in images) > 1)
-        raise InputError(f"{source}: cannot be matched by name: two images are named {twice[0]!r}.")
+    names = _file_names(project)
+    images = {name: project.state.images[key] for key, name in names.items()}
     if not source.exists():
         raise InputError(f"{source}: must be a folder or file of annotations. There is none.")
     folder = source / "masks" if (source / "masks").is_dir() else source
     if folder.is_dir():
         # Only what belongs to this project; other files in the folder are no concern of ours.
-        stems = {image.name: image for image in images}
         files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
-        direct = [(stems[s], p) for p in files if (s := p.stem.removesuffix("_mask")) in stems]
+        direct = [(images[s], p) for p in files if (s := p.stem.removesuffix("_mask")) in images]
         if direct:
             return direct
-    pairs = match_masks([Path(name) for name in named], folder, phases=project.phases)
-    return [(named[image.name], mask) for image, mask in pairs if mask is not None]
+    pairs = match_masks([Path(f"{name}.png") for name in images], folder, phases=project.phases)
+    return [(images[image.name.removesuffix(".png")], mask) for image, mask in pairs if mask is not None]
 
 
-def _read(path: Path, project: Project, image: ImageState) -> np.ndarray:
+def _read(path: Path, project: Project, image: ImageState, image_name: str) -> np.ndarray:
     from cathode_tf.imaging import read_annotation
     from cathode_tf.rounds.annotations import check_annotation
 
@@ -152,7 +158,7 @@ def _read(path: Path, project: Project, image: ImageState) -> np.ndarray:
     if path.suffix.lower() in (".tif", ".tiff"):
         mask = _read_napari(path, project)
     else:
-        mask = read_annotation(path, project.phases, shape=shape, image_name=f"{image.name}.png")
+        mask = read_annotation(path, project.phases, shape=shape, image_name=image_name)
     check_annotation(mask, shape, project.phases, str(path))
     return mask
 

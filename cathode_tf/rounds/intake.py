@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from cathode_tf.progress import track
 from cathode_tf.rounds.annotations import record_review
 from cathode_tf.rounds.project import SCHEMA, Project
 from cathode_tf.rounds.state import ImageState
+
+if TYPE_CHECKING:
+    from cathode_tf.imaging import Micrograph
 
 
 def create_project(
@@ -70,6 +73,8 @@ def add_images(
 ) -> list[ImageState]:
     """Copy images into the project; one that it has already (the same pixels) is left out with a warning.
 
+    Where an image is there without a mask and this call gives one, the mask is taken.
+
     Args:
         project: Where to.
         images: Image files or folders of them.
@@ -91,7 +96,7 @@ def add_images(
         pairs = [(image, mask) for image, mask in pairs if image.resolve() not in used]
     entries: list[dict[str, Any]] = []
     found: dict[str, np.ndarray] = {}
-    known = set(project.state.images)
+    seen: set[str] = set()
     for path, mask_path in track(pairs, "Reading images"):
         micrographs = read_micrograph(path)
         stack = isinstance(micrographs, list)
@@ -99,11 +104,13 @@ def add_images(
             raise InputError(f"{mask_path}: masks for stacks must be given slice by slice. Split the stack.")
         for micrograph in micrographs if isinstance(micrographs, list) else [micrographs]:
             key = pixel_sha256(micrograph.pixels)[:16]
-            if key in known:
+            present = project.state.images.get(key)
+            # An image that has no mask yet may get one: so a call that was killed in between is made good.
+            complete = present is not None and (mask_path is None or present.revisions > 0)
+            if key in seen or complete:
                 warnings.warn(f"{path}: is in the project already; left out.", InputWarning, stacklevel=2)
                 continue
-            known.add(key)
-            _write_png(project.path / "images" / f"{key}.png", micrograph.pixels)
+            seen.add(key)
             if mask_path is not None:
                 found[key] = read_annotation(
                     mask_path,
@@ -112,27 +119,31 @@ def add_images(
                     image_name=path.name,
                     databar_rows=int(micrograph.acquisition.get("databar_rows") or 0),
                 )
-            group = (groups or {}).get(micrograph.id) or (path.stem if stack else micrograph.id)
-            entries.append(
-                {
-                    "key": key,
-                    "name": micrograph.id,
-                    "group": group,
-                    "height": micrograph.height,
-                    "width": micrograph.width,
-                    "pixel_size_nm": micrograph.pixel_size_nm,
-                    "pixel_size_source": micrograph.pixel_size_source,
-                    "acquisition": micrograph.acquisition,
-                }
-            )
+            if present is None:
+                _write_png(project.path / "images" / f"{key}.png", micrograph.pixels)
+                group = (groups or {}).get(micrograph.id) or (path.stem if stack else micrograph.id)
+                entries.append(_entry(key, micrograph, group))
     with project.ledger.locked():
         _draw_roles(entries, project.state.images.values(), project.card["test_share"], project.card["seed"])
         for entry in entries:
             project.ledger.append("image", **entry)
-    if found:
-        for key, mask in found.items():
-            record_review(project, key, "accept", mask=mask, origin="human")
+    for key, mask in found.items():
+        record_review(project, key, "accept", mask=mask, origin="human")
     return [project.state.images[entry["key"]] for entry in entries]
+
+
+def _entry(key: str, micrograph: Micrograph, group: str) -> dict[str, Any]:
+    """What the ledger keeps of an image."""
+    return {
+        "key": key,
+        "name": micrograph.id,
+        "group": group,
+        "height": micrograph.height,
+        "width": micrograph.width,
+        "pixel_size_nm": micrograph.pixel_size_nm,
+        "pixel_size_source": micrograph.pixel_size_source,
+        "acquisition": micrograph.acquisition,
+    }
 
 
 def _draw_roles(

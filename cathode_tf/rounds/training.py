@@ -208,15 +208,17 @@ def _parts(mask: np.ndarray, role: str) -> dict[str, slice]:
     """Rows of each split: a test image whole, another cut where its labelled pixels divide 80 to 20.
 
     A few images then serve both purposes, and an image never changes sides: it is on both from the start.
+    Each part has labelled pixels; one labelled row alone cannot be divided, and is learned from.
     """
     if role == "test":
         return {"test": slice(None)}
-    labelled = np.cumsum((mask != IGNORE).sum(axis=1))
-    row = int(np.searchsorted(labelled, (1 - VALIDATION_SHARE) * labelled[-1]))
-    row = min(max(1, row), len(mask) - 1)
-    return (
-        {"train": slice(0, row), "validation": slice(row, None)} if len(mask) > 1 else {"train": slice(None)}
-    )
+    counts = (mask != IGNORE).sum(axis=1)
+    labelled = np.flatnonzero(counts)
+    if len(labelled) == 1:
+        return {"train": slice(None)}
+    row = int(np.searchsorted(np.cumsum(counts), (1 - VALIDATION_SHARE) * counts.sum()))
+    row = min(max(labelled[0] + 1, row), labelled[-1])
+    return {"train": slice(0, row), "validation": slice(row, None)}
 
 
 def _write_tiff(path: Path, pixels: np.ndarray, pixel_size_nm: float | None) -> None:

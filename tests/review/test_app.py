@@ -1,5 +1,6 @@
 """The server: what it tells the page, drafts that last, claims, decisions, and whom it refuses."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from cathode_tf.review import claims
 from cathode_tf.review.drafts import Draft
 from cathode_tf.review.runs import Stroke, decode_mask, encode_mask, encode_stroke
 from cathode_tf.review.views import uncertain_regions
-from cathode_tf.rounds import Project
+from cathode_tf.rounds import Project, add_images
 
 ME = {"session": "session-of-ann"}
 STROKE = encode_stroke(Stroke("do", np.array([0]), np.array([8]), np.array([1]), np.array([0])))
@@ -190,6 +191,16 @@ def test_a_gigabyte_is_refused_by_its_length_alone(client, key):
         f"/api/images/{key}/draft", params=ME, headers={"content-length": str(2**30)}, content=b""
     )
     assert answer.status_code == 413
+
+
+def test_a_larger_image_that_is_added_later_can_be_accepted(client, small_project, tmp_path):
+    # Its mask of alternating ids takes 5 x 400 x 400 = 800 kB; what was there at the start allows 96 kB.
+    noise = np.random.default_rng(0).integers(0, 255, (400, 400), np.uint8)
+    cv2.imwrite(str(tmp_path / "large.png"), noise)
+    [image] = add_images(small_project, [tmp_path / "large.png"])
+    mask = np.indices((400, 400)).sum(axis=0).astype(np.uint8) % 2
+    assert decide(client, image.key, "accept", encode_mask(mask)).status_code == 200
+    assert np.array_equal(small_project.mask(small_project.image(image.key)), mask)
 
 
 def test_a_body_without_length_is_cut_off(client, key, small_project):

@@ -203,6 +203,43 @@ def test_view_keys_and_help(page):
 
 
 @pytest.mark.slow
+def test_two_fingers_move_and_zoom_and_paint_nothing(page):
+    touch = page.context.new_cdp_session(page.page)
+    touch.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+
+    def fingers(kind, *places):
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    before = page.mask()
+    x, y = page.screen(24, 32)
+    scale = page.evaluate("editor.view.scale")
+    fingers("touchStart", (x, y))
+    fingers("touchMove", (x + 10, y))  # the first finger has begun to paint
+    fingers("touchStart", (x + 10, y), (x + 110, y))
+    for reach in (120, 160, 200):
+        fingers("touchMove", (x + 10, y), (x + 10 + reach, y))
+    fingers("touchEnd")
+    # They were 100 px apart and are 200: twice the scale, but for what the browser takes to know a movement.
+    assert 1.7 * scale < page.evaluate("editor.view.scale") <= 2 * scale + 1
+    assert np.array_equal(page.mask(), before)
+    # One finger paints.
+    x, y = page.screen(24, 32)
+    fingers("touchStart", (x, y))
+    fingers("touchEnd")
+    assert not np.array_equal(page.mask(), before)
+
+
+@pytest.mark.slow
+def test_a_trackpad_zooms_by_as_much_as_it_moves(page):
+    page.mouse.move(*page.screen(24, 32))
+    page.keyboard.press("End")
+    for _ in range(10):  # 1.004^(10 x 20) = 2.2
+        page.mouse.wheel(0, -20)
+    page.wait_for_function("editor.view.scale === 2")
+
+
+@pytest.mark.slow
 def test_skip_reject_and_time(page, small_project):
     page.on("dialog", lambda dialog: dialog.accept())
     first = page.evaluate("editor.card.key")

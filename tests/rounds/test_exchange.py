@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cathode_tf import InputError
+from cathode_tf import InputError, Phases
 from cathode_tf.files import read_json
-from cathode_tf.rounds import export_masks, import_masks, record_review
+from cathode_tf.rounds import create_project, export_masks, import_masks, record_review
 from cathode_tf.rounds.exchange import FORMATS
 
 
@@ -30,6 +30,24 @@ def test_masks_come_back_pixel_exact(small_project, tmp_path, format):
 def test_label_studio_gets_all_tasks_in_one_file(small_project, tmp_path):
     out = export_masks(small_project, tmp_path / "out", format="label-studio")
     assert len(read_json(out / "tasks.json")) == 4
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_two_images_of_one_name_do_not_replace_each_other(tmp_path, format):
+    masks = [np.full((16, 20), id_, np.uint8) for id_ in (1, 2)]
+    for folder, mask in zip(("mon", "tue"), masks, strict=True):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "cell.tif", 50 * mask)
+    folders = [tmp_path / "mon", tmp_path / "tue"]
+    project = create_project(tmp_path / "project", Phases.default(), folders, test_share=0)
+    keys = list(project.state.images)
+    for key, mask in zip(keys, masks, strict=True):
+        record_review(project, key, "accept", mask=mask)
+    out = export_masks(project, tmp_path / "out", format=format)
+    for key in keys:
+        record_review(project, key, "accept", mask=np.zeros((16, 20), np.uint8))
+    assert len(import_masks(project, out)) == 2
+    assert all(np.array_equal(project.mask(project.image(k)), m) for k, m in zip(keys, masks, strict=True))
 
 
 def test_napari_may_save_wider_integers(small_project, tmp_path):

@@ -66,6 +66,27 @@ def test_masks_brought_along_count_as_accepted(tmp_path):
     assert project.image("i0").status == "new"
 
 
+def test_a_killed_add_is_made_good_by_the_same_call(tmp_path, monkeypatch):
+    write_images(tmp_path / "in", 2)
+    project = create_project(tmp_path / "p", Phases.default(), [tmp_path / "in" / "i0.png"], test_share=0)
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks" / "i1.png"), np.ones((16, 20), np.uint8))
+
+    def die(*args, **facts):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cathode_tf.rounds.intake.record_review", die)
+    with pytest.raises(KeyboardInterrupt):
+        add_images(project, [tmp_path / "in" / "i1.png"], masks=tmp_path / "masks")
+    monkeypatch.undo()
+    assert project.image("i1").mask is None
+    add_images(project, [tmp_path / "in" / "i1.png"], masks=tmp_path / "masks")
+    assert (project.mask(project.image("i1")) == 1).all() and len(project.state.images) == 2
+    with pytest.warns(InputWarning, match="in the project already"):  # a mask that is there is not replaced
+        add_images(project, [tmp_path / "in" / "i1.png"], masks=tmp_path / "masks")
+    assert project.image("i1").revisions == 1
+
+
 def test_a_project_can_be_copied(small_project, tmp_path):
     shutil.copytree(small_project.path, tmp_path / "copy")
     copy = Project(tmp_path / "copy")

@@ -15,7 +15,7 @@ from cathode_tf.rounds import (
     record_review,
     train_round,
 )
-from cathode_tf.rounds.training import write_records
+from cathode_tf.rounds.training import _parts, write_records
 
 
 def annotate(project, role, count):
@@ -69,6 +69,24 @@ def test_labels_in_the_upper_half_only_still_give_both_parts(small_project):
     )
     [lower] = records.examples("validation")
     assert (lower.mask != 255).any()
+
+
+@pytest.mark.parametrize(
+    ("rows", "cut"),
+    [
+        ({5: 64, 30: 1}, 6),  # 80 % is reached in row 5, the first: it alone is learned from
+        ({5: 1, 47: 64}, 47),  # 80 % is reached in the last: it alone validates
+        ({5: 64}, None),  # nothing to divide
+    ],
+)
+def test_both_parts_hold_labels_however_few_rows_do(rows, cut):
+    mask = np.full((48, 64), 255, np.uint8)
+    for row, count in rows.items():
+        mask[row, :count] = 1
+    expected = (
+        {"train": slice(None)} if cut is None else {"train": slice(0, cut), "validation": slice(cut, None)}
+    )
+    assert _parts(mask, "pool") == expected
 
 
 def test_nothing_to_learn_from_is_said(small_project, tmp_path):
