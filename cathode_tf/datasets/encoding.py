@@ -5,7 +5,7 @@ It loads no TensorFlow and keeps one slice in memory, so many of it can run side
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import math
 import re
 import signal
@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,15 @@ import numpy as np
 from cathode_tf.datasets.schema import Example, check_example, serialize
 from cathode_tf.datasets.tfrecord import frame
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.imaging import Micrograph, fit_mask_to_cut, iter_micrographs, read_annotation
-from cathode_tf.imaging.masks import to_mask
-from cathode_tf.imaging.rasters import RasterFile, open_raster
+from cathode_tf.imaging import (
+    Micrograph,
+    field_width_nm,
+    iter_micrographs,
+    open_stack_masks,
+    read_annotation,
+)
+from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.imaging.stacks import SLICE
 from cathode_tf.phases import Phases
 
 
@@ -175,35 +181,64 @@ def read_examples(source: Source) -> Iterator[Example]:
     Raises:
         InputError: If image or mask cannot be read, or do not fit together.
     """
-    with contextlib.ExitStack() as files:
-        pages: RasterFile | None = None
-        number = 0
-        for number, micrograph in enumerate(iter_micrographs(source.image, **source.options), start=1):
-            rows = micrograph.acquisition.get("databar_rows", 0)
-            shape = micrograph.pixels.shape
-            limit = source.options["max_megapixels"]
-            if "slice_index" not in micrograph.acquisition:
-                mask = read_annotation(
-                    source.mask,
-                    source.phases,
-                    shape=shape,
-                    image_name=source.image.name,
-                    databar_rows=rows,
-                    max_megapixels=limit,
-                )
+    micrographs = iter_micrographs(source.image, **source.options)
+    first = next(micrographs)
+    if "slice_index" in first.acquisition:
+        yield from _slices(source, itertools.chain([first], micrographs))
+        return
+    if SLICE in source.mask.name:
+        raise InputError(
+            f"{source.image}: must be a stack, as {source.mask.name} stands for masks of its slices. Received one "
+            "image. Rename the masks, or the image."
+        )
+    mask = read_annotation(
+        source.mask,
+        source.phases,
+        shape=(first.height, first.width),
+        image_name=source.image.name,
+        databar_rows=first.acquisition.get("databar_rows", 0),
+        max_megapixels=source.options["max_megapixels"],
+    )
+    yield _example(source, _with_stated_width(first, source), mask)
+
+
+def _slices(source: Source, micrographs: Iterator[Micrograph]) -> Iterator[Example]:
+    """The slices that are labelled; the others are left out, with a warning."""
+    limit = source.options["max_megapixels"]
+    with open_raster(source.image, max_megapixels=limit) as raster:
+        count = raster.count
+    left_out = 0
+    with open_stack_masks(
+        source.mask, source.image.stem, count, source.phases, max_megapixels=limit
+    ) as mask_of:
+        for micrograph in micrographs:
+            mask = mask_of(micrograph)
+            if mask is None:
+                left_out += 1
             else:
-                if pages is None:
-                    pages = files.enter_context(open_raster(source.mask, max_megapixels=limit))
-                if number > pages.count:
-                    break
-                mask = to_mask(pages.read(number - 1), source.phases, source.mask)
-                mask = fit_mask_to_cut(mask, shape, rows, str(source.mask))
-            yield _example(source, micrograph, mask)
-        if pages is not None and number != pages.count:
-            raise InputError(
-                f"{source.mask}: must have a page for each slice of {source.image.name}. "
-                f"Received {pages.count} pages."
-            )
+                yield _example(source, micrograph, mask)
+    if left_out == count:
+        raise InputError(f"{source.mask}: must label at least one slice of {source.image.name}. Labels none.")
+    if left_out:
+        warnings.warn(
+            f"{source.image}: {left_out} of {count} slices have no label, and are left out.",
+            InputWarning,
+            stacklevel=2,
+        )
+
+
+def _with_stated_width(micrograph: Micrograph, source: Source) -> Micrograph:
+    """Where the image states no scale, the width of the field that its VIA file states."""
+    if micrograph.pixel_size_nm is not None:
+        return micrograph
+    width_nm = field_width_nm(source.mask, source.image.name)
+    if not width_nm:
+        return micrograph
+    return replace(
+        micrograph,
+        pixel_size_nm=width_nm / micrograph.width,
+        pixel_size_source=f"VIA {source.mask.name}, HFW",
+    )
 
 
 def _example(source: Source, micrograph: Micrograph, mask: np.ndarray) -> Example:

@@ -1,6 +1,11 @@
 """Micrographs and annotations of any origin in; pixels with their scale, and masks of phase ids, out."""
 
-from cathode_tf.imaging.annotations import annotated_images, read_annotation, read_instances
+from cathode_tf.imaging.annotations import (
+    annotated_images,
+    field_width_nm,
+    read_annotation,
+    read_instances,
+)
 from cathode_tf.imaging.databar import find_databar, fit_mask_to_cut
 from cathode_tf.imaging.exports import write_annotation, write_coco, write_label_studio
 from cathode_tf.imaging.folders import find_images, match_masks, natural_key
@@ -10,6 +15,7 @@ from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_mi
 from cathode_tf.imaging.pictures import display, overlay, write_overlay
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, label_image
+from cathode_tf.imaging.stacks import open_stack_masks
 
 __all__ = [
     "MAX_MEGAPIXELS",
@@ -17,6 +23,7 @@ __all__ = [
     "Region",
     "annotated_images",
     "display",
+    "field_width_nm",
     "find_databar",
     "find_images",
     "fit_mask_to_cut",
@@ -25,6 +32,7 @@ __all__ = [
     "label_image",
     "match_masks",
     "natural_key",
+    "open_stack_masks",
     "overlay",
     "read_annotation",
     "read_instances",

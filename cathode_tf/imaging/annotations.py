@@ -60,7 +60,7 @@ def read_annotation(
     path = Path(path)
     if "{phase}" in path.name:
         mask = _read_binaries(path, phases, max_megapixels)
-    elif _is_text(path):
+    elif is_text(path):
         canvas = None if shape is None else (shape[0] + databar_rows, shape[1])
         drawing = _drawing(path, image_name, canvas, max_megapixels, phases.names)
         size = drawing.size or canvas
@@ -95,7 +95,7 @@ def read_instances(
         >>> labels = label_image(particles, (1024, 1536))                               # doctest: +SKIP
     """
     path = Path(path)
-    if not _is_text(path):
+    if not is_text(path):
         raise InputError(
             f"{path}: must be a LabelMe, COCO, VIA, CVAT or Label Studio file. Received a raster."
         )
@@ -129,13 +129,13 @@ def field_width_nm(path: str | Path, image_name: str) -> float | None:
     The value is taken as it stands; whether it is right, the file does not say.
     """
     path = Path(path)
-    if "{" in path.name or not _is_text(path):
+    if "{" in path.name or not is_text(path):
         return None
     kind, content = _parse(path)
     return via_field_width_nm(content, str(path), image_name) if kind == "via" else None
 
 
-def _is_text(path: Path) -> bool:
+def is_text(path: Path) -> bool:
     """Whether the file is JSON or XML: the content decides, not the name."""
     try:
         if path.exists() and not path.is_file():

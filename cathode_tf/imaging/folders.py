@@ -59,8 +59,9 @@ def match_masks(
     """Each image with its annotation file, for `read_annotation`, or None where there is none.
 
     A file belongs to the image of the same stem, with or without `suffix`; a COCO, VIA, CVAT or Label Studio file
-    to the images it lists; and files of the stem followed by `_<phase>` are binary masks of one phase each,
-    which are returned as one path with `{phase}` in its name.
+    to the images it lists; files of the stem followed by `_<phase>` are binary masks of one phase each, and those
+    of the stem followed by `_z0003` are masks of single slices of a stack: these are returned as one path, with
+    `{phase}` or `{slice}` in its name.
 
     Args:
         images: From `find_images`. With `masks=None`, images and masks lie in one folder: files whose stem
@@ -110,7 +111,8 @@ def _match_beside(
         masks += [
             p
             for p in _files(folder, (*SUFFIXES, *_TEXTS))
-            if p.stem.endswith(suffix) or (p.suffix.lower() in _TEXTS and p.stem in stems)
+            if p.stem.endswith(suffix)
+            or (p.suffix.lower() in _TEXTS and (p.stem in stems or _SLICE.sub("", p.stem) in stems))
         ]
     return _match(images, list(dict.fromkeys(masks)), (suffix, ""), phases)
 
@@ -122,15 +124,11 @@ def _match(
     by_stem: dict[str, list[Path]] = {}
     members: dict[Path, list[Path]] = {}
     for candidate in candidates:
-        stem, phase = _split_phase(candidate.stem, phases)
-        # slice_ncm.png may also be the mask of an image of that very name.
-        if phase and candidate.stem not in image_stems:
-            template = candidate.with_name(f"{stem}_{{phase}}{candidate.suffix}")
-            members.setdefault(template, []).append(candidate)
-            if template not in by_stem.setdefault(stem, []):
-                by_stem[stem].append(template)
-        else:
-            by_stem.setdefault(candidate.stem, []).append(candidate)
+        stem, name = _template(candidate, image_stems, suffixes, phases)
+        file = candidate.with_name(name)
+        members.setdefault(file, []).append(candidate)
+        if file not in by_stem.setdefault(stem, []):
+            by_stem[stem].append(file)
     pairs: list[tuple[Path, Path | None]] = []
     used: set[Path] = set()
     for image in images:
@@ -142,7 +140,7 @@ def _match(
             raise InputError(
                 f"{image}: must have one mask. Received {', '.join(m.name for m in matches)}. Remove the others."
             )
-        used.update(member for m in matches for member in members.get(m, [m]))
+        used.update(member for m in matches for member in members[m])
         pairs.append((image, matches[0] if matches else None))
     orphans = [m for m in candidates if m not in used and m not in image_set]
     lists = [m for m in orphans if m.suffix.lower() in _TEXTS]
@@ -168,6 +166,7 @@ def _match_lists(images: Sequence[Path], lists: list[Path]) -> dict[Path, Path]:
     for path in lists:
         names = {file_name(name) for name in annotated_images(path)}
         stems = {Path(short).stem for name in names for short in (name, without_upload_prefix(name))}
+        stems |= {_SLICE.sub("", stem) for stem in stems}  # slices of a stack
         for image in images:
             if image.name in names or image.stem in stems:
                 if image in found:
@@ -178,6 +177,26 @@ def _match_lists(images: Sequence[Path], lists: list[Path]) -> dict[Path, Path]:
     return found
 
 
+def _template(
+    candidate: Path, image_stems: set[str], suffixes: tuple[str, ...], phases: Phases | None
+) -> tuple[str, str]:
+    """(stem, name) of a mask: with `{phase}` or `{slice}` where several files make up the masks of one image.
+
+    But `slice_ncm.png` and `stack_z0003.png` may also be the masks of images of that very name.
+    """
+    if candidate.stem in image_stems:
+        return candidate.stem, candidate.name
+    stem, phase = _split_phase(candidate.stem, phases)
+    tail = "_{phase}" if phase else ""
+    for suffix in suffixes:
+        own = stem.removesuffix(suffix)
+        stack = _SLICE.sub("", own)
+        if stem.endswith(suffix) and own != stack and stack in image_stems and own not in image_stems:
+            return f"{stack}{suffix}", f"{stack}_z{{slice}}{suffix}{tail}{candidate.suffix}"
+    return stem, f"{stem}{tail}{candidate.suffix}"
+
+
+_SLICE = re.compile(r"_z\d+$")
 _TEXTS = (".json", ".xml")
 
 

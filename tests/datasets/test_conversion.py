@@ -161,7 +161,7 @@ def test_a_stack_and_its_mask_must_have_as_many_pages(tmp_path, phases):
     tifffile.imwrite(tmp_path / "stack.tif", masks * 40 + 10, photometric="minisblack")
     for pages in (3, 4):
         tifffile.imwrite(tmp_path / "stack_mask.tif", masks[:pages], photometric="minisblack")
-        with pytest.raises(InputError, match=f"a page for each slice of stack.tif. Received {pages}"):
+        with pytest.raises(InputError, match=f"each of the 5 slices of stack. Received {pages} pages"):
             convert(tmp_path, out=tmp_path / "set" / "s", phases=phases)
 
 
