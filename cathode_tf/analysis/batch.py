@@ -18,8 +18,10 @@ import pandas as pd
 from cathode_tf.analysis.correction import TestErrors, from_reference_points, read_evaluation
 from cathode_tf.analysis.estimate import Estimate, check_pixel_size, common_pixel_size
 from cathode_tf.analysis.image import (
+    PORE_BACK,
     ImageMeasures,
     Settings,
+    front_pore,
     labelled,
     measure_image,
     merges,
@@ -27,15 +29,19 @@ from cathode_tf.analysis.image import (
 )
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
+from cathode_tf.analysis.planning import plan
+from cathode_tf.analysis.porosity import Electrode
 from cathode_tf.analysis.sizes import SizeDistribution
 from cathode_tf.analysis.summary import (
     Batch,
     Summary,
     fitted,
-    plan,
+    porosities,
     size_distributions,
     summarize,
     summary_dict,
+    with_doubt,
+    with_systematic,
 )
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
@@ -53,6 +59,8 @@ class Analysis:
         settings: What the analysis was told.
         errors: Error rates of the segmentation from a test set, if they were given.
         by_points: Fractions corrected by reference points, if there are any.
+        electrode: Mass and thickness of the coating, if they are known.
+        mask_phases: Names and ids in the masks; with `pore_back` where that was merged.
     """
 
     phases: Phases
@@ -61,6 +69,8 @@ class Analysis:
     settings: Settings = field(default_factory=Settings)
     errors: TestErrors | None = None
     by_points: Mapping[str, Estimate] = field(default_factory=dict)
+    electrode: Electrode | None = None
+    mask_phases: Phases | None = None
 
     @property
     def unit(self) -> str:
@@ -75,8 +85,13 @@ class Analysis:
     @cached_property
     def summary(self) -> Summary:
         """Every batch quantity: quantity -> phase (or `a|b`) -> `Estimate`."""
-        summary = summarize(self.batch, self.sizes) | fitted(self.sizes)
-        return summary | {"fraction_by_points": dict(self.by_points)} if self.by_points else summary
+        summary = with_systematic(summarize(self.batch, self.sizes) | fitted(self.sizes), self.batch)
+        if self.by_points:
+            summary["fraction_by_points"] = dict(self.by_points)
+        if self.electrode is not None:
+            found = porosities(self.batch, summary, self.electrode)
+            summary |= {quantity: {"pore": estimate} for quantity, estimate in found.items()}
+        return summary
 
     @cached_property
     def sizes(self) -> dict[str, SizeDistribution]:
@@ -95,7 +110,7 @@ class Analysis:
             images = tuple(image for image in self.images if image.group == group)
             batch = replace(self.batch, images=images, settings=settings)
             mine = self.instances[self.instances["group"] == group] if len(self.instances) else self.instances
-            result[group] = summarize(batch, size_distributions(batch, mine))
+            result[group] = with_systematic(summarize(batch, size_distributions(batch, mine)), batch)
         return result
 
     @cached_property
@@ -128,9 +143,23 @@ class Analysis:
             raise InputError(
                 f"reference points: must lie on the images of this analysis. {foreign[0]} is none of them."
             )
+        if self.mask_phases is not None and merges(self.mask_phases, self.settings):
+            points = points.replace(
+                {"mapped": PORE_BACK, "reference": PORE_BACK}, front_pore(self.mask_phases)
+            )
         counts = np.array([image.counts for image in self.images])
         estimates = from_reference_points(counts, points, self.phases, units=self.batch.units)
-        return replace(self, by_points=estimates)
+        return replace(self, by_points=with_doubt(estimates, self.batch))
+
+    def with_electrode(self, electrode: Electrode) -> Analysis:
+        """The same analysis, its porosity held against mass and thickness: `porosity_difference` and its parts.
+
+        Raises:
+            InputError: If no phase is a pore.
+        """
+        if not self.phases.with_role("pore"):
+            raise InputError("electrode: the masks must have a phase with the role pore. Received none.")
+        return replace(self, electrode=electrode)
 
     @cached_property
     def instances(self) -> pd.DataFrame:
@@ -267,6 +296,8 @@ def analyze(
         left[name]
     if isinstance(evaluation, (str, Path)):
         evaluation = read_evaluation(evaluation)
+    if evaluation is not None and merges(phases, settings):
+        evaluation = evaluation.merged(PORE_BACK, front_pore(phases))
     images = []
     seen = set()
     for name, mask in _named(masks):
@@ -281,7 +312,7 @@ def analyze(
         )
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
-    return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation)
+    return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases)
 
 
 def _named(masks: Mapping[str, np.ndarray] | Iterable[Any]) -> Iterator[tuple[str, np.ndarray]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +265,17 @@ class TestErrors:
     confusions: np.ndarray
     phases: tuple[str, ...]
     source: str = "evaluation"
+
+    def merged(self, phase: str, into: str) -> TestErrors:
+        """The same errors where `phase` counts as `into`: what was mistaken between the two is right then."""
+        if phase not in self.phases or into not in self.phases:
+            return self
+        a, b = self.phases.index(phase), self.phases.index(into)
+        table = self.confusions.copy()
+        table[:, b] += table[:, a]
+        table[:, :, b] += table[:, :, a]
+        table = np.delete(np.delete(table, a, axis=1), a, axis=2)
+        return replace(self, confusions=table, phases=tuple(n for n in self.phases if n != phase))
 
 
 def read_evaluation(path: str | Path) -> TestErrors:

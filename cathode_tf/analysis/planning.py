@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 from scipy import stats
 
 from cathode_tf.analysis.estimate import LEVEL, Estimate
+from cathode_tf.analysis.sizes import SizeDistribution
 from cathode_tf.errors import InputError
 
-WHATEVER_IMAGES = ("reference_points", "test_images", "pore_back")
+TARGET_FRACTION = 0.005
+TARGET_D50 = 0.05
+WHATEVER_IMAGES = ("reference_points", "test_images", "pore_back", "edge_placement", "pixel_size")
 """Uncertainties that more images do not lessen."""
 
 WEIGHTINGS = {"number": 0, "length": 1, "area": 2, "volume": 3}
@@ -97,3 +103,68 @@ def required_particles(
     below = float(stats.norm.cdf(z - r * s))
     weight = (1 - p) ** 2 * below + p**2 * (1 - below)
     return math.floor(ratio**2 * math.exp(r**2 * s**2) * weight * s**2 / float(stats.norm.pdf(z)) ** 2)
+
+
+def plan(
+    summary: Mapping[str, Mapping[str, Estimate]], sizes: Mapping[str, SizeDistribution]
+) -> list[dict[str, Any]]:
+    """What would make the main numbers sure enough: images for fractions, particles for D50.
+
+    Returns:
+        A row a number: quantity, phase, target, have, need (None: cannot be told), unit, sentence.
+    """
+    rows = []
+    for name, estimate in summary["fraction"].items():
+        need = required_images(estimate, TARGET_FRACTION)
+        rows.append(
+            _plan_row(
+                f"{name} fraction +-{100 * TARGET_FRACTION:g} %",
+                ("fraction", name, TARGET_FRACTION),
+                estimate.n,
+                need,
+                f"{estimate.unit_of_replication}s",
+            )
+        )
+    for name, distribution in sizes.items():
+        rows.append(
+            _plan_row(
+                f"D50 (volume) of {name} +-{100 * TARGET_D50:g} %",
+                ("x50_3", name, TARGET_D50),
+                distribution.n,
+                particles_needed(distribution),
+                "whole particles",
+            )
+        )
+    return rows
+
+
+def particles_needed(distribution: SizeDistribution) -> int | None:
+    """Particles for a D50 (volume) known to +- 5 %: from the interval found, or from the width of the sizes."""
+    estimate = distribution["x50_3"]
+    if estimate.value and estimate.half_width:
+        return math.ceil(distribution.n * (estimate.half_width / estimate.value / TARGET_D50) ** 2)
+    if distribution.n < 5:
+        return None
+    sigma_g = float(np.exp(np.std(np.log(distribution.diameters), ddof=1)))
+    return required_particles(sigma_g, relative_error=TARGET_D50) if sigma_g > 1 else None
+
+
+def _plan_row(
+    text: str, target: tuple[str, str, float], have: int, need: int | None, unit: str
+) -> dict[str, Any]:
+    quantity, phase, wanted = target
+    if need is None:
+        sentence = f"{text}: the data do not tell how many {unit} it takes; you have {have}."
+    elif need <= have:
+        sentence = f"{text}: reached; you have {have} {unit}, {need} are enough."
+    else:
+        sentence = f"{text}: needs {need} {unit}; you have {have}."
+    return {
+        "quantity": quantity,
+        "phase": phase,
+        "target": wanted,
+        "have": have,
+        "need": need,
+        "unit": unit,
+        "sentence": sentence,
+    }

@@ -1,4 +1,4 @@
-"""The sums of a batch's images in; every batch quantity as `Estimate`, and what is missing for better ones, out."""
+"""The sums of a batch's images in; every batch quantity as `Estimate` out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from cathode_tf.analysis.budget import widened, with_edge, with_pixel_size
 from cathode_tf.analysis.correction import TestErrors, transferred
-from cathode_tf.analysis.estimate import LEVEL, Estimate, ratio_estimate
+from cathode_tf.analysis.estimate import Estimate, ratio_estimate
 from cathode_tf.analysis.fits import fit_estimates
 from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
 from cathode_tf.analysis.fragmentation import parent_estimates
@@ -25,15 +25,13 @@ from cathode_tf.analysis.interfaces import (
     triple_point_density,
 )
 from cathode_tf.analysis.layers import LAYERED, layering
-from cathode_tf.analysis.planning import required_images, required_particles
 from cathode_tf.analysis.pores import PoreMeasures, pore_estimates
+from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
 from cathode_tf.analysis.sizes import SizeDistribution, size_distribution
 from cathode_tf.phases import Phases
 
 Summary = dict[str, dict[str, Estimate]]
 
-TARGET_FRACTION = 0.005
-TARGET_D50 = 0.05
 NECK_DEPTH = "NECK_DEPTH"
 """Flag: what the number of particles would be if necks were cut at half or twice the depth."""
 
@@ -81,9 +79,8 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
     """Every batch quantity: quantity -> phase (or `a|b`) -> `Estimate`."""
     summary: Summary = {"fraction": _fractions(batch)}
     if batch.errors is not None:
-        summary["fraction_corrected"] = transferred(
-            batch.counts(), batch.errors, batch.phases, units=batch.units
-        )
+        corrected = transferred(batch.counts(), batch.errors, batch.phases, units=batch.units)
+        summary["fraction_corrected"] = with_doubt(corrected, batch)
     summary["number_density"] = _number_density(batch)
     for phase, distribution in sizes.items():
         for name, estimate in distribution.estimates.items():
@@ -94,6 +91,14 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
     return {quantity: estimates for quantity, estimates in summary.items() if estimates}
 
 
+def with_systematic(summary: Summary, batch: Batch) -> Summary:
+    """The summary with what the settings say of outlines and of the pixel size."""
+    settings = batch.settings
+    if settings.edge_px:
+        summary = with_edge(summary, settings.edge_px, batch.pixel_size_nm)
+    return with_pixel_size(summary, settings.pixel_size_rel) if settings.pixel_size_rel else summary
+
+
 def fitted(sizes: Mapping[str, SizeDistribution]) -> Summary:
     """Log-normal and Weibull distributions fitted to the sizes, with their goodness of fit."""
     summary: Summary = {}
@@ -101,6 +106,24 @@ def fitted(sizes: Mapping[str, SizeDistribution]) -> Summary:
         for name, estimate in fit_estimates(distribution).items():
             summary.setdefault(name, {})[phase] = estimate
     return summary
+
+
+def porosities(batch: Batch, summary: Summary, electrode: Electrode) -> dict[str, Estimate]:
+    """The porosity of the images held against mass and thickness."""
+    counts, phases = batch.counts(), batch.phases
+    columns = [
+        phases.names.index(name) for role in ("pore", "binder", "additive") for name in phases.with_role(role)
+    ]
+    pores = phases.with_role("pore")
+    domain = columns[len(pores) :]
+    pore = summary["fraction"][pores[0]] if len(pores) == 1 else _share(batch, counts, columns[: len(pores)])
+    return reconcile_porosity(pore, _share(batch, counts, domain) if domain else None, electrode)
+
+
+def _share(batch: Batch, counts: np.ndarray, columns: Sequence[int]) -> Estimate:
+    """Fraction of several phases together, with the interval between images."""
+    both = np.column_stack([counts[:, columns].sum(1), counts.sum(1) - counts[:, columns].sum(1)])
+    return phase_fraction(both, 0, units=batch.units)
 
 
 def summary_dict(summary: Summary) -> dict[str, dict[str, Any]]:
@@ -120,11 +143,16 @@ def _fractions(batch: Batch) -> dict[str, Estimate]:
         # Layers make the covariance decay slowly or never, so the integral range would mislead.
         estimate = phase_fraction(counts, index, () if layered else tables, units=batch.units, name=name)
         result[name] = estimate.with_flag(LAYERED, layered) if layered else estimate
-    back = np.array([image.pore_back_px for image in batch.images])
-    if back.any():
-        name = batch.phases.with_role("pore")[0]
-        result[name] = with_pore_back(result[name], float(back.sum() / counts.sum()))
-    return result
+    return with_doubt(result, batch)
+
+
+def with_doubt(fractions: Mapping[str, Estimate], batch: Batch) -> dict[str, Estimate]:
+    """Fractions with the doubt that merged `pore_back` leaves in that of the pores."""
+    share = sum(image.pore_back_px for image in batch.images) / batch.counts().sum()
+    name = next(iter(batch.phases.with_role("pore")), None)
+    if not share or name is None:
+        return dict(fractions)
+    return {**fractions, name: with_pore_back(fractions[name], float(share))}
 
 
 def with_pore_back(estimate: Estimate, merged_share: float) -> Estimate:
@@ -142,20 +170,12 @@ def with_pore_back(estimate: Estimate, merged_share: float) -> Estimate:
     """
     if estimate.value is None:
         return estimate
-    u = merged_share / 2 / math.sqrt(3)
-    extra = float(stats.norm.ppf(0.5 + LEVEL / 2)) * u
-    ci = estimate.ci
-    if ci is not None:
-        ci = (
-            max(0.0, estimate.value - math.hypot(estimate.value - ci[0], extra)),
-            min(1.0, estimate.value + math.hypot(ci[1] - estimate.value, extra)),
-        )
     text = (
         f"{estimate.value:.3f} counts the walls seen through open pores as pore; "
         f"without them it would be {estimate.value - merged_share:.3f}"
     )
-    components = {**estimate.components, "pore_back": u}
-    return replace(estimate, ci=ci, components=components).with_flag("PORE_BACK", text)
+    u = merged_share / 2 / math.sqrt(3)
+    return widened(estimate, "pore_back", u, (0.0, 1.0)).with_flag("PORE_BACK", text)
 
 
 def _interfaces(batch: Batch) -> Summary:
@@ -307,67 +327,4 @@ def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeD
         )
         for name in particles or batch.instance_phases
         if len(instances.columns)
-    }
-
-
-def plan(summary: Summary, sizes: Mapping[str, SizeDistribution]) -> list[dict[str, Any]]:
-    """What would make the main numbers sure enough: images for fractions, particles for D50.
-
-    Returns:
-        A row a number: quantity, phase, target, have, need (None: cannot be told), unit, sentence.
-    """
-    rows = []
-    for name, estimate in summary["fraction"].items():
-        need = required_images(estimate, TARGET_FRACTION)
-        rows.append(
-            _plan_row(
-                f"{name} fraction +-{100 * TARGET_FRACTION:g} %",
-                ("fraction", name, TARGET_FRACTION),
-                estimate.n,
-                need,
-                f"{estimate.unit_of_replication}s",
-            )
-        )
-    for name, distribution in sizes.items():
-        rows.append(
-            _plan_row(
-                f"D50 (volume) of {name} +-{100 * TARGET_D50:g} %",
-                ("x50_3", name, TARGET_D50),
-                distribution.n,
-                particles_needed(distribution),
-                "whole particles",
-            )
-        )
-    return rows
-
-
-def particles_needed(distribution: SizeDistribution) -> int | None:
-    """Particles for a D50 (volume) known to +- 5 %: from the interval found, or from the width of the sizes."""
-    estimate = distribution["x50_3"]
-    if estimate.value and estimate.half_width:
-        return math.ceil(distribution.n * (estimate.half_width / estimate.value / TARGET_D50) ** 2)
-    if distribution.n < 5:
-        return None
-    sigma_g = float(np.exp(np.std(np.log(distribution.diameters), ddof=1)))
-    return required_particles(sigma_g, relative_error=TARGET_D50) if sigma_g > 1 else None
-
-
-def _plan_row(
-    text: str, target: tuple[str, str, float], have: int, need: int | None, unit: str
-) -> dict[str, Any]:
-    quantity, phase, wanted = target
-    if need is None:
-        sentence = f"{text}: the data do not tell how many {unit} it takes; you have {have}."
-    elif need <= have:
-        sentence = f"{text}: reached; you have {have} {unit}, {need} are enough."
-    else:
-        sentence = f"{text}: needs {need} {unit}; you have {have}."
-    return {
-        "quantity": quantity,
-        "phase": phase,
-        "target": wanted,
-        "have": have,
-        "need": need,
-        "unit": unit,
-        "sentence": sentence,
     }
