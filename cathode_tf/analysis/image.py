@@ -44,6 +44,8 @@ class Settings:
         fragmentation: Measure cracks and fragments of particles (definition `frag/1`).
         crack_opening_px: Widest opening of a crack.
         fines_diameter: Free pieces below this diameter (um, or px) are fines; None: not reported.
+        edge_px: Standard uncertainty of where outlines lie, common to all images, px; None: not counted in.
+        pixel_size_rel: Relative standard uncertainty of the pixel size; None: not counted in.
         merge_pore_back: Count a phase named `pore_back` as pore, and say how much it was.
     """
 
@@ -57,6 +59,8 @@ class Settings:
     fragmentation: bool = True
     crack_opening_px: float = OPENING_PX
     fines_diameter: float | None = None
+    edge_px: float | None = None
+    pixel_size_rel: float | None = None
     merge_pore_back: bool = True
 
     def __post_init__(self) -> None:
@@ -75,6 +79,10 @@ class Settings:
             raise InputError(f"min_area_px: must be 0 or more. Received {self.min_area_px}.")
         if not 1 <= self.crack_opening_px < math.inf:
             raise InputError(f"crack_opening_px: must be at least 1 px. Received {self.crack_opening_px}.")
+        for name in ("edge_px", "pixel_size_rel"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise InputError(f"{name}: must be 0 or more. Received {value}.")
         if self.fines_diameter is not None and not 0 < self.fines_diameter < math.inf:
             raise InputError(f"fines_diameter: must be above 0. Received {self.fines_diameter}.")
 
@@ -191,6 +199,11 @@ def _front_pores(phases: Phases) -> tuple[str, ...]:
     return tuple(name for name in phases.with_role("pore") if name != PORE_BACK)
 
 
+def front_pore(phases: Phases) -> str:
+    """The phase that `pore_back` is counted as."""
+    return _front_pores(phases)[0]
+
+
 def without_pore_back(phases: Phases) -> Phases:
     """The phases that are left when `pore_back` has become pore."""
     return Phases(tuple(phase for phase in phases if phase.name != PORE_BACK), phases.ignore_values)
@@ -205,7 +218,7 @@ def merge_pore_back(mask: np.ndarray, phases: Phases) -> tuple[np.ndarray, Phase
         >>> merged.tolist(), left.names
         ([[0, 1, 0]], ('pore', 'ncm'))
     """
-    into = phases[_front_pores(phases)[0]].id
+    into = phases[front_pore(phases)].id
     merged = np.where(mask == phases[PORE_BACK].id, np.uint8(into), mask)
     return merged, without_pore_back(phases)
 
