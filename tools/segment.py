@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 
-@click.command("segment")
+@click.command(
+    "segment", epilog="\b\nExample: cathode-tf segment runs/first electrode_01.tif more_images/ --out masks"
+)
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True)
 @click.option("--out", required=True, help="Folder for the masks and overlays.")
@@ -26,6 +28,10 @@ import click
     is_flag=True,
     help="Skip what this model has done here before, by content; keep masks that were corrected.",
 )
+@click.option("--runner", help="Segment by this Apache Beam runner, e.g. FlinkRunner (extra [beam]).")
+@click.option(
+    "--runner-option", "runner_options", multiple=True, help="For Beam: --parallelism=8; repeatable."
+)
 @click.option("--volume", is_flag=True, help="IMAGES are one volume: a stack, a folder of slices, OME-Zarr.")
 @click.option("--zarr", is_flag=True, help="With --volume: write OME-Zarr, not TIFF.")
 @click.option("--three-axes", is_flag=True, help="With --volume: average over slices along all three axes.")
@@ -39,6 +45,8 @@ def command(
     max_memory: str | None,
     average: str,
     others: tuple[str, ...],
+    runner: str | None,
+    runner_options: tuple[str, ...],
     volume: bool,
     zarr: bool,
     three_axes: bool,
@@ -53,15 +61,11 @@ def command(
     Writes <stem>_mask.png, indexed with the phases' colours, and <stem>_overlay.png. A TIFF of several
     pages gives a label volume, a TIFF of more than 50 million pixels is worked on in parts; both give
     <stem>_mask.tif.
-
-    \b
-    Example:
-        cathode-tf segment runs/first electrode_01.tif more_images/ --out masks
     """
     if not volume and (zarr or three_axes or remove_drift or smooth):
         raise click.UsageError("--zarr, --three-axes, --remove-drift and --smooth go with --volume.")
-    if volume and (uncertainty or resume):
-        raise click.UsageError("--uncertainty and --resume do not go with --volume.")
+    if volume and (uncertainty or resume or runner):
+        raise click.UsageError("--uncertainty, --resume and --runner do not go with --volume.")
     from cathode_tf.inference import Segmenter
 
     members = [model, *others]
@@ -73,7 +77,16 @@ def command(
     from cathode_tf.inference.folders import segment_files
     from cathode_tf.words import counted, some
 
-    report = segment_files(segmenter, images, out, uncertainty=uncertainty, resume=resume, force=force)
+    report = segment_files(
+        segmenter,
+        images,
+        out,
+        uncertainty=uncertainty,
+        resume=resume,
+        force=force,
+        runner=runner,
+        runner_options=runner_options,
+    )
     skipped = f", skipped {len(report.skipped)} that were done" if report.skipped else ""
     click.echo(f"Wrote masks and overlays of {counted(len(report.scores), 'image')} to {out}{skipped}.")
     if report.left_out:

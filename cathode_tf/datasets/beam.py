@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from cathode_tf.datasets.encoding import Source, Staged, encode_source, pass_on
 from cathode_tf.errors import InputError
@@ -28,19 +29,7 @@ def encode_with_beam(
     Raises:
         InputError: If Beam is not installed, knows no such runner, or something is wrong with an image.
     """
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise InputError(
-            '--runner: needs Apache Beam. Install it: pip install "cathode-tf[beam]".'
-        ) from error
-    try:
-        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(list(options)))
-    except (ValueError, ImportError, AttributeError) as error:
-        raise InputError(
-            f"--runner: must be the name of a Beam runner. Received {runner!r} ({error})."
-        ) from error
+    beam, pipeline = open_pipeline(runner, options)
     with pipeline:
         encoded = pipeline | beam.Create(list(sources)) | beam.Reshuffle()
         encoded | beam.Map(_encode_and_note, str(staging))
@@ -50,6 +39,27 @@ def encode_with_beam(
         if isinstance(done, str):
             raise InputError(done)
         yield pass_on(done)
+
+
+def open_pipeline(runner: str, options: Sequence[str] = ()) -> tuple[Any, Any]:
+    """The module `apache_beam`, and a new pipeline.
+
+    Raises:
+        InputError: If Beam is not installed or knows no such runner.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise InputError(
+            '--runner: needs Apache Beam. Install it: pip install "cathode-tf[beam]".'
+        ) from error
+    try:
+        return beam, beam.Pipeline(runner=runner, options=PipelineOptions(list(options)))
+    except (ValueError, ImportError, AttributeError) as error:
+        raise InputError(
+            f"--runner: must be the name of a Beam runner. Received {runner!r} ({error})."
+        ) from error
 
 
 def _encode_and_note(source: Source, staging: str) -> None:

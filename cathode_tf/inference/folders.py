@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +53,8 @@ def segment_files(
     uncertainty: bool = False,
     resume: bool = False,
     force: bool = False,
+    runner: str | None = None,
+    runner_options: Sequence[str] = (),
 ) -> Report:
     """Segment image files and folders of them; write masks and overlays to `out`.
 
@@ -68,6 +70,9 @@ def segment_files(
         resume: Skip images that this very model has segmented to `out` before, by their content. Masks that
             it did not write there, or that someone corrected since, are kept.
         force: Replace files that exist, corrected ones too.
+        runner: Name of an Apache Beam runner that does the work instead (extra `[beam]`); same bytes. The model must
+            then be a file.
+        runner_options: For Beam, as on a command line: `"--parallelism=8"`.
 
     Returns:
         Scores, skipped, kept and broken files. The list of what is done stands in `out/segmented.json`.
@@ -97,32 +102,75 @@ def segment_files(
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
     ledger = Ledger(out, segmenter.fingerprint, uncertainty)
     report = Report(left_out=left_out)
-    for path in track(paths, "Segmenting"):
+    waiting: list[tuple[Path, str]] = []
+    for path in paths:
         try:
             key = ledger.key(path)
-            kept = ledger.kept(path.stem) if resume and not force else None
-            if kept:
-                report.kept.append((path, kept))
-                continue
-            if resume and ledger.restore(key, path.stem):
-                report.skipped.append(path)
-                continue
-            with temporary_folder(out) as folder:
-                scores = _segment_file(segmenter, path, folder, uncertainty)
-                files = sorted(folder.iterdir())
-                for file in files:
-                    refuse_overwrite(out / file.name, force or resume)
-                ledger.add(key, path.stem, files)
-                for file in files:
-                    os.replace(file, out / file.name)
         except InputError as error:
             report.broken.append((path, str(error)))
             continue
-        report.scores.update(scores)
+        kept = ledger.kept(path.stem) if resume and not force else None
+        if kept:
+            report.kept.append((path, kept))
+        elif resume and ledger.restore(key, path.stem):
+            report.skipped.append(path)
+        else:
+            waiting.append((path, key))
+    todo = [path for path, _ in waiting]
+    results = (
+        _by_beam(segmenter, todo, out, uncertainty, runner, runner_options)
+        if runner
+        else _one_by_one(segmenter, todo, out, uncertainty)
+    )
+    for (path, key), (folder, outcome) in zip(waiting, results, strict=True):
+        try:
+            if isinstance(outcome, str):
+                raise InputError(outcome)
+            files = sorted(folder.iterdir())
+            for file in files:
+                refuse_overwrite(out / file.name, force or resume)
+            ledger.add(key, path.stem, files)
+            for file in files:
+                os.replace(file, out / file.name)
+            report.scores.update(outcome)
+        except InputError as error:
+            report.broken.append((path, str(error)))
     return report
 
 
-def _segment_file(segmenter: Segmenter, path: Path, out: Path, uncertainty: bool) -> dict[str, float]:
+Result = tuple[Path, dict[str, float] | str]
+"""A folder with an image's files, and its scores by id, or the sentence that says what is wrong."""
+
+
+def _one_by_one(
+    segmenter: Segmenter, paths: Sequence[Path], out: Path, uncertainty: bool
+) -> Iterator[Result]:
+    for path in track(paths, "Segmenting"):
+        with temporary_folder(out) as folder:
+            try:
+                outcome: dict[str, float] | str = segment_file(segmenter, path, folder, uncertainty)
+            except InputError as error:
+                outcome = str(error)
+            yield folder, outcome
+
+
+def _by_beam(
+    segmenter: Segmenter,
+    paths: Sequence[Path],
+    out: Path,
+    uncertainty: bool,
+    runner: str,
+    options: Sequence[str],
+) -> Iterator[Result]:
+    from cathode_tf.inference.beam import segment_with_beam
+
+    with temporary_folder(out) as staging:
+        yield from segment_with_beam(
+            segmenter, paths, staging, uncertainty=uncertainty, runner=runner, options=options
+        )
+
+
+def segment_file(segmenter: Segmenter, path: Path, out: Path, uncertainty: bool) -> dict[str, float]:
     """Write the files of an image to a folder of their own; its score by its id."""
     pages, pixels = _tiff_size(path)
     if pages > 1:

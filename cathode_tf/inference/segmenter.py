@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cathode_tf.datasets.standardize import scale_of, statistics_of_sums
+from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.resampling import Reader, Resampling
 from cathode_tf.inference.graph import sample_places
@@ -63,6 +65,8 @@ class Segmenter:
         tile_px: int | None = None,
         orientations: int = 1,
     ):
+        options = {"max_memory": max_memory, "tile_px": tile_px, "orientations": orientations}
+        self._arguments: dict[str, Any] = {"model": model, **options}
         self._traced: Traced = trace(model, max_memory=max_memory, tile_px=tile_px, orientations=orientations)
         self._functions: dict[str, Any] = {}
 
@@ -90,6 +94,19 @@ class Segmenter:
     def graph(self):
         """The traced TensorFlow functions, as they are exported."""
         return self._traced.graph
+
+    def recipe(self) -> dict[str, Any]:
+        """What to call `Segmenter` with for the same one in another process, as JSON can say it.
+
+        Raises:
+            InputError: If it was made of a Keras model, not of files.
+        """
+        model = self._arguments["model"]
+        members = list(model) if isinstance(model, (list, tuple)) else [model]
+        if not all(isinstance(member, (str, Path)) for member in members):
+            raise InputError("model: must be files that other processes can read. Received a Keras model.")
+        names = [member if member == "default" else str(Path(member).resolve()) for member in members]
+        return {**self._arguments, "model": names if len(names) > 1 else names[0]}
 
     def segment(self, image: np.ndarray | Micrograph) -> Segmentation:
         """Mask and uncertainty of one image.

@@ -1,5 +1,6 @@
 """Many images: done ones are known by content, broken ones do not stop the rest."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -189,3 +190,26 @@ def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path
         found = tifffile.imread(tmp_path / "out" / f"single_{name}.tif")
         np.testing.assert_array_equal(found, getattr(expected, name))
     assert report.scores["single"] == pytest.approx(expected.score)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("apache_beam"), reason='pip install "cathode-tf[beam]"')
+def test_a_beam_pipeline_gives_the_same_files(model, segmenter, images, tmp_path):
+    (images / "i1.png").write_bytes((images / "i1.png").read_bytes()[:60])
+    model.save(tmp_path / "model.keras")
+    expected = segment_files(segmenter, [images], tmp_path / "here", uncertainty=True)
+    by_beam = segment_files(
+        tmp_path / "model.keras", [images], tmp_path / "beam", uncertainty=True, runner="DirectRunner"
+    )
+    assert by_beam.scores == expected.scores
+    assert [(path.name, text) for path, text in by_beam.broken] == [
+        (path.name, text) for path, text in expected.broken
+    ]
+    for path in (tmp_path / "here").glob("*.png"):
+        assert (tmp_path / "beam" / path.name).read_bytes() == path.read_bytes()
+    again = segment_files(
+        tmp_path / "model.keras", [images], tmp_path / "beam", uncertainty=True, resume=True
+    )
+    assert len(again.skipped) == 2
+    with pytest.raises(InputError, match="must be files that other processes can read"):
+        segment_files(segmenter, [images], tmp_path / "no", runner="DirectRunner")
