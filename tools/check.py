@@ -10,13 +10,14 @@ import click
 PATH = click.Path(path_type=Path)
 
 
-@click.command(name="check")
+@click.command("check", epilog="\b\nExample: cathode-tf check records/sample")
 @click.argument("path", type=PATH)
 @click.argument("masks", type=PATH, required=False)
 @click.option(
     "--phases", type=PATH, help="phases.toml, for a folder. [default: pore 0, ncm 1, additive 2, binder 3]"
 )
 @click.option("--mask-suffix", default="_mask", show_default=True, help="Behind the stem of a mask.")
+@click.option("--annotated-only", is_flag=True, help="Leave out images that have no mask.")
 @click.option("--max-megapixels", default=400.0, show_default=True, help="Larger images are errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context
@@ -26,25 +27,24 @@ def command(
     masks: Path | None,
     phases: Path | None,
     mask_suffix: str,
+    annotated_only: bool,
     max_megapixels: float,
     as_json: bool,
 ) -> None:
     """Look for everything that could be wrong with PATH, a record set, or a folder of images (and MASKS).
 
     The exit code is 0 when there is no error, and 1 when there is one. Nothing is written.
-
-    \b
-    Example:
-      cathode-tf check records/sample
     """
     from cathode_tf import Phases
     from cathode_tf.datasets.checking import check, sentences
+    from cathode_tf.words import counted
 
     report = check(
         path,
         masks,
         phases=Phases.from_toml(phases) if phases else None,
         mask_suffix=mask_suffix,
+        annotated_only=annotated_only,
         max_megapixels=max_megapixels,
     )
     if as_json:
@@ -55,7 +55,8 @@ def command(
             click.echo(line)
         errors = sum(finding.severity == "error" for finding in report.findings)
         doubts = len(report.findings) - errors
-        click.echo(f"{path}: {'OK' if report.ok else 'NOT OK'} ({errors} errors, {doubts} warnings)")
+        verdict = "OK" if report.ok else "NOT OK"
+        click.echo(f"{path}: {verdict} ({counted(errors, 'error')}, {counted(doubts, 'warning')})")
     if not report.ok:
         ctx.exit(1)
 

@@ -10,7 +10,15 @@ import click
 PATH = click.Path(path_type=Path)
 
 
-@click.command(name="convert")
+EPILOG = """
+\b
+Example:
+  cathode-tf synthesize --count 10 --out samples
+  cathode-tf convert samples/images samples/masks --phases samples/phases.toml --out records/first
+"""
+
+
+@click.command("convert", epilog=EPILOG)
 @click.argument("images", type=PATH)
 @click.argument("masks", type=PATH, required=False)
 @click.option("--out", required=True, type=PATH, help="Folder of the record set.")
@@ -20,6 +28,7 @@ PATH = click.Path(path_type=Path)
     help="phases.toml; default: pore 0, ncm 1, additive 2, binder 3. [--add: the set's]",
 )
 @click.option("--mask-suffix", default="_mask", show_default=True, help="Behind the stem of a mask.")
+@click.option("--annotated-only", is_flag=True, help="Leave out images that have no mask.")
 @click.option("--groups", type=PATH, help="CSV file with the columns id,group.")
 @click.option("--group-regex", help="The group is what this finds in the id, e.g. '^[^_]+'.")
 @click.option("--split", help="Shares of train, validation, test; groups stay whole. [default: 70/20/10]")
@@ -62,13 +71,9 @@ def command(
     """Turn IMAGES (a folder, or one file) and MASKS into a record set.
 
     Masks are matched by stem: 'a.tif' has 'a_mask.png' or a LabelMe 'a.json' beside it, or 'a.png' in the folder
-    MASKS; or MASKS is one COCO, VIA, CVAT or Label Studio file for all images.
+    MASKS; or MASKS is one COCO, VIA, CVAT or Label Studio file for all images. Slices of a stack 'a.tif' may have
+    masks of their own, 'a_z0003.png'; slices without a label are left out.
     tensorflow-datasets reads the result: tfds.builder_from_directory("records/first").
-
-    \b
-    Example:
-      cathode-tf synthesize --count 10 --out samples
-      cathode-tf convert samples/images samples/masks --phases samples/phases.toml --out records/first
     """
     from cathode_tf import InputError, Phases
     from cathode_tf.datasets import convert, open_records

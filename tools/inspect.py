@@ -1,4 +1,4 @@
-"""`cathode-tf inspect`: what a record set holds, as a table and a picture."""
+"""`cathode-tf inspect`: what a record set holds, as a table and a picture; or what micrographs say of themselves."""
 
 from __future__ import annotations
 
@@ -6,27 +6,85 @@ from pathlib import Path
 
 import click
 
+EPILOG = """
+\b
+Example:
+  cathode-tf inspect records/sample --out sample.png
+  cathode-tf inspect microscope/
+"""
 
-@click.command(name="inspect")
-@click.argument("records", type=click.Path(path_type=Path))
+
+@click.command("inspect", epilog=EPILOG)
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Picture to write; default: RECORDS-inspect.png."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Picture of a record set to write; default: RECORDS-inspect.png.",
 )
 @click.option(
     "--images", default=4, show_default=True, type=click.IntRange(1), help="Images drawn of each split."
 )
 @click.option("--force", is_flag=True, help="Replace an existing picture.")
-def command(records: Path, out: Path | None, images: int, force: bool) -> None:
-    """Print images, sizes, pixel sizes and phase shares of RECORDS for each split, and draw some.
+@click.pass_context
+def command(ctx: click.Context, path: Path, out: Path | None, images: int, force: bool) -> None:
+    """Look into a record set, or at micrographs before they become one.
 
-    \b
-    Example:
-      cathode-tf inspect records/sample --out sample.png
+    Of a record set, images, sizes, pixel sizes and phase shares of each split are printed, and some images are drawn.
+    Of a micrograph, or a folder of them, size, pixel size and where it was read, rows of the databar, and what is
+    known of the acquisition are printed.
     """
+    from cathode_tf import InputError
+    from cathode_tf.datasets.record_set import versions
+
+    if path.is_dir() and (versions(path) or (path / "features.json").is_file()):
+        _inspect_records(path, out, images, force)
+    elif out is not None:
+        raise InputError(f"--out: draws record sets. {path} is none.")
+    elif not _inspect_micrographs(path):
+        ctx.exit(1)
+
+
+def _inspect_micrographs(path: Path) -> bool:
+    """Print what is known of each; False where one cannot be read."""
+    from cathode_tf import InputError
+    from cathode_tf.imaging import find_images
+
+    readable = True
+    for file in find_images(path):
+        try:
+            _print_micrograph(file)
+        except InputError as error:
+            readable = False
+            click.echo(f"Error: {error}", err=True)
+    return readable
+
+
+def _print_micrograph(file: Path) -> None:
+    from cathode_tf.imaging import iter_micrographs
+    from cathode_tf.imaging.rasters import open_raster
+
+    with open_raster(file) as raster:
+        slices = raster.count
+    first = next(iter_micrographs(file))
+    known = dict(first.acquisition)
+    known.pop("slice_index", None)
+    rows = known.pop("databar_rows", 0)
+    stack = f", {slices} slices" if slices > 1 else ""
+    source = f" ({first.pixel_size_source})" if first.pixel_size_source else ""
+    click.echo(f"{file}: {first.width} x {first.height} px, {first.pixels.dtype}{stack}")
+    click.echo(f"  {'pixel size':<20} {_nanometres(first.pixel_size_nm)}{source}")
+    if rows:
+        click.echo(f"  {'databar':<20} {rows} rows cut at the bottom")
+    for name, value in known.items():
+        click.echo(f"  {name:<20} {value}")
+
+
+def _inspect_records(records: Path, out: Path | None, images: int, force: bool) -> None:
     from cathode_tf.datasets import open_records
     from cathode_tf.datasets.summary import draw_records, summarize
     from cathode_tf.files import refuse_overwrite
     from cathode_tf.ownership import refuse_inputs
+    from cathode_tf.words import counted
 
     if out is not None:
         refuse_inputs(out, [records])
@@ -36,17 +94,18 @@ def command(records: Path, out: Path | None, images: int, force: bool) -> None:
     click.echo(f"Fingerprint: {found.fingerprint}")
     click.echo(f"Split: {_rule(found.metadata['split'])}")
     for row in summarize(found):
-        click.echo(f"\n{row['split']}: {row['images']} images in {row['groups']} groups")
-        click.echo(f"  size        {_counted(row['sizes'], lambda size: f'{size[1]} x {size[0]} px')}")
-        click.echo(f"  pixel size  {_counted(row['pixel_sizes_nm'], _nanometres)}")
+        images_in = f"{counted(row['images'], 'image')} in {counted(row['groups'], 'group')}"
+        click.echo(f"\n{row['split']}: {images_in}")
+        click.echo(f"  size        {_frequent(row['sizes'], lambda size: f'{size[1]} x {size[0]} px')}")
+        click.echo(f"  pixel size  {_frequent(row['pixel_sizes_nm'], _nanometres)}")
         shares = ", ".join(f"{name} {share:.1%}" for name, share in row["fractions"].items())
         click.echo(f"  phases      {shares}; {row['ignored_fraction']:.1%} of all pixels ignored")
-    path = out or records.resolve().parent / f"{records.resolve().name}-inspect.png"
-    if out is None and path.exists() and not force:
-        click.echo(f"\n{path} is there already; --force draws it anew.")
+    picture = out or records.resolve().parent / f"{records.resolve().name}-inspect.png"
+    if out is None and picture.exists() and not force:
+        click.echo(f"\n{picture} is there already; --force draws it anew.")
         return
-    draw_records(found, path, images_per_split=images, force=force)
-    click.echo(f"\nWrote {path}")
+    draw_records(found, picture, images_per_split=images, force=force)
+    click.echo(f"\nWrote {picture}")
 
 
 def _rule(rule: dict) -> str:
@@ -60,7 +119,7 @@ def _nanometres(size: float | None) -> str:
     return "unknown" if size is None else f"{size:.6g} nm"
 
 
-def _counted(counter, text) -> str:
+def _frequent(counter, text) -> str:
     """The most frequent values with how often they occur."""
     parts = [f"{text(value)} ({count})" for value, count in counter.most_common(4)]
     return ", ".join(parts) + (f", and {len(counter) - 4} others" if len(counter) > 4 else "")

@@ -83,6 +83,7 @@ def check(
     *,
     phases: Phases | None = None,
     mask_suffix: str = "_mask",
+    annotated_only: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Report:
     """Look for everything that could be wrong with a record set, or with images and masks.
@@ -92,6 +93,7 @@ def check(
         masks: Folder of the masks, or one annotation file; None: beside the images.
         phases: What the masks hold; for a record set its own.
         mask_suffix: What the stem of a mask has behind the stem of its image.
+        annotated_only: Images that have no mask are no error.
         max_megapixels: Larger images are errors.
 
     Returns:
@@ -114,7 +116,7 @@ def check(
     else:
         options = {"pixel_size_nm": None, "databar": "auto", "max_megapixels": max_megapixels}
         template = Source(0, Path(), Path(), options, phases or Phases.default())
-        _check_folder(path, masks, mask_suffix, template, looked)
+        _check_folder(path, masks, mask_suffix, template, looked, annotated_only)
     return looked.finish()
 
 
@@ -224,14 +226,19 @@ class _Looked:
 
 
 def _check_folder(
-    path: Path, masks: str | Path | None, suffix: str, template: Source, looked: _Looked
+    path: Path,
+    masks: str | Path | None,
+    suffix: str,
+    template: Source,
+    looked: _Looked,
+    annotated_only: bool,
 ) -> None:
     try:
         sources, missing = sources_of(path, masks, suffix, template)
     except InputError as error:
         looked.error("files", path, str(error))
         return
-    for image in missing:
+    for image in () if annotated_only else missing:
         looked.error("missing mask", image, "has no mask.")
     for source in track(sources, "Checking images"):
         with warnings.catch_warnings(record=True) as caught:
@@ -287,4 +294,4 @@ def _check_record(
 
 def sentences(findings: Sequence[Finding]) -> list[str]:
     """One line a finding, for people."""
-    return [f"{f.severity}: {f.kind}: {f.where}: {f.message}" for f in findings]
+    return [f"{f.severity}: {f.kind}: {f.where}: {f.message.removeprefix(f'{f.where}: ')}" for f in findings]

@@ -43,6 +43,7 @@ def convert(
     out: str | Path,
     phases: Phases | str | Path,
     mask_suffix: str = "_mask",
+    annotated_only: bool = False,
     groups: str | Path | Mapping[str, str] | None = None,
     group_regex: str | None = None,
     split: str | None = None,
@@ -70,6 +71,8 @@ def convert(
         out: Folder of the record set.
         phases: What the masks hold, or a `phases.toml`.
         mask_suffix: What the stem of a mask has behind the stem of its image.
+        annotated_only: Leave out images that have no mask, of which a stack of single files may have many; without
+            this they are an error.
         groups: CSV file with the columns id and group, or a mapping. Images from one stack, electrode or
             session belong to one group; without this each image, or stack, is its own.
         group_regex: The group is what this finds in the id (its first parenthesis, or all of it).
@@ -141,10 +144,16 @@ def convert(
         else partial(encode_all, jobs=jobs)
     )
     sources, missing = sources_of(images, masks, mask_suffix, template)
-    if missing or not sources:
+    if not sources or (missing and not annotated_only):
         raise InputError(
             f"{missing[0] if missing else images}: must have a mask. Received none for {len(missing)} of "
-            f"{len(missing) + len(sources)} images. Add the masks, or take these images out."
+            f"{len(missing) + len(sources)} images. Add the masks, or give --annotated-only to leave these out."
+        )
+    if missing:
+        warnings.warn(
+            f"images: {len(missing)} of {len(missing) + len(sources)} have no mask, and are left out.",
+            InputWarning,
+            stacklevel=2,
         )
     if not add:
         with atomic_folder(out, force=force, manifest=False) as folder:

@@ -7,10 +7,11 @@ import pytest
 import tifffile
 
 from cathode_tf.datasets import convert, open_records
+from cathode_tf.datasets.checking import check
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import write_annotation, write_coco, write_mask
 
-from .conftest import stripes
+from .conftest import stripes, write_pair
 
 MASKS = np.stack([stripes(shift=i) for i in range(6)])
 
@@ -82,6 +83,22 @@ def test_a_stack_without_any_label_is_refused(stack, tmp_path, phases):
     tifffile.imwrite(stack / "stack_mask.tif", np.full_like(MASKS, 255), photometric="minisblack")
     with pytest.raises(InputError, match=r"at least one slice of stack\.tif"):
         convert(stack, out=tmp_path / "set", phases=phases)
+
+
+def test_images_without_a_mask_are_left_out_only_where_that_is_asked_for(tmp_path, phases):
+    for index in range(6):
+        write_pair(tmp_path / "in", f"slice_{index}", MASKS[index])
+        if index % 2:
+            (tmp_path / "in" / f"slice_{index}_mask.png").unlink()
+    with pytest.raises(InputError, match=r"none for 3 of 6 images.*--annotated-only"):
+        convert(tmp_path / "in", out=tmp_path / "set", phases=phases)
+    with pytest.warns(InputWarning, match="3 of 6 have no mask, and are left out"):
+        out = convert(
+            tmp_path / "in", out=tmp_path / "set", phases=phases, annotated_only=True, split="1/0/0"
+        )
+    assert [row.id for row in open_records(out).rows] == ["slice_0", "slice_2", "slice_4"]
+    assert not check(tmp_path / "in", phases=phases).ok
+    assert check(tmp_path / "in", phases=phases, annotated_only=True).ok
 
 
 def via(folder, hfw):

@@ -1,9 +1,12 @@
 """`cathode-tf inspect` on the sample set."""
 
+import re
 import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
+import tifffile
 from click.testing import CliRunner
 
 from cathode_tf.tools.main import cli
@@ -33,3 +36,24 @@ def test_an_earlier_picture_is_kept_without_force(tmp_path):
     assert picture.read_text() == "mine"
     assert f"Wrote {picture}" in inspect("--force").output
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_of_micrographs_says_what_each_states(tmp_path):
+    """12.8 um across 128 pixels are 100 nm; the second has no scale, the third is no image."""
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 128), np.uint8)
+    content = "AP_WIDTH\r\nWidth = 12.80 µm\r\nAP_ACTUALKV\r\nEHT = 5.00 kV\r\n".encode("cp1252")
+    tifffile.imwrite(tmp_path / "a.tif", pixels, extratags=[(34118, 1, len(content), content, True)])
+    tifffile.imwrite(tmp_path / "b.tif", np.stack([pixels] * 3), photometric="minisblack")
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    printed = re.sub(" +", " ", result.output)
+    assert f"{tmp_path / 'a.tif'}: 128 x 96 px, uint8\n pixel size 100 nm (Zeiss tag 34118" in printed
+    assert " vendor Zeiss\n" in printed and " kV 5.0\n" in printed
+    assert f"{tmp_path / 'b.tif'}: 128 x 96 px, uint8, 3 slices\n pixel size unknown\n" in printed
+    (tmp_path / "c.tif").write_bytes(b"no image")
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "128 x 96 px" in result.output and "c.tif: must be a TIFF" in result.output
+    picture = str(tmp_path / "picture.png")
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path), "--out", picture])
+    assert result.exit_code == 1
