@@ -20,6 +20,10 @@ OF_SECTIONS = {
     "reference_points",
     "draw_points",
     "sample_type",
+    "unfolding",
+    "edge_px",
+    "pixel_size_rel",
+    "electrode",
     "depth_axis",
     "fragmentation",
     "crack_opening_px",
@@ -34,7 +38,7 @@ CORRECTIONS = {
 
 @click.command(
     "analyze",
-    epilog="Example: cathode-tf analyze masks --phases phases.toml --pixel-size-nm 25 --out analysis/b7",
+    epilog="\b\nExample: cathode-tf analyze masks --phases phases.toml --pixel-size-nm 25 --out analysis/b7",
 )
 @click.argument("masks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MASK...")
 @click.option("--phases", "phases_file", type=click.Path(path_type=Path), help="phases.toml of the masks.")
@@ -64,6 +68,24 @@ CORRECTIONS = {
     default="section",
     show_default=True,
     help="A section through an electrode, or powder spread out flat.",
+)
+@click.option(
+    "--unfolding",
+    type=click.Choice(["em", "saltykov"]),
+    default="em",
+    show_default=True,
+    help="How section profiles become spheres: expectation maximisation, or Saltykov's classic inversion.",
+)
+@click.option(
+    "--edge-px", type=float, help="Standard uncertainty of where outlines lie, px: into the intervals."
+)
+@click.option(
+    "--pixel-size-rel", type=float, help="Relative standard uncertainty of the pixel size: likewise."
+)
+@click.option(
+    "--electrode",
+    type=click.Path(path_type=Path),
+    help="electrode.toml: checks porosity by mass and thickness.",
 )
 @click.option(
     "--depth-axis",
@@ -98,6 +120,7 @@ def command(
     evaluation: Path | None,
     reference_points: Path | None,
     draw_points: int | None,
+    electrode: Path | None,
     volume: bool,
     voxel_size_nm: tuple[float, float, float] | None,
     tortuosity: bool,
@@ -112,7 +135,7 @@ def command(
     rates, if these images are like those; --draw-points writes OUT/reference_points.csv, in whose column
     reference someone writes what is really there, and --reference-points corrects with that.
     """
-    from cathode_tf.analysis import Settings, analyze, draw_reference_points
+    from cathode_tf.analysis import Electrode, Settings, analyze, draw_reference_points
     from cathode_tf.datasets.sheets import read_groups
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
@@ -123,7 +146,7 @@ def command(
 
     force = chosen.pop("force")
     refuse_others(ctx, volume)
-    refuse_inputs(out, [*masks, phases_file, model, groups_file, evaluation, reference_points])
+    refuse_inputs(out, [*masks, phases_file, model, groups_file, evaluation, reference_points, electrode])
     refuse_overwrite(out, force)
     if volume:
         if len(masks) != 1:
@@ -134,6 +157,7 @@ def command(
         )
         return
     settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
+    coating = None if electrode is None else Electrode.from_toml(electrode)
     paths = find_images(masks) if model else without_pictures(find_images(masks))
     groups = None if groups_file is None else read_groups(groups_file)
     with atomic_folder(out, force=force) as folder:
@@ -168,10 +192,13 @@ def command(
         )
         if reference_points is not None:
             analysis = analysis.with_reference_points(read_points(reference_points))
+        if coating is not None:
+            analysis = analysis.with_electrode(coating)
         if draw_points:
             points = draw_reference_points(drawn_from, analysis.phases, draw_points)
             points.to_csv(folder / "reference_points.csv", index=False)
         analysis.write_into(folder)
+        click.echo("Drawing the report ...", err=True)
         write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images)
         written = sorted(path.name for path in folder.iterdir())
     show(analysis)
@@ -238,6 +265,10 @@ def show(analysis) -> None:
         click.echo(f"{name} D50 (volume): {estimate}")
     for name, estimate in analysis.summary.get("crack_length_density", {}).items():
         click.echo(f"{name} crack length per area: {estimate}")
+    for quantity in ("porosity_total", "porosity_gravimetric", "porosity_difference"):
+        for estimate in analysis.summary.get(quantity, {}).values():
+            agreement = estimate.flags.get("AGREEMENT")
+            click.echo(f"{quantity.replace('_', ' ')}: {estimate}{f'; {agreement}' if agreement else ''}")
     for row in analysis.planning:
         if row["need"] is not None:
             click.echo(row["sentence"])

@@ -25,6 +25,7 @@ VERBS = {
     "segment": "Write masks for micrographs of any size.",
     "analyze": "Measure phases, particles and pores from masks.",
     "compare": "Tell what differs between two batches, and how surely.",
+    "gauge": "Tell how much of a measurement's variation comes from the measuring.",
     "gate": "Decide whether a batch is within a specification.",
     "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
     "review": "Correct proposed masks in the browser.",

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from cathode_tf.analysis.correction import draw_reference_points, plan_reference_points
     from cathode_tf.analysis.decision import Decision, Spec, decide
     from cathode_tf.analysis.estimate import Estimate
+    from cathode_tf.analysis.gauge import gauge_rr
     from cathode_tf.analysis.image import Settings
     from cathode_tf.analysis.planning import required_images, required_particles
+    from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
     from cathode_tf.analysis.volume_files import Volume, open_volume
     from cathode_tf.analysis.volumes import VolumeAnalysis, analyze_volume
 
@@ -25,6 +27,7 @@ _MODULE_OF = {
     "Analysis": "batch",
     "Comparison": "comparison",
     "Decision": "decision",
+    "Electrode": "porosity",
     "Estimate": "estimate",
     "Settings": "image",
     "Spec": "decision",
@@ -35,8 +38,10 @@ _MODULE_OF = {
     "compare": "comparison",
     "decide": "decision",
     "draw_reference_points": "correction",
+    "gauge_rr": "gauge",
     "open_volume": "volume_files",
     "plan_reference_points": "correction",
+    "reconcile_porosity": "porosity",
     "required_images": "planning",
     "required_particles": "planning",
 }
@@ -45,6 +50,7 @@ __all__ = [
     "Analysis",
     "Comparison",
     "Decision",
+    "Electrode",
     "Estimate",
     "Settings",
     "Spec",
@@ -55,8 +61,10 @@ __all__ = [
     "compare",
     "decide",
     "draw_reference_points",
+    "gauge_rr",
     "open_volume",
     "plan_reference_points",
+    "reconcile_porosity",
     "required_images",
     "required_particles",
 ]

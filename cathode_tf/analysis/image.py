@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -102,6 +102,7 @@ class ImageMeasures:
         intercepts: Changes of phase along test lines.
         instances: One row an instance.
         parents: One row a particle as it was before it cracked.
+        wider_cracks: Crack length and particle area if cracks could open twice as wide.
         pores: Sums over the pore space; None where no phase is a pore.
         neck_counts: Instances of each particle phase by neck depth.
     """
@@ -119,6 +120,7 @@ class ImageMeasures:
     parents: pd.DataFrame
     pores: PoreMeasures | None
     neck_counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
+    wider_cracks: tuple[float, float] = (0.0, 0.0)
 
 
 def measure_image(
@@ -162,6 +164,9 @@ def measure_image(
             tables.append(table)
             if counted:
                 necks[phase.name] = counted
+    parents = _parents(mask, phases, pixel_size_nm, name, settings)
+    twice = replace(settings, crack_opening_px=2 * settings.crack_opening_px)
+    wider = _parents(mask, phases, pixel_size_nm, name, twice)
     return ImageMeasures(
         name,
         group,
@@ -173,9 +178,12 @@ def measure_image(
         covariance(mask, phases),
         intercepts(mask, phases),
         _stacked(tables, name, group),
-        _parents(mask, phases, pixel_size_nm, name, settings),
+        parents,
         measure_pores(mask, phases) if phases.with_role("pore") else None,
         necks,
+        (float(wider["crack_length"].sum()), float(wider["area"].sum()))
+        if len(wider.columns)
+        else (0.0, 0.0),
     )
 
 

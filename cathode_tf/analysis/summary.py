@@ -32,6 +32,9 @@ from cathode_tf.phases import Phases
 
 Summary = dict[str, dict[str, Estimate]]
 
+LARGEST_OPENING_CHANGE = 0.10
+CRACK_OPENING = "CRACK_OPENING"
+"""Flag: many cracks seem wider than they were allowed to be."""
 NECK_DEPTH = "NECK_DEPTH"
 """Flag: what the number of particles would be if necks were cut at half or twice the depth."""
 
@@ -272,7 +275,25 @@ def _fragmentation(batch: Batch) -> Summary:
         names = list(dict.fromkeys(batch.units))
     particles = "+".join(batch.phases.with_role("particle"))
     estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
+    headline = "crack_length_density"
+    estimates[headline] = _with_opening_band(estimates[headline], batch)
     return {quantity: {particles: _of_unit(estimate, batch.unit)} for quantity, estimate in estimates.items()}
+
+
+def _with_opening_band(estimate: Estimate, batch: Batch) -> Estimate:
+    """The crack length hangs on how wide a crack may open, where cracks are wider than that; say how much."""
+    length, area = (sum(image.wider_cracks[i] for image in batch.images) for i in (0, 1))
+    if not estimate.value or not area:
+        return estimate
+    change = length / area / estimate.value - 1
+    if change <= LARGEST_OPENING_CHANGE:
+        return estimate
+    opening = batch.settings.crack_opening_px
+    return estimate.with_flag(
+        CRACK_OPENING,
+        f"{change:.0%} more if cracks may open {2 * opening:g} px wide instead of {opening:g}: wide cracks are taken "
+        f"for gaps between particles; set crack_opening_px to the widest crack",
+    )
 
 
 def _pores(batch: Batch) -> Summary:

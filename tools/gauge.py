@@ -1,0 +1,49 @@
+"""`cathode-tf gauge`: a table of repeated measurements in, repeatability and reproducibility out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    "gauge",
+    epilog="\b\nExample: cathode-tf gauge pore_fraction.csv --out gauge.json",
+)
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--design",
+    type=click.Choice(["crossed", "nested"]),
+    default="crossed",
+    show_default=True,
+    help="crossed: every appraiser measured every part; nested: each has parts of their own.",
+)
+@click.option("--unit", default="", help="Unit of the values.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the numbers to this JSON file.")
+@click.option("--force", is_flag=True, help="Replace --out.")
+def command(table: Path, design: str, unit: str, out: Path | None, force: bool) -> None:
+    """Tell how much of a measurement's variation comes from the measuring (gauge R&R).
+
+    TABLE is a CSV with the columns part, appraiser, trial, value. A part is an image or a section; an appraiser
+    an annotator, a model or a microscope; at least 2 of each, 2 trials, and everything equally often.
+    """
+    import pandas as pd
+
+    from cathode_tf.analysis import gauge_rr
+    from cathode_tf.errors import InputError
+    from cathode_tf.files import refuse_overwrite, write_json
+
+    if out is not None:
+        refuse_overwrite(out, force)
+    try:
+        rows = pd.read_csv(table)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{table}: cannot be read as a table of measurements ({error}).") from error
+    found = gauge_rr(rows, design=design, unit=unit)
+    for name, estimate in found.items():
+        verdict = estimate.flags.get("VERDICT")
+        click.echo(f"{name.replace('_', ' ')}: {estimate}{f': {verdict}' if verdict else ''}")
+    if out is not None:
+        write_json(out, {name: estimate.to_dict() for name, estimate in found.items()}, force=force)
+        click.echo(f"Wrote {out}.")
