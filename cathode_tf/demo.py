@@ -110,10 +110,10 @@ def _learn(records, out: Path, training_s: float, seed: int, force: bool, tell):
 
     tell(f"3/7 Training a U-Net for {training_s:.0f} seconds ...")
     run = train(records, out / "run", preset="small", time_limit_s=training_s, seed=seed, force=force)
-    tell("4/7 Evaluating it on held-out sections ...")
+    tell("4/7 Evaluating it on held-out sections, after compiling it for them ...")
     evaluation = evaluate(Segmenter(run.path), records, split="test", out=out / "evaluation", force=force)
     tell(str(evaluation))
-    tell("5/7 Exporting it as a SavedModel ...")
+    tell("5/7 Exporting it as a SavedModel, which takes half a minute ...")
     with atomic_folder(out / "savedmodel", force=force) as folder:
         export_savedmodel(run.path, folder)
     exported = out / "savedmodel"
@@ -138,8 +138,10 @@ def _analyze(segmenter, unseen: Path, out: Path, pixel_size_nm: float, section, 
             write_mask(folder / f"{micrograph.id}_mask.png", mask, segmenter.phases)
             write_overlay(folder / f"{micrograph.id}_overlay.png", micrograph.pixels, mask, segmenter.phases)
     tell("7/7 Measuring particles, pores and interfaces ...")
-    analysis = analyze(masks, segmenter.phases, pixel_size_nm=pixel_size_nm)
+    measured = track(masks.items(), "Measuring", total=len(masks))
+    analysis = analyze(measured, segmenter.phases, pixel_size_nm=pixel_size_nm)
     analysis.write(out / "analysis", force=force)
+    tell("    Drawing the report ...")
     return write_report(
         analysis,
         out / "report.html",

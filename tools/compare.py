@@ -9,7 +9,7 @@ import click
 
 @click.command(
     "compare",
-    epilog="Example: cathode-tf compare fresh aged --margin fraction/pore=0.01 --out aged.json",
+    epilog="\b\nExample: cathode-tf compare fresh aged --margin fraction/pore=0.01 --out aged.json",
 )
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))

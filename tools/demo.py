@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("demo", epilog="Example: cathode-tf demo --out demo")
+@click.command("demo", epilog="\b\nExample: cathode-tf demo --out demo")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

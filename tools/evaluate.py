@@ -5,7 +5,10 @@ from __future__ import annotations
 import click
 
 
-@click.command("evaluate")
+@click.command(
+    "evaluate",
+    epilog="\b\nExample: cathode-tf evaluate runs/first records/lab --split test --out evaluation",
+)
 @click.argument("model", nargs=-1, required=True)
 @click.argument("records")
 @click.option("--split", default="test", show_default=True, help="Which images.")
@@ -16,19 +19,18 @@ def command(model: tuple[str, ...], records: str, split: str, out: str | None, f
 
     MODEL is a run, a .keras file or an exported SavedModel; several are averaged. The last two rows are
     the mean over images, which is the figure to quote, and that of all pixels pooled.
-
-    \b
-    Example:
-        cathode-tf evaluate runs/first records/lab --split test --out evaluation
     """
     from cathode_tf.files import refuse_overwrite
     from cathode_tf.inference import evaluate
     from cathode_tf.ownership import refuse_inputs
+    from cathode_tf.words import counted
 
     if out:
         refuse_inputs(out, [*model, records])
         refuse_overwrite(out, force)
+    click.echo("Loading and compiling the model ...", err=True)
     evaluation = evaluate(model if len(model) > 1 else model[0], records, split, out, force=force)
     click.echo(evaluation)
     if out:
-        click.echo(f"Wrote {out}: evaluation.json, evaluation.csv and {len(evaluation.images)} pictures.")
+        pictures = counted(len(evaluation.images), "picture")
+        click.echo(f"Wrote {out}: evaluation.json, evaluation.csv and {pictures}.")

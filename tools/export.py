@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import click
 
+EPILOG = """
+\b
+Example:
+  cathode-tf export runs/first --out models/cathode
+  saved_model_cli show --dir models/cathode/1 --all
+"""
 
-@click.command("export")
+
+@click.command("export", epilog=EPILOG)
 @click.argument("model", nargs=-1, required=True)
 @click.option("--out", required=True, help="Folder of the model's versions, as models/NAME.")
 @click.option("--version", type=click.IntRange(min=1), help="Number of this version.  [default: the next]")
@@ -39,11 +46,6 @@ def command(
 
     MODEL is a run, a .keras file or "default"; several are averaged. Beside the versions stand the files
     that TF Serving needs: models.config, batching.config and compose.yaml (see docs/serving.md).
-
-    \b
-    Example:
-        cathode-tf export runs/first --out models/cathode
-        saved_model_cli show --dir models/cathode/1 --all
     """
     from cathode_tf.ownership import refuse_inputs
 
@@ -55,6 +57,7 @@ def command(
 
     source = model if len(model) > 1 else model[0]
     segmenter = Segmenter(source, max_memory=max_memory, orientations=int(average))
+    click.echo("Tracing and writing the model, which takes half a minute ...", err=True)
     folder = export_savedmodel(segmenter, out, version=version)
     click.echo(f"Wrote {folder}, and beside it models.config, batching.config and compose.yaml.")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-EPILOG = """Example: cathode-tf gate analysis/b7 --spec spec.toml
+EPILOG = """\b
+Example: cathode-tf gate analysis/b7 --spec spec.toml
 
 \b
 spec.toml:

@@ -7,7 +7,7 @@ import click
 
 @click.command(
     "review",
-    epilog="Example: cathode-tf review my-project --no-browser",
+    epilog="\b\nExample: cathode-tf review my-project --no-browser",
 )
 @click.argument("project", type=click.Path())
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; default: 8765, or the next free one.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from cathode_tf.words import counted
 
-@click.group("rounds", epilog="Example: cathode-tf rounds init my-project --images photos/")
+
+@click.group("rounds", epilog="\b\nExample: cathode-tf rounds init my-project --images photos/")
 def command() -> None:
     """Learn in rounds: propose, review, accept, train, promote.
 
@@ -18,7 +20,7 @@ _project = click.argument("project", type=click.Path())
 _who = click.option("--who", help="Your name for the ledger; default: your user name.")
 
 
-@command.command(epilog="Example: cathode-tf rounds init my-project --images photos/ --test 20")
+@command.command(epilog="\b\nExample: cathode-tf rounds init my-project --images photos/ --test 20")
 @_project
 @click.option(
     "--images", multiple=True, required=True, type=click.Path(), help="Image file or folder; may be repeated."
@@ -49,13 +51,13 @@ def init(project, images, masks, phases, groups, test, seed) -> None:
         test_share=test / 100,
         seed=seed,
     )
-    images_in = made.state.images.values()
-    frozen = sum(image.role == "test" for image in images_in)
-    click.echo(f"Wrote {project}: {len(images_in)} images, {frozen} of them frozen for testing.")
+    frozen = sum(image.role == "test" for image in made.state.images.values())
+    images_in = counted(len(made.state.images), "image")
+    click.echo(f"Wrote {project}: {images_in}, {frozen} of them frozen for testing.")
     click.echo(f"Next: {next_step(made)}")
 
 
-@command.command(epilog="Example: cathode-tf rounds status my-project")
+@command.command(epilog="\b\nExample: cathode-tf rounds status my-project")
 @_project
 @click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
 def status(project, as_json) -> None:
@@ -69,7 +71,7 @@ def status(project, as_json) -> None:
     click.echo(json.dumps(found, indent=2) if as_json else status_text(found))
 
 
-@command.command(epilog="Example: cathode-tf rounds add my-project more-photos/")
+@command.command(epilog="\b\nExample: cathode-tf rounds add my-project more-photos/")
 @_project
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @click.option("--masks", type=click.Path(), help="Folder of masks that exist already, matched by stem.")
@@ -79,10 +81,10 @@ def add(project, images, masks, groups) -> None:
     from cathode_tf.rounds import Project, add_images, read_groups
 
     new = add_images(Project(project), images, masks=masks, groups=read_groups(groups) if groups else None)
-    click.echo(f"Wrote {len(new)} images to {project}/images.")
+    click.echo(f"Wrote {counted(len(new), 'image')} to {project}/images.")
 
 
-@command.command(epilog="Example: cathode-tf rounds propose my-project")
+@command.command(epilog="\b\nExample: cathode-tf rounds propose my-project")
 @_project
 @click.option("--ensemble", type=click.IntRange(1), default=1, show_default=True, help="Models to average.")
 @click.option("--show", default=10, show_default=True, help="How many of the ranking to print.")
@@ -102,11 +104,11 @@ def propose(project, ensemble, show, who) -> None:
         image = opened.state.images[row["key"]]
         test = " (test)" if image.role == "test" else ""
         click.echo(f"{row['rank']:>4}  {row['score']:>11.3f}  {row['diversity']:>13.2f}  {image.name}{test}")
-    click.echo(f"Wrote {len(ranked)} proposals to {project}/proposals.")
+    click.echo(f"Wrote {counted(len(ranked), 'proposal')} to {project}/proposals.")
     click.echo(f"Next: cathode-tf review {project}")
 
 
-@command.command(epilog="Example: cathode-tf rounds accept my-project cell_01 cell_07")
+@command.command(epilog="\b\nExample: cathode-tf rounds accept my-project cell_01 cell_07")
 @_project
 @click.argument("images", nargs=-1, required=True)
 @click.option("--mask", type=click.Path(), help="Accept this file for the one image instead of its proposal.")
@@ -166,7 +168,7 @@ def _training_options(function):
     return function
 
 
-@command.command(epilog="Example: cathode-tf rounds train my-project --time-limit 10m")
+@command.command(epilog="\b\nExample: cathode-tf rounds train my-project --time-limit 10m")
 @_project
 @click.option(
     "--from",
@@ -192,7 +194,7 @@ def train(project, start, new_only, force, steps, time_limit, batch, patch, who,
     opened = Project(project)
     model = train_round(opened, start=start, new_only=new_only, who=who, force=force, **options)
     click.echo(
-        f"Wrote {project}/{model.path}, from {len(model.images)} images, beginning with {model.start}."
+        f"Wrote {project}/{model.path}, from {counted(len(model.images), 'image')}, beginning with {model.start}."
     )
     if opened.state.champion is opened.state.models[model.number]:
         click.echo(
@@ -202,7 +204,7 @@ def train(project, start, new_only, force, steps, time_limit, batch, patch, who,
         click.echo(f"Next: cathode-tf rounds promote {project}")
 
 
-@command.command(epilog="Example: cathode-tf rounds promote my-project")
+@command.command(epilog="\b\nExample: cathode-tf rounds promote my-project")
 @_project
 @click.option("--model", type=int, help="Number of the model; default: the newest.")
 @click.option(
@@ -242,7 +244,7 @@ def promote(project, model, force_reason, who) -> None:
 
 
 @command.command(
-    epilog='Example: cathode-tf rounds rollback my-project --reason "binder got worse on line 2"'
+    epilog='\b\nExample: cathode-tf rounds rollback my-project --reason "binder got worse on line 2"'
 )
 @_project
 @click.option("--reason", required=True, help="Why; the ledger keeps it.")
@@ -256,7 +258,7 @@ def rollback(project, reason, who) -> None:
     click.echo(f"Wrote {project}/models/stable.keras (model {champion.name}).")
 
 
-@command.command(epilog="Example: cathode-tf rounds log my-project --last 20")
+@command.command(epilog="\b\nExample: cathode-tf rounds log my-project --last 20")
 @_project
 @click.option("--last", type=click.IntRange(1), help="Only the newest so many events.")
 @click.option("--json", "as_json", is_flag=True, help="Print the events as they are.")
@@ -274,7 +276,7 @@ def log(project, last, as_json) -> None:
 
 
 @command.command(
-    "export", epilog="Example: cathode-tf rounds export my-project --format labelme --out for-labelme"
+    "export", epilog="\b\nExample: cathode-tf rounds export my-project --format labelme --out for-labelme"
 )
 @_project
 @click.option("--out", required=True, type=click.Path(), help="Folder to make.")
@@ -297,7 +299,7 @@ def export_(project, out, format, what, force) -> None:
     click.echo(f"Bring corrections back: cathode-tf rounds import {project} {path}")
 
 
-@command.command("import", epilog="Example: cathode-tf rounds import my-project for-labelme --who ann")
+@command.command("import", epilog="\b\nExample: cathode-tf rounds import my-project for-labelme --who ann")
 @_project
 @click.argument("source", type=click.Path())
 @click.option("--minutes", type=click.FloatRange(0), default=0.0, help="Time spent on all, for the ledger.")
@@ -307,4 +309,4 @@ def import_(project, source, minutes, who) -> None:
     from cathode_tf.rounds import Project, import_masks
 
     images = import_masks(Project(project), source, who=who, minutes=minutes)
-    click.echo(f"Accepted {len(images)} masks that are new or changed.")
+    click.echo(f"Accepted {counted(len(images), 'mask')}, new or changed.")

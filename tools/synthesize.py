@@ -9,7 +9,7 @@ import click
 
 @click.command(
     "synthesize",
-    epilog="Example: cathode-tf synthesize --count 12 --out sections --set fragmentation=0.4",
+    epilog="\b\nExample: cathode-tf synthesize --count 12 --out sections --set fragmentation=0.4",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Number of sections.")
@@ -45,6 +45,7 @@ def command(
     from cathode_tf.files import refuse_overwrite
     from cathode_tf.progress import track
     from cathode_tf.synthesis import Parameters, synthesize, write_samples
+    from cathode_tf.words import counted
 
     refuse_overwrite(out, force)
     changed = Parameters.parse(changes)
@@ -55,4 +56,5 @@ def command(
     parameters = draw if preset == "random" else Parameters.preset(preset).replace(**changed)
     samples = synthesize(count, seed=seed, height=height, width=width, parameters=parameters)
     write_samples(track(samples, "Synthesising sections"), out, force=force)
-    click.echo(f"{out}: wrote {count} sections of {height} x {width} px, their masks, labels and truth.json.")
+    sections = counted(count, "section")
+    click.echo(f"Wrote {sections} of {height} x {width} px with masks, labels and truth.json to {out}.")

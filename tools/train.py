@@ -27,7 +27,7 @@ class Duration(click.ParamType):
 
 @click.command(
     "train",
-    epilog="Example: cathode-tf train records/sample --out runs/first --preset small --time-limit 2m",
+    epilog="\b\nExample: cathode-tf train records/sample --out runs/first --preset small --time-limit 2m",
 )
 @click.argument("records", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")

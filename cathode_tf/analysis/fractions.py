@@ -186,14 +186,15 @@ def integral_range(tables: Sequence[Covariance], phase: int, fraction: float) ->
         profile = np.where(pairs > 0, products / pairs, 0.0)
     crossing = np.flatnonzero(profile <= 0.01 * profile[0])
     side = (all_px / len(tables)) ** (1 / dimensions)
+    size = f"images as large as a {'square' if dimensions == 2 else 'cube'} of {side:.0f} px"
     if not len(crossing) or spread <= 0:
-        reason = f"correlated beyond {(reach - 1) * step:.0f} px, too far for images of {side:.0f} px"
+        reason = f"correlated beyond {(reach - 1) * step:.0f} px, too far for {size}"
         return IntegralRange(0, 0, 0, 0, reason)
     cut = min(2 * int(crossing[0]), reach - 1)
     radius = (cut + 0.5) * step
     dof = all_px / ((math.pi if dimensions == 2 else 4 / 3 * math.pi) * radius**dimensions)
     if dof < FEWEST_DOF or 2 * int(crossing[0]) > reach - 1:
-        reason = f"correlated over {radius:.0f} px, too far for images of {side:.0f} px"
+        reason = f"correlated over {radius:.0f} px, too far for {size}"
         return IntegralRange(0, 0, radius, dof, reason)
     raw = max(float(products[: cut + 1].sum()), 0.0) / area
     lost = sum(float(table.vv[: cut + 1].sum()) / table.area for table in used) / area

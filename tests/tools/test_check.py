@@ -27,7 +27,7 @@ def test_a_damaged_set_leaves_with_1(tmp_path):
     next(folder.rglob("*-train.*")).unlink()
     result = run(folder)
     assert result.exit_code == 1
-    assert "NOT OK (1 errors" in result.output
+    assert "NOT OK (1 error," in result.output
     result = run(folder, "--json")
     assert result.exit_code == 1
     assert json.loads(result.output)["findings"][0]["kind"] == "record set"

@@ -29,7 +29,8 @@ def test_help_lists_every_verb_in_the_order_of_use():
 def test_each_verb_explains_itself_with_an_example(verb):
     result = CliRunner().invoke(cli, [verb, "--help"])
     assert result.exit_code == 0
-    assert f"cathode-tf {verb}" in result.output
+    example = result.output.index("Example:")
+    assert result.output.index("Options:") < example < result.output.index(f"cathode-tf {verb}", example)
 
 
 def test_help_of_all_verbs_loads_nothing_heavy():

@@ -13,7 +13,7 @@ def test_writes_what_it_says(tmp_path):
     out = tmp_path / "sections"
     arguments = ["--out", str(out), "--count", "2", "--height", "64", "--width", "96"]
     result = CliRunner().invoke(command, [*arguments, "--set", "ncm_fraction=0.5"], catch_exceptions=False)
-    assert result.exit_code == 0 and "wrote 2 sections" in result.output
+    assert result.exit_code == 0 and "Wrote 2 sections" in result.output
     assert len(list((out / "images").iterdir())) == len(list((out / "masks").iterdir())) == 2
 
 
