@@ -200,6 +200,22 @@ def test_view_keys_and_help(page):
     for key in ("c", "g", "l", "o", "{", "Backspace", "ArrowLeft", "End", "[", "]"):
         page.keyboard.press(key)
     assert page.evaluate("editor.view.outlines") is True
+    page.keyboard.press("w")
+    page.keyboard.press("t")
+    assert page.evaluate("[editor.superpixels.grain, editor.replace, editor.hand.tool]") == [18, 0, "replace"]
+
+
+@pytest.mark.slow
+def test_on_a_phone_the_image_has_the_screen_and_the_rest_comes_when_asked_for(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.locator("#stage").bounding_box()["width"] == 390
+    assert not page.is_visible("#right") and not page.is_visible("#contrast")
+    page.click("#settings-button")
+    assert page.is_visible("#contrast")
+    page.click("#queue-button")
+    page.click("#queue li:nth-child(2) button")
+    page.wait_for_function("() => editor.card.name !== 'cell_0' && editor.labels && !editor.readonly")
+    assert not page.is_visible("#right")
 
 
 @pytest.mark.slow

@@ -292,6 +292,22 @@ class Editor {
     this.say(`Uncertain place ${this.region + 1} of ${regions.length} (${Math.round(100 * region.score)} %)`, 3000);
   }
 
+  setGrain(size) {
+    set("grain", size);
+    $("grain-out").textContent = `${$("grain").value} px`;
+    this.superpixels?.setGrain(Number($("grain").value));
+    this.view.cursor();
+    if (this.hand.tool === "superpixel") this._prepareSuperpixels();
+  }
+
+  nextReplaced() {
+    const menu = $("replace");
+    menu.selectedIndex = (menu.selectedIndex + 1) % menu.options.length;
+    this.replace = Number(menu.value);
+    this.setTool("replace");
+    this.say(`Replace repaints ${menu.selectedOptions[0].textContent}`, 4000);
+  }
+
   setOpacity(value) {
     set("opacity", Math.min(1, Math.max(0, value)));
     this.view.setOpacity($("opacity").value);
@@ -522,16 +538,18 @@ function listen() {
   $("outlines").addEventListener("change", () => view.setOutlines($("outlines").checked));
   $("heat").addEventListener("change", () => editor.setHeat($("heat").checked));
   $("replace").addEventListener("change", () => (editor.replace = Number($("replace").value)));
-  $("grain").addEventListener("input", () => {
-    $("grain-out").textContent = `${$("grain").value} px`;
-    editor.superpixels?.setGrain(Number($("grain").value));
-    view.cursor();
-  });
+  $("grain").addEventListener("input", () => editor.setGrain(Number($("grain").value)));
   $("who").addEventListener("change", () => localStorage.setItem("who", $("who").value.trim()));
   for (const id of ["undo", "redo", "save", "reject", "skip", "next", "accept", "next-region", "reset-tone"])
     $(id).addEventListener("click", () => {
       commands.find((command) => command.id === id).run(editor);
       stage.focus();
+    });
+  // On small screens the panels are shown when asked for.
+  for (const name of ["settings", "queue"])
+    $(`${name}-button`).addEventListener("click", (event) => {
+      const shown = document.body.classList.toggle(name);
+      event.currentTarget.setAttribute("aria-expanded", shown);
     });
   $("help").innerHTML = helpHtml();
   $("help-button").addEventListener("click", () => $("help").showModal());
@@ -546,6 +564,5 @@ listen();
 editor.setSize(25);
 editor.setOpacity(0.45);
 for (const [name, value] of [["contrast", 1], ["brightness", 0], ["gamma", 1]]) editor.setTone(name, value);
-$("grain").value = 16;
-$("grain-out").textContent = "16 px";
+editor.setGrain(16);
 editor.start().catch((error) => editor.saved("away", error.message));

@@ -45,7 +45,10 @@ export class Queue {
     }
     note.append(describe(image));
     button.append(picture, title, note);
-    button.addEventListener("click", () => this.onopen(image.key));
+    button.addEventListener("click", () => {
+      document.body.classList.remove("queue");
+      this.onopen(image.key);
+    });
     row.append(button);
     return row;
   }
@@ -114,6 +117,7 @@ export class Queue {
 function describe(image) {
   if (image.taken_by) return `taken by ${image.taken_by}`;
   const test = image.role === "test" ? "test · " : "";
+  if (test && image.status === "proposed" && !image.draft) return "test image";
   if (image.status === "accepted") return `${test}accepted · ${image.minutes.toFixed(1)} min`;
   if (image.draft) return `${test}draft`;
   return test + { new: "to annotate", proposed: "proposal", skipped: "skipped, doubtful", rejected: "rejected" }[image.status];

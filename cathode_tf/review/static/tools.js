@@ -15,7 +15,7 @@ const ICONS = {
 export const TOOLS = [
   { id: "brush", key: "b", label: "Brush", says: "paint the phase" },
   { id: "eraser", key: "e", label: "Eraser", says: "back to how it was opened" },
-  { id: "polygon", key: "p", label: "Polygon", says: "click corners; Enter closes, Backspace takes one back, Esc drops it" },
+  { id: "polygon", key: "p", label: "Polygon", says: "click corners; Enter or a double click closes, Backspace takes one back, Esc drops it" },
   { id: "fill", key: "f", label: "Fill", says: "fill the connected region" },
   { id: "pick", key: "i", label: "Pick", says: "take the phase under the pointer (or hold Alt)" },
   { id: "replace", key: "r", label: "Replace", says: "repaint one phase only, inside the stroke" },
