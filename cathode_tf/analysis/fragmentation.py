@@ -150,7 +150,7 @@ def fragmentation(
     names = list(named)
     return Fragmentation(
         parent_estimates(table, names, pixel_size_nm, fines_diameter),
-        _radial(table, names),
+        radial_profile(table, names),
         table,
         settings,
         bands,
@@ -449,7 +449,16 @@ def parent_estimates(
     }
 
 
-def _radial(table: pd.DataFrame, names: Sequence[str]) -> tuple[Estimate, ...]:
+def radial_profile(table: pd.DataFrame, names: Sequence[str]) -> tuple[Estimate, ...]:
+    """Share of the crack area in shells of equal area, core first, from the rows of `measure_parents`, stacked.
+
+    Args:
+        table: One row a parent, with a column `image`.
+        names: Of all images, those without a parent too.
+
+    Reference:
+        Definition `frag/1`; ratio of sums over images (Cochran, Sampling Techniques, Wiley 1977, ch. 6).
+    """
     total = sum(table[f"shell_{i}"] for i in range(SHELLS))
     return tuple(
         ratio_estimate(

@@ -15,7 +15,7 @@ from cathode_tf.analysis.correction import TestErrors, transferred
 from cathode_tf.analysis.estimate import Estimate, ratio_estimate
 from cathode_tf.analysis.fits import fit_estimates
 from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
-from cathode_tf.analysis.fragmentation import parent_estimates
+from cathode_tf.analysis.fragmentation import parent_estimates, radial_profile
 from cathode_tf.analysis.image import ImageMeasures, Settings
 from cathode_tf.analysis.interfaces import (
     Intercepts,
@@ -277,7 +277,14 @@ def _fragmentation(batch: Batch) -> Summary:
     estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
     headline = "crack_length_density"
     estimates[headline] = _with_opening_band(estimates[headline], batch)
-    return {quantity: {particles: _of_unit(estimate, batch.unit)} for quantity, estimate in estimates.items()}
+    summary = {name: {particles: _of_unit(estimate, batch.unit)} for name, estimate in estimates.items()}
+    shells = radial_profile(table, names)
+    places = [f"shell {k} of {len(shells)}" for k in range(1, len(shells) + 1)]
+    places[0], places[-1] = f"{places[0]} (core)", f"{places[-1]} (rim)"
+    summary["crack_radial_profile"] = {
+        place: _of_unit(estimate, batch.unit) for place, estimate in zip(places, shells, strict=True)
+    }
+    return summary
 
 
 def _with_opening_band(estimate: Estimate, batch: Batch) -> Estimate:

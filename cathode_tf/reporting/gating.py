@@ -12,7 +12,7 @@ from cathode_tf.analysis import Decision, Estimate, Spec, decide
 from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
 from cathode_tf.reporting.page import Page, Section, Table, write_page
-from cathode_tf.reporting.report import split_text
+from cathode_tf.reporting.tables import split_text
 
 WORST_FIRST = ("FAIL", "CONDITIONAL_FAIL", "INSUFFICIENT", "CONDITIONAL_PASS", "PASS")
 

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.analysis import Analysis, Estimate
+from cathode_tf.analysis.budget import budget_rows, edge_change
 from cathode_tf.reporting.figures import (
     bars_with_intervals,
-    cumulative_curves,
-    histogram,
     instance_picture,
     phase_picture,
     picture_data,
 )
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
+from cathode_tf.reporting.particles import instance_sections, is_size, size_sections
+from cathode_tf.reporting.tables import estimates_table, split_text
 
 PICTURES = 6
 """At most this many micrographs are shown; the tables cover all."""
@@ -32,16 +33,23 @@ TITLES = {
     "triple_point_density": "Points where three phases meet, per area",
     "number_density": "Instances per area",
 }
-WEIGHTINGS = {"0": "number", "2": "area", "3": "volume"}
-"""ISO 9276's index of what a distribution counts."""
-COLUMNS = {"x10": "D10", "x50": "D50", "x90": "D90", "span": "span"}
-_SIZE = re.compile(r"(x10|x50|x90|span)_[0-3]")
 FAMILIES = {
+    "Fractions, corrected for misclassification": "^fraction_",
     "Fragmentation of particles": "crack|fragment|fines|surface_connected|new_boundary",
-    "Pore space": "pore|chord|thickness|connect|closed|percol|tortuos|largest",
-    "Mean sizes": "mean|diameter",
+    "Pore space": "^pore_|chord|thickness|connect|closed|percol|tortuos|largest",
+    "Porosity by image and by balance": "^porosity_",
 }
 OTHER = "Further quantities"
+CORRECTED = {
+    "fraction": "as segmented",
+    "fraction_corrected": "corrected by a test set's error rates",
+    "fraction_by_points": "corrected by labelled points",
+}
+BUDGETED = {
+    "fraction": "fraction of",
+    "x50_3": "D50 (volume) of",
+    "crack_length_density": "crack length per area of",
+}
 INTERFACES = ("surface_density", "coverage", "contact_fraction", "boundary_density", "triple_point_density")
 
 
@@ -75,46 +83,17 @@ def write_report(
         _composition(analysis),
         *_groups(analysis),
         *_pictures(analysis, masks, micrographs),
-        *_instances(analysis),
-        *_sizes(analysis),
+        *instance_sections(analysis),
+        *size_sections(analysis),
         *_families(analysis),
         *_interfaces(analysis),
+        _budget(analysis),
         *_planning(analysis),
         _methods(analysis),
         _provenance(analysis),
     ]
     page = Page(title, _lead(analysis), _cards(analysis), _notes(analysis), sections)
     return write_page(page, path, force=force)
-
-
-def split_text(estimate: Estimate) -> tuple[str, str]:
-    """An Estimate as its number and, apart, what stands in brackets behind it.
-
-    Example:
-        >>> split_text(Estimate(0.3123, ci=(0.2941, 0.3305), n=12))
-        ('0.312 ± 0.018', '95 %, 12 images')
-    """
-    text = str(estimate).replace("+-", "±")
-    if estimate.value is None or not text.endswith(")"):
-        return text, ""
-    number, _, bracket = text[:-1].rpartition(" (")
-    return number.replace("um2", "µm²").replace("um3", "µm³").replace("um", "µm"), bracket
-
-
-def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str = "") -> Table:
-    """A row an Estimate: name, number with interval, what it rests on, flags."""
-    rows = []
-    for name, estimate in estimates.items():
-        number, bracket = split_text(estimate)
-        reasons = "; ".join(reason for flag, reason in estimate.flags.items() if flag != "REFUSED")
-        rows.append([name.replace("|", " | "), number, bracket, reasons])
-    header = [what, "estimate", "rests on", "note"]
-    said = {row[-1] for row in rows}
-    if len(said) == 1:
-        # What holds for all rows is said once.
-        header, rows = header[:-1], [row[:-1] for row in rows]
-        caption = ". ".join(filter(None, [caption, *said]))
-    return Table(header, rows, caption)
 
 
 def _lead(analysis: Analysis) -> str:
@@ -157,8 +136,21 @@ def _composition(analysis: Analysis) -> Section:
         "Composition",
         texts=["In a fair section the area fraction of a phase estimates its volume fraction without bias."],
         drawings=[Drawing(bars_with_intervals(fractions, colors, "area fraction"), "Bars: 95 % intervals.")],
-        tables=[estimates_table(fractions, "phase")],
+        tables=[estimates_table(fractions, "phase"), *_side_by_side(analysis)],
     )
+
+
+def _side_by_side(analysis: Analysis) -> list[Table]:
+    """Raw and corrected fractions, where there are corrected ones."""
+    columns = {label: analysis.summary[q] for q, label in CORRECTED.items() if q in analysis.summary}
+    if len(columns) == 1:
+        return []
+    rows = [[n, *(split_text(c[n])[0] for c in columns.values())] for n in analysis.phases.names]
+    return [
+        Table(
+            ["phase", *columns], rows, "What the segmentation gets wrong, taken into account.", numeric=True
+        )
+    ]
 
 
 def _groups(analysis: Analysis) -> list[Section]:
@@ -171,114 +163,11 @@ def _groups(analysis: Analysis) -> list[Section]:
     return [Section("Groups", tables=[table])] if rows else []
 
 
-def _instances(analysis: Analysis) -> list[Section]:
-    """Counts and sizes of the instances of each phase."""
-    table = analysis.instances
-    if not len(table):
-        return []
-    column = f"equivalent_diameter_{analysis.unit}"
-    unit = "px" if analysis.unit == "px" else "µm"
-    section = Section(
-        "Particles and pores",
-        texts=[
-            "Connected regions of each phase are counted; touching particles are separated at their necks. "
-            "Instances that the frame cuts are listed, but count half in the number per area."
-        ],
-    )
-    rows = []
-    for phase in analysis.phases:
-        mine = table[table["phase"] == phase.name]
-        if not len(mine):
-            continue
-        inner = mine[~mine["touches_border"]]
-        quantiles = inner[column].quantile([0.1, 0.5, 0.9]) if len(inner) else [float("nan")] * 3
-        numbers = [f"{value:.3g}" if np.isfinite(value) else "none whole" for value in quantiles]
-        rows.append([phase.name, str(len(mine)), str(len(mine) - len(inner)), *numbers])
-    section.tables.append(
-        Table(
-            [
-                "phase",
-                "instances",
-                "cut by the frame",
-                *(f"D{p} (number), {unit}" for p in (10, 50, 90)),
-            ],
-            rows,
-            "Raw counts and quantiles of the equivalent diameters as measured in the section.",
-            numeric=True,
-        )
-    )
-    if "number_density" in analysis.summary:
-        section.tables.append(
-            estimates_table(analysis.summary["number_density"], "phase", TITLES["number_density"])
-        )
-    for name in analysis.phases.with_role("particle") or analysis.phases.names[:1]:
-        diameters = table.loc[table["phase"] == name, column].to_numpy(float)
-        if len(diameters) < 5:
-            continue
-        color = analysis.phases[name].color
-        label = f"equivalent diameter of {name}, {unit}"
-        section.drawings.append(
-            Drawing(histogram(diameters, label, color), f"Sizes of {name} in the section.")
-        )
-        curves = _curves(diameters)
-        section.drawings.append(
-            Drawing(
-                cumulative_curves(curves, label),
-                "The same as shares of number, of area, and of volume as if the sections were spheres.",
-            )
-        )
-    return [section]
-
-
-def _curves(diameters: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    sizes = np.sort(diameters)
-    curves = {}
-    for name, power in (("number", 0), ("area", 2), ("volume", 3)):
-        weight = np.cumsum(sizes**power)
-        curves[name] = (sizes, weight / weight[-1])
-    return curves
-
-
-def _sizes(analysis: Analysis) -> list[Section]:
-    """Percentiles of the particle sizes: a row a weighting, a column a percentile."""
-    sections = []
-    names = {
-        name
-        for quantity in analysis.summary
-        if _SIZE.fullmatch(quantity)
-        for name in analysis.summary[quantity]
-    }
-    for name in [phase for phase in analysis.phases.names if phase in names]:
-        rows, reasons = [], []
-        for weighting, label in WEIGHTINGS.items():
-            cells = [analysis.summary.get(f"{column}_{weighting}", {}).get(name) for column in COLUMNS]
-            if any(cells):
-                rows.append([label, *(split_text(cell)[0] if cell else "" for cell in cells)])
-                reasons += [reason for cell in cells if cell for reason in cell.flags.values()]
-        basis = [
-            split_text(e[name])[1] for q, e in analysis.summary.items() if _SIZE.fullmatch(q) and name in e
-        ]
-        methods = {
-            label: analysis.summary[f"x50_{weighting}"][name].method
-            for weighting, label in WEIGHTINGS.items()
-            if name in analysis.summary.get(f"x50_{weighting}", {})
-        }
-        how = "; ".join(f"{label}: {method}" for label, method in methods.items())
-        caption = f"Equivalent diameters, {next(filter(None, basis), 'no interval')}. By {how}."
-        section = Section(
-            f"Sizes of {name}",
-            tables=[Table(["share of", *COLUMNS.values()], rows, caption, numeric=True)],
-            notes=[reason[:1].upper() + reason[1:] + "." for reason in dict.fromkeys(reasons)],
-        )
-        sections.append(section)
-    return sections
-
-
 def _families(analysis: Analysis) -> list[Section]:
     """Every other quantity, with its relatives in one table."""
     rows: dict[str, dict[str, Estimate]] = {}
     for quantity, estimates in analysis.summary.items():
-        if quantity in (*INTERFACES, "fraction", "number_density") or _SIZE.fullmatch(quantity):
+        if quantity in (*INTERFACES, "fraction", "number_density") or is_size(quantity):
             continue
         family = next((title for title, pattern in FAMILIES.items() if re.search(pattern, quantity)), OTHER)
         label = quantity.replace("_", " ")
@@ -302,13 +191,15 @@ def _pictures(
 ) -> list[Section]:
     if not masks:
         return []
-    section = Section("Pictures", legend=[(phase.name, phase.color) for phase in analysis.phases])
+    phases = analysis.mask_phases or analysis.phases
+    merged = {name: f"{name} (counted as pore)" for name in phases.names if name not in analysis.phases}
+    section = Section("Pictures", legend=[(merged.get(p.name, p.name), p.color) for p in phases])
     names = list(masks)[:PICTURES]
     if len(masks) > PICTURES:
         section.texts.append(f"The first {PICTURES} of {len(masks)} images.")
     for name in names:
         pixels = micrographs.get(name)
-        picture = phase_picture(masks[name], analysis.phases, pixels)
+        picture = phase_picture(masks[name], phases, pixels)
         section.pictures.append(Picture(picture_data(picture), f"{name}: phases"))
         if analysis.phases.with_role("particle"):
             particles = instance_picture(analysis.labels(name, masks[name]), pixels)
@@ -319,6 +210,32 @@ def _pictures(
 def _planning(analysis: Analysis) -> list[Section]:
     sentences = [row["sentence"].replace("+-", "±") for row in analysis.planning]
     return [Section("How much more to measure", texts=sentences)] if sentences else []
+
+
+def _budget(analysis: Analysis) -> Section:
+    """The sources of uncertainty of the headline numbers."""
+    rows = []
+    for quantity, words in BUDGETED.items():
+        for name, estimate in analysis.summary.get(quantity, {}).items():
+            for source, kind, u in budget_rows(estimate):
+                unit = estimate.unit.replace("um", "µm")
+                rows.append([f"{words} {name}", source, kind, f"{u:.2g} {unit}".strip()])
+    header = ["quantity", "source", "type", "standard uncertainty"]
+    texts = ["Type A: from statistics; B: from other knowledge (GUM)."]
+    moved = edge_change(analysis.summary, analysis.pixel_size_nm)
+    if moved:
+        each = ", ".join(f"{name} {100 * change:.2g} %" for name, change in moved.items())
+        texts.append(
+            f"If the outline of a phase lay one pixel further out or in, its area fraction would change by: {each}. "
+            + (
+                "That is not in the intervals, as nobody said how surely outlines lie (edge_px)."
+                if analysis.settings.edge_px is None
+                else f"The intervals count in {analysis.settings.edge_px:g} px of it."
+            )
+        )
+    return Section(
+        "What the uncertainty is made of", texts=texts, tables=[Table(header, rows)] if rows else []
+    )
 
 
 def _methods(analysis: Analysis) -> Section:

@@ -7,7 +7,7 @@ from pathlib import Path
 from cathode_tf.analysis import VolumeAnalysis
 from cathode_tf.reporting.figures import bars_with_intervals, histogram
 from cathode_tf.reporting.page import Card, Drawing, Page, Section, write_page
-from cathode_tf.reporting.report import estimates_table, split_text
+from cathode_tf.reporting.tables import estimates_table, split_text
 
 TITLES = {
     "surface_density": "Surface per volume",

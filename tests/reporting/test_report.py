@@ -11,7 +11,7 @@ from cathode_tf import InputError, Phases
 from cathode_tf.analysis import Estimate, analyze
 from cathode_tf.reporting import evaluation_section, write_report
 from cathode_tf.reporting.figures import PICTURE_PX, instance_picture, picture_data
-from cathode_tf.reporting.report import estimates_table, split_text
+from cathode_tf.reporting.tables import estimates_table, split_text
 
 
 @pytest.fixture(scope="module")
