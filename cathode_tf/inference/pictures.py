@@ -10,6 +10,8 @@ from cathode_tf.files import atomic_file
 from cathode_tf.imaging import display
 from cathode_tf.phases import IGNORE, Phases
 
+DPI = 110
+
 PANEL_PX = 900
 """Larger images are thinned to this side for pictures."""
 
@@ -24,7 +26,7 @@ def draw_evaluation(
     title: str,
     force: bool = False,
 ) -> Path:
-    """Write a picture of four panels: micrograph, reference, prediction, disagreement.
+    """Write a picture of four panels: micrograph, reference, prediction, and where they differ.
 
     Args:
         path: PNG file.
@@ -39,6 +41,8 @@ def draw_evaluation(
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
+    labelled = reference != IGNORE
+    share = (labelled & (reference != prediction)).sum() / max(labelled.sum(), 1)
     step = -(-max(pixels.shape) // PANEL_PX)
     grey = display(pixels)[::step, ::step]
     reference, prediction = reference[::step, ::step], prediction[::step, ::step]
@@ -47,13 +51,14 @@ def draw_evaluation(
         "micrograph": np.repeat(grey[..., None], 3, -1),
         "reference": palette[reference],
         "prediction": palette[prediction],
-        "disagreement": disagreement(grey, reference, prediction, phases),
+        f"{share:.1%} differ: in the prediction's colour": disagreement(grey, reference, prediction, phases),
     }
     height, width = grey.shape
-    panel_in = 3.6
-    figure = Figure(figsize=(4 * panel_in, panel_in * min(max(height / width, 0.3), 3) + 0.9), dpi=110)
+    # One pixel of the picture for one of the (thinned) image, or nearly: binder films are a pixel or two wide.
+    panel_in = max(width / DPI, 2.5)
+    figure = Figure(figsize=(2 * panel_in, 2 * max(height / DPI, 1.0) + 1.3), dpi=DPI)
     FigureCanvasAgg(figure)
-    for axes, (name, image) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+    for axes, (name, image) in zip(figure.subplots(2, 2).ravel(), panels.items(), strict=True):
         axes.imshow(image, interpolation="nearest")
         axes.set_title(name, fontsize=10)
         axes.set_axis_off()
@@ -62,7 +67,10 @@ def draw_evaluation(
     if (reference == IGNORE).any():
         handles.append(Patch(color="black", label="not labelled"))
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9)
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.86, bottom=0.09, wspace=0.03)
+    tall = figure.get_figheight()
+    figure.subplots_adjust(
+        left=0.01, right=0.99, top=1 - 0.6 / tall, bottom=0.4 / tall, wspace=0.02, hspace=0.3 / tall * 2
+    )
     with atomic_file(path, force=force) as temporary:
         figure.savefig(temporary)
     return Path(path)
