@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -66,7 +66,12 @@ def build_app(project: Project, *, token: str, hosts: set[str], who: str) -> Sta
         Route(one + "/decision", room.decide, methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    handlers = {InputError: _input_error, OutOfStep: _conflict, claims.Taken: _conflict}
+    handlers = {
+        InputError: _input_error,
+        OutOfStep: _conflict,
+        claims.Taken: _conflict,
+        ClientDisconnect: _gone,
+    }
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
 
 
@@ -83,6 +88,11 @@ def _input_error(request: Request, error: Exception) -> Response:
 
 def _conflict(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 409)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """The tab was closed while it sent; what it could not send, the browser keeps. Nobody reads this answer."""
+    return Response(status_code=400)
 
 
 def _bytes(data: bytes | np.ndarray, **headers: Any) -> Response:

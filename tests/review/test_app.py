@@ -1,5 +1,7 @@
 """The server: what it tells the page, drafts that last, claims, decisions, and whom it refuses."""
 
+import asyncio
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from cathode_tf.review.drafts import Draft
 from cathode_tf.review.runs import Stroke, decode_mask, encode_mask, encode_stroke
 from cathode_tf.review.views import uncertain_regions
 from cathode_tf.rounds import Project, add_images
+
+TOKEN = "a-token-of-more-than-twenty-letters"  # of the fixture
 
 ME = {"session": "session-of-ann"}
 STROKE = encode_stroke(Stroke("do", np.array([0]), np.array([8]), np.array([1]), np.array([0])))
@@ -208,6 +212,24 @@ def test_a_body_without_length_is_cut_off(client, key, small_project):
     answer = client.post(f"/api/images/{key}/draft", params=ME, content=(b"\0" * 65536 for _ in range(9)))
     assert answer.status_code == 413
     assert not Draft(small_project, small_project.image(key)).exists
+
+
+def test_a_tab_closed_while_it_sends_is_no_error_of_the_server(app, key, small_project):
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    answers = []
+
+    async def send(message):
+        answers.append(message)
+
+    headers = [
+        (b"host", b"127.0.0.1:8765"),
+        (b"cookie", f"cathode_review_{TOKEN[:6].replace('-', '_')}={TOKEN}".encode()),
+    ]
+    scope = {"type": "http", "method": "POST", "path": f"/api/images/{key}/draft", "headers": headers}
+    asyncio.run(app({**scope, "query_string": b"session=session-of-ann"}, receive, send))
+    assert answers[0]["status"] == 400 and not Draft(small_project, small_project.image(key)).exists
 
 
 def test_pages_may_not_be_framed_or_load_from_elsewhere(client):
