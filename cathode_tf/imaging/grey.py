@@ -33,8 +33,8 @@ def one_channel(raster: Raster, path: str | Path) -> tuple[np.ndarray, np.ndarra
         samples, colored = _luminance(samples)
     elif samples.ndim == 3:
         samples = samples[..., 0]
-    if raster.white_is_zero and samples.dtype.kind == "u":
-        samples = np.iinfo(samples.dtype).max - samples
+    if raster.black is not None:
+        samples = samples.dtype.type(raster.black) - samples
     return samples, colored
 
 
@@ -118,9 +118,19 @@ def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np
             f"{path}: must hold finite numbers. Received {int(bad.sum())} NaN or infinite pixels, the first "
             f"at row {row}, column {column}. Cut them away, or fill them."
         )
+    scale = step_between(low, high, path)
+    return stretch(samples, low, scale), {"offset": low, "scale": scale}
+
+
+def step_between(low: float, high: float, path: str | Path) -> float:
+    """What one level of uint16 is worth, where `low` becomes 0 and `high` 65535; 1 where they are equal."""
     if not np.isfinite(high - low):
         raise InputError(f"{path}: must hold values of a range below 1e308. Received {low:g} to {high:g}.")
-    scale = (high - low) / 65535 or 1.0
+    return (high - low) / 65535 or 1.0
+
+
+def stretch(samples: np.ndarray, low: float, step: float) -> np.ndarray:
+    """The level of each sample, uint16: 0 at `low`, and one more every `step`."""
     steps = np.subtract(samples, low, dtype=np.float64)
-    steps /= scale
-    return np.rint(steps, out=steps).astype(np.uint16), {"offset": low, "scale": scale}
+    steps /= step
+    return np.rint(steps, out=steps).astype(np.uint16)

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from cathode_tf.errors import InputWarning
+from cathode_tf.errors import InputError, InputWarning
 
 SAME_SCALE = 0.02
 """Relative difference of two pixel sizes that needs no resampling."""
 
 FAR_SCALE = 4.0
 """Resampling by more than this is warned of, and nothing is enlarged by more: there is nothing to be gained."""
+
+TOO_FAR_SCALE = 16.0
+"""Pixel sizes that differ by more than this are a mistake, or ask for another model."""
 
 BAND_PX = 256
 """Rows are resampled so many at a time, which bounds the memory."""
@@ -36,6 +39,9 @@ def scale_between(own_nm: float | None, wanted_nm: float | None, source: Any = N
         wanted_nm: Pixel size to come to; None or NaN = unknown.
         source: Names the image in the warning about a factor beyond 4.
 
+    Raises:
+        InputError: If the two differ by more than a factor of 16.
+
     Example:
         >>> scale_between(20.0, 10.0), scale_between(10.1, 10.0), scale_between(None, 10.0)
         (2.0, 1.0, 1.0)
@@ -45,6 +51,12 @@ def scale_between(own_nm: float | None, wanted_nm: float | None, source: Any = N
     scale = own_nm / wanted_nm
     if abs(scale - 1) <= SAME_SCALE:
         return 1.0
+    if not 1 / TOO_FAR_SCALE <= scale <= TOO_FAR_SCALE:
+        raise InputError(
+            f"{source or 'image'}: must have pixels within a factor of {TOO_FAR_SCALE:g} of the {wanted_nm:g} nm that "
+            f"the model works at. Received {own_nm:g} nm. If that is right, train a model on such images; if it "
+            "is wrong, save the image with the right size, or without one."
+        )
     if not 1 / FAR_SCALE <= scale <= FAR_SCALE:
         at_most = f" It is enlarged by {FAR_SCALE:g} only." if scale > FAR_SCALE else ""
         warnings.warn(

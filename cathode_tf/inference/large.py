@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ import tifffile
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import find_databar, write_overlay
-from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.imaging.grey import one_channel, step_between, stretch, to_integers
+from cathode_tf.imaging.rasters import Raster, open_raster
 from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.imaging.vendors import read_metadata
 from cathode_tf.inference.segmentation import MAPS, mean_entropy
@@ -34,7 +35,10 @@ DATABAR_COLUMNS = 1024
 
 
 class TiffWindows:
-    """Reads windows of the first page of a grey uint8 or uint16 TIFF, in strips or tiles, compressed or not.
+    """Reads windows of the first page of a grey TIFF, in strips or tiles, compressed or not.
+
+    The pixels are those of `read_micrograph`: other numbers than uint8 and uint16 are shifted or stretched alike,
+    by the lowest and the highest of the whole image.
 
     Args:
         path: The file.
@@ -54,19 +58,22 @@ class TiffWindows:
             self._page: Any = self._file.pages[0]
         except Exception as error:
             raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
-        page = self._page
-        if page.ndim != 2 or page.dtype not in (np.uint8, np.uint16):
+        page: Any = self._page
+        if page.ndim != 2 or page.dtype is None or page.dtype.kind not in "iuf":
             self.close()
             raise InputError(
-                f"{path}: must be a grey TIFF of 8 or 16 bits to be read in parts. "
-                f"Received {page.dtype} {page.shape}."
+                f"{path}: must be a grey TIFF, as it is too large to be read at once. Received {page.dtype} "
+                f"{page.shape}. Save it in grey."
             )
+        self._levels: Callable[[np.ndarray], np.ndarray] = self._palette()
         self.shape: tuple[int, int] = (page.shape[0], page.shape[1])
         with open_raster(self.path, max_megapixels=math.inf) as raster:
             metadata = read_metadata(raster)
         self.pixel_size_nm = metadata.pixel_size_nm
         rows = metadata.field_rows or self.shape[0] - self._databar_rows()
         self.shape = (rows, self.shape[1])
+        if page.dtype not in (np.uint8, np.uint16):
+            self._levels = self._stretching()
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """The pixels of some rows and columns."""
@@ -93,10 +100,38 @@ class TiffWindows:
             raise
         except Exception as error:
             raise InputError(f"{self.path}: is damaged ({error}).") from error
-        return self._positive(out)
+        return self._levels(self._positive(out))
 
     def close(self) -> None:
         self._file.close()
+
+    def _palette(self) -> Callable[[np.ndarray], np.ndarray]:
+        """What grey value each index of a palette stands for; other images stay as they are."""
+        if self._page.colormap is None:
+            return lambda pixels: pixels
+        colors = np.ascontiguousarray((self._page.colormap.T >> 8).astype(np.uint8))
+        greys, colored = one_channel(Raster(np.arange(len(colors))[None], colors), self.path)
+        if colored is not None:
+            self.close()
+            raise InputError(
+                f"{self.path}: must be grey, as it is too large to be read at once. Received a palette of "
+                "colours. Save it in grey."
+            )
+        return greys[0].__getitem__
+
+    def _stretching(self) -> Callable[[np.ndarray], np.ndarray]:
+        """How the numbers of this image become uint8 or uint16, as `to_integers` does it with a whole image."""
+        height, width = self.shape
+        if self._page.dtype in (np.int8, np.int16):
+            return lambda pixels: to_integers(pixels, self.path)[0]
+        low, high = np.inf, -np.inf
+        for row in range(0, height, TILE):
+            pixels = self.read(slice(row, min(row + TILE, height)), slice(0, width))
+            if not np.isfinite(pixels).all():
+                to_integers(pixels, f"{self.path}, rows from {row} on")  # says how many, and where
+            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
+        step = step_between(low, high, self.path)
+        return lambda pixels: stretch(pixels, low, step)
 
     def _databar_rows(self) -> int:
         """Rows of the databar, looked for in every so-manieth column of the lower quarter."""
@@ -119,7 +154,7 @@ class TiffWindows:
             if len(content) < wide * size:
                 raise InputError(f"{self.path}: is cut short in row {row}.")
             out[row - rows.start] = np.frombuffer(content, out.dtype)
-        return self._positive(out.astype(page.dtype, copy=False))
+        return self._levels(self._positive(out.astype(page.dtype, copy=False)))
 
     def _overlaps(self, index: int, rows: slice, columns: slice) -> bool:
         page = self._page
@@ -133,7 +168,7 @@ class TiffWindows:
         return inside and column < columns.stop and column + width > columns.start
 
     def _positive(self, pixels: np.ndarray) -> np.ndarray:
-        if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
             return np.iinfo(pixels.dtype).max - pixels
         return pixels
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cathode_tf.errors import InputWarning
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.resampling import Resampling, scale_between
 
 
@@ -38,10 +38,7 @@ def test_windows_side_by_side_are_the_whole(scale):
     height, width = resampling.target
     rows, columns = [0, 1, height // 2, height], [0, width // 3, width]
     parts = [
-        [
-            resampling.window(read, slice(a, b), slice(c, d))
-            for c, d in itertools.pairwise(columns)
-        ]
+        [resampling.window(read, slice(a, b), slice(c, d)) for c, d in itertools.pairwise(columns)]
         for a, b in itertools.pairwise(rows)
     ]
     np.testing.assert_array_equal(np.block(parts), whole)
@@ -61,3 +58,6 @@ def test_far_scales_are_told_and_enlarging_ends_at_four():
     with pytest.warns(InputWarning, match="factor of 4"):
         assert scale_between(1.0, 10.0) == 0.1
     assert scale_between(float("nan"), 10.0) == 1.0
+    for size in (0.6, 170.0):
+        with pytest.raises(InputError, match=r"a\.tif: must have pixels within a factor of 16 of the 10 nm"):
+            scale_between(size, 10.0, "a.tif")

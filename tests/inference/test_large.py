@@ -34,15 +34,54 @@ def test_windows_of_every_layout_are_those_of_the_whole(image, tmp_path, layout)
     assert found == pytest.approx((expected.mean(), expected.std()), rel=1e-9)
 
 
-def test_a_file_cut_short_and_a_float_file_are_refused(image, tmp_path):
+GREYS = {
+    "float32": lambda pixels: pixels.astype(np.float32) / 7 - 100,
+    "big float64": lambda pixels: pixels.astype(">f8") * 1e200,
+    "flat float": lambda pixels: np.full_like(pixels, 3, np.float32),
+    "int16": lambda pixels: (pixels.astype(np.int32) - 32768).astype(np.int16),
+    "int8": lambda pixels: (pixels >> 9).astype(np.int8),
+    "uint32": lambda pixels: pixels.astype(np.uint32) * 9,
+}
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("grey", GREYS.values(), ids=GREYS)
+def test_other_numbers_become_those_of_ordinary_images(image, tmp_path, grey, compression):
+    pixels = grey(image(300, 70))
+    options = {"photometric": "minisblack", "compression": compression, "rowsperstrip": 40}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **options)
+    windows, micrograph = TiffWindows(tmp_path / "a.tif"), read_micrograph(tmp_path / "a.tif")
+    for window in (np.s_[0:300, 0:70], np.s_[255:300, 3:4]):
+        found = windows.read(*window)
+        np.testing.assert_array_equal(found, micrograph.pixels[window])
+        assert found.dtype == micrograph.pixels.dtype
+
+
+def test_a_palette_of_greys_is_read_and_one_of_colours_refused(image, tmp_path):
+    greys = np.tile(np.arange(256, dtype=np.uint16)[::-1] * 257, (3, 1))
+    for name, palette in (("grey", greys), ("red", greys * np.array([[1], [0], [0]], np.uint16))):
+        indices = (image(40, 30) >> 8).astype(np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.tif", indices, photometric="palette", colormap=palette)
+    found = TiffWindows(tmp_path / "grey.tif").read(slice(0, 40), slice(0, 30))
+    np.testing.assert_array_equal(found, read_micrograph(tmp_path / "grey.tif").pixels)
+    with pytest.raises(InputError, match="a palette of colours"):
+        TiffWindows(tmp_path / "red.tif")
+
+
+def test_what_cannot_be_read_in_parts_is_refused(image, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", image(100, 90))
     content = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match="beyond the end of the file"):
         TiffWindows(tmp_path / "a.tif").read(slice(0, 100), slice(0, 90))
-    tifffile.imwrite(tmp_path / "b.tif", np.zeros((4, 4), np.float32))
-    with pytest.raises(InputError, match="8 or 16 bits"):
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((4, 4, 3), np.uint8), photometric="rgb")
+    with pytest.raises(InputError, match="must be a grey TIFF, as it is too large"):
         TiffWindows(tmp_path / "b.tif")
+    holes = np.zeros((300, 4), np.float32)
+    holes[270, 2] = np.nan
+    tifffile.imwrite(tmp_path / "d.tif", holes)
+    with pytest.raises(InputError, match=r"rows from 256 on: must hold finite numbers.*row 14"):
+        TiffWindows(tmp_path / "d.tif")
     (tmp_path / "c.tif").write_bytes(b"II*\0nonsense")
     with pytest.raises(InputError, match="cannot be read as TIFF"):
         TiffWindows(tmp_path / "c.tif")
