@@ -44,7 +44,9 @@ CORRECTIONS = {
 @click.option("--phases", "phases_file", type=click.Path(path_type=Path), help="phases.toml of the masks.")
 @click.option("--pixel-size-nm", type=float, help="Side of a pixel in nm; without it all is in pixels.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option("--model", type=click.Path(path_type=Path), help="Segment micrographs MASK... with this first.")
+@click.option(
+    "--model", help="Segment micrographs MASK... first: a run, .keras file, SavedModel, or the word default."
+)
 @click.option("--groups", "groups_file", type=click.Path(path_type=Path), help="CSV with columns id,group.")
 @click.option(
     "--replicate",
@@ -115,7 +117,7 @@ def command(
     phases_file: Path | None,
     pixel_size_nm: float | None,
     out: Path,
-    model: Path | None,
+    model: str | None,
     groups_file: Path | None,
     evaluation: Path | None,
     reference_points: Path | None,
@@ -146,7 +148,18 @@ def command(
 
     force = chosen.pop("force")
     refuse_others(ctx, volume)
-    refuse_inputs(out, [*masks, phases_file, model, groups_file, evaluation, reference_points, electrode])
+    refuse_inputs(
+        out,
+        [
+            *masks,
+            phases_file,
+            *([Path(model)] if model else []),
+            groups_file,
+            evaluation,
+            reference_points,
+            electrode,
+        ],
+    )
     refuse_overwrite(out, force)
     if volume:
         if len(masks) != 1:
@@ -355,7 +368,7 @@ class Segmented:
         pixel_size_nm: The one given, or else what the first micrograph says; the others must agree.
     """
 
-    def __init__(self, model: Path, paths: list[Path], pixel_size_nm: float | None, out: Path) -> None:
+    def __init__(self, model: str, paths: list[Path], pixel_size_nm: float | None, out: Path) -> None:
         from cathode_tf.errors import InputError
         from cathode_tf.imaging import iter_micrographs
         from cathode_tf.inference import Segmenter

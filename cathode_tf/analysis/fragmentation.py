@@ -27,7 +27,7 @@ from skimage.morphology import skeletonize
 
 from cathode_tf.analysis.estimate import Estimate, check_pixel_size, ratio_estimate
 from cathode_tf.analysis.instances import DEPTH, Separation, without_small
-from cathode_tf.analysis.measures import measure_instances
+from cathode_tf.analysis.measures import measure_instances, perimeters
 from cathode_tf.errors import InputError
 from cathode_tf.phases import Phases
 
@@ -260,8 +260,8 @@ def _measure(parent: np.ndarray, solid: np.ndarray, pore: np.ndarray, opening_px
     areas = stats[1:, cv2.CC_STAT_AREA].astype(float)
     areas = areas[areas >= max(4, MIN_FRAGMENT_SHARE * area)]
     share = areas / max(areas.sum(), 1)
-    outline = float(measure_instances(whole.astype(np.int32))["perimeter_px"].sum())
-    fragments = float(measure_instances(pieces.astype(np.int32))["perimeter_px"].sum()) if number > 1 else 0.0
+    outline = float(perimeters(whole.astype(np.int32)).sum())
+    fragments = float(perimeters(pieces).sum()) if number > 1 else 0.0
     return [
         area,
         int((cracks > 0).sum()),
