@@ -96,3 +96,16 @@ def test_importing_the_package_loads_no_heavy_library():
 def test_every_public_name_is_there():
     for name in cathode_tf.__all__:
         assert getattr(cathode_tf, name) is not None
+
+
+@pytest.mark.parametrize("room", sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py")))
+def test_no_public_name_is_also_a_modules(room):
+    """`from cathode_tf.room import name` would give the one or the other, by what was imported before."""
+    tree = ast.parse((LIBRARY / room / "__init__.py").read_text(encoding="utf-8"))
+    lists = (node.value for node in tree.body if isinstance(node, ast.Assign) and _is_all(node))
+    names = {name for value in lists for name in ast.literal_eval(value)}
+    assert not names & {path.stem for path in (LIBRARY / room).glob("*.py")}
+
+
+def _is_all(node: ast.Assign) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)

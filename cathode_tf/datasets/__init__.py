@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cathode_tf.datasets.conversion import convert
-from cathode_tf.datasets.record_set import RecordSet, open_records
-from cathode_tf.datasets.schema import Example
-from cathode_tf.datasets.standardize import image_statistics, standardize
+from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
-    from cathode_tf.datasets.patches import patches
+    from cathode_tf.datasets.conversion import convert
+    from cathode_tf.datasets.pipeline import patches
+    from cathode_tf.datasets.record_set import RecordSet, open_records
+    from cathode_tf.datasets.schema import Example
+    from cathode_tf.datasets.standardization import image_statistics, standardize
+
+_MODULE_OF = {
+    "Example": "schema",
+    "RecordSet": "record_set",
+    "convert": "conversion",
+    "image_statistics": "standardization",
+    "open_records": "record_set",
+    # The only one here that needs TensorFlow; reading and writing records does not.
+    "patches": "pipeline",
+    "standardize": "standardization",
+}
 
 __all__ = [
     "Example",
@@ -23,12 +35,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The only room here that needs TensorFlow; reading and writing records does not.
-    if name != "patches":
-        raise AttributeError(f"module 'cathode_tf.datasets' has no attribute {name!r}")
-    import importlib
-
-    value = importlib.import_module("cathode_tf.datasets.patches").patches
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _MODULE_OF)

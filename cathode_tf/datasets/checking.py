@@ -21,7 +21,7 @@ from cathode_tf.datasets.duplicates import alike, thumbnail
 from cathode_tf.datasets.encoding import Row, Source, read_examples, row_of
 from cathode_tf.datasets.record_set import RecordSet, open_records, versions
 from cathode_tf.datasets.schema import Example, check_example, deserialize
-from cathode_tf.datasets.standardize import image_statistics
+from cathode_tf.datasets.standardization import image_statistics
 from cathode_tf.datasets.summary import summarize_rows
 from cathode_tf.datasets.tfrecord import read_frames
 from cathode_tf.errors import InputError, InputWarning

@@ -20,7 +20,7 @@ import numpy as np
 
 from cathode_tf.datasets.record_set import RecordSet
 from cathode_tf.datasets.schema import check_example, deserialize
-from cathode_tf.datasets.standardize import image_statistics, scale_of
+from cathode_tf.datasets.standardization import image_statistics, scale_of
 from cathode_tf.datasets.tfrecord import locate_frames, read_message
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.resampling import Resampling, scale_between

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cathode_tf.datasets.standardize import RULE, image_statistics, standardize
+from cathode_tf.datasets.standardization import RULE, image_statistics, standardize
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, refuse_overwrite, write_json
 from cathode_tf.inference.segmenter import Segmenter

@@ -388,7 +388,7 @@ def _positions(starts: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
 
 
 def image_constants(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and inverse spread (float32) of integer pixels, by the rule of `datasets.standardize`."""
+    """Mean and inverse spread (float32) of integer pixels, by the rule of `datasets.standardization`."""
     wide = tf.cast(pixels, tf.int64)
     size = tf.cast(tf.size(pixels), tf.float64)
     mean = tf.cast(tf.reduce_sum(wide), tf.float64) / size

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cathode_tf.datasets.standardize import scale_of, statistics_of_sums
+from cathode_tf.datasets.standardization import scale_of, statistics_of_sums
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.resampling import Reader, Resampling

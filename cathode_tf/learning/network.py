@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from cathode_tf.datasets.standardize import RULE
+from cathode_tf.datasets.standardization import RULE
 from cathode_tf.errors import InputError
 from cathode_tf.learning.layers import Card, DepthToSpace, InstanceNorm, SpaceToDepth
 from cathode_tf.phases import Phases

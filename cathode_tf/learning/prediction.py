@@ -7,7 +7,7 @@ import itertools
 import keras
 import numpy as np
 
-from cathode_tf.datasets.standardize import image_statistics, standardize
+from cathode_tf.datasets.standardization import image_statistics, standardize
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.learning.models import read_card

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from cathode_tf.datasets import RecordSet, open_records, patches
-from cathode_tf.datasets.patches import input_errors
+from cathode_tf.datasets.pipeline import input_errors
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, refuse_overwrite, write_json
 from cathode_tf.imaging import Micrograph

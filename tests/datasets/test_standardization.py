@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cathode_tf.datasets.standardize import image_statistics, scale_of, standardize, statistics_of_sums
+from cathode_tf.datasets.standardization import image_statistics, scale_of, standardize, statistics_of_sums
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tifffile
 
 from cathode_tf.datasets import convert, image_statistics, open_records, patches, standardize
-from cathode_tf.datasets.patches import IntensityChange
+from cathode_tf.datasets.pipeline import IntensityChange
 from cathode_tf.datasets.sampling import PatchSampler
 from cathode_tf.errors import InputError
 from cathode_tf.phases import Phases
