@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, refuse_overwrite, temporary_folder
 from cathode_tf.imaging import Micrograph, find_images, read_micrograph, write_mask, write_overlay
 from cathode_tf.imaging.rasters import open_raster
@@ -181,6 +182,12 @@ def segment_file(segmenter: Segmenter, path: Path, out: Path, uncertainty: bool)
         return {path.stem: score}
     micrograph = read_micrograph(path)
     assert isinstance(micrograph, Micrograph)
+    if micrograph.pixels.min() == micrograph.pixels.max():
+        warnings.warn(
+            f"{path}: must show something. All its pixels are {micrograph.pixels.flat[0]}: its mask means nothing.",
+            InputWarning,
+            stacklevel=2,
+        )
     segmentation = segmenter.segment(micrograph)
     _write(out, micrograph, segmentation, segmenter.phases, uncertainty)
     return {micrograph.id: segmentation.score}

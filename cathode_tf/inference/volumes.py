@@ -132,7 +132,8 @@ def segment_volume(
 def estimate_drift(volume: Volume) -> np.ndarray:
     """How far each slice lies from the first, float64 (slices, 2) in rows and columns.
 
-    Neighbouring slices are registered by phase correlation [1] and the steps added up.
+    Neighbouring slices are registered by phase correlation [1] and the steps added up; where two do not look alike
+    even so, no step is counted.
 
     Reference:
         [1] Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33 (2008) 156.
@@ -148,10 +149,21 @@ def estimate_drift(volume: Volume) -> np.ndarray:
         small -= small.mean()
         if before is not None and small.any() and before.any():
             shift, _, _ = phase_cross_correlation(before, small, upsample_factor=10)
-            position = position - np.asarray(shift) * step
+            if _alike(before, small, shift):
+                position = position - np.asarray(shift) * step
         before = small
         found.append(position.copy())
     return np.array(found)
+
+
+def _alike(before: np.ndarray, after: np.ndarray, shift: np.ndarray) -> bool:
+    """Whether two slices correlate by a quarter at least, where they overlap when the later is shifted."""
+    back = np.rint(shift).astype(int)
+    moved = shifted(after, back, 0)
+    inside = shifted(np.ones(after.shape, bool), back, False)
+    if inside.sum() < 2 or not (moved[inside].std() and before[inside].std()):
+        return False
+    return bool(np.corrcoef(moved[inside], before[inside])[0, 1] >= 0.25)
 
 
 def _slice_by_slice(

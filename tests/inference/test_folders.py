@@ -123,6 +123,13 @@ def test_a_broken_image_is_reported_and_the_rest_is_done(segmenter, images, tmp_
     assert all(str(path) in message for path, message in report.broken)
 
 
+def test_an_image_of_one_grey_value_is_told(segmenter, tmp_path):
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((9, 9), 7, np.uint8))
+    with pytest.warns(InputWarning, match="must show something. All its pixels are 7"):
+        report = segment_files(segmenter, [tmp_path / "grey.png"], tmp_path / "out")
+    assert list(report.scores) == ["grey"]
+
+
 def test_two_images_of_one_stem_are_refused(segmenter, images, image, tmp_path):
     tifffile.imwrite(images / "i1.tif", image(9, 9))
     with pytest.raises(InputError, match="'i1' occurs twice"):

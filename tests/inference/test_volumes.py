@@ -67,6 +67,11 @@ def test_drift_is_found_and_removed(tmp_path):
         np.testing.assert_array_equal(label[known], labels[0][known])
 
 
+def test_slices_that_show_different_things_have_no_drift(tmp_path):
+    volume = stack(tmp_path / "u.tif", np.stack([blobs(160, 160, seed) for seed in range(6)]))
+    assert (estimate_drift(volume) == 0).all()
+
+
 def test_flicker_is_reported_and_smoothed(tmp_path):
     slices = np.stack([blobs()] * 5)
     slices[2, :12, :8] = 230 - slices[2, :12, :8]  # 96 of 7680 pixels change sides for one slice
