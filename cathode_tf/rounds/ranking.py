@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.files import atomic_file
+from cathode_tf.files import atomic_file, read_json, write_json
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 from cathode_tf.rounds import shipped
@@ -22,6 +22,7 @@ from cathode_tf.rounds.promotion import set_stable
 from cathode_tf.rounds.state import OPEN, ImageState
 
 if TYPE_CHECKING:
+    from cathode_tf.imaging import Micrograph
     from cathode_tf.inference import Segmenter
 
 # Each with the way back: as it is, turned by a half, turned by a quarter, mirrored on the diagonal.
@@ -68,7 +69,7 @@ def propose(
     names, segmenters, table = _opinions(project, ensemble)
     number = state.round + 1
     results = [
-        _predict(project, image, segmenters, number, table)
+        _predict(project, image, number, names, segmenters, table)
         for image in track(waiting, "Proposing", total=len(waiting))
     ]
     looks = standardized_looks([look_of(project.pixels(i)) for i in [*waiting, *state.annotated()]])
@@ -122,13 +123,42 @@ def _segmenters(models: Sequence[str], phases: Phases) -> list[Segmenter]:
 
 
 def _predict(
-    project: Project, image: ImageState, segmenters: Sequence[Segmenter], number: int, table: np.ndarray
+    project: Project,
+    image: ImageState,
+    number: int,
+    names: list[Any],
+    segmenters: Sequence[Segmenter],
+    table: np.ndarray,
 ) -> dict[str, Any]:
+    """One image's proposal; one that an interrupted call made with the same models is taken as it is."""
     import cv2
 
     from cathode_tf.imaging import write_mask
 
-    micrograph, phases = project.micrograph(image), segmenters[0].phases
+    place = f"proposals/{image.key}/r{number:03d}"
+    card = project.path / f"{place}.json"
+    if card.exists() and (made := read_json(card))["models"] == names:
+        return made["proposal"]
+    mask, uncertainty, score = _seen_from_all_sides(project.micrograph(image), segmenters)
+    write_mask(project.path / f"{place}_mask.png", table[mask], project.phases, force=True)
+    with atomic_file(project.path / f"{place}_uncertainty.png", force=True) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", uncertainty)[1].tobytes())
+    proposal = {
+        "key": image.key,
+        "score": round(score, 5),
+        "mean_entropy": round(float(uncertainty.mean()) / 255, 5),
+        "mask": f"{place}_mask.png",
+        "uncertainty": f"{place}_uncertainty.png",
+    }
+    write_json(card, {"models": names, "proposal": proposal}, force=True)
+    return proposal
+
+
+def _seen_from_all_sides(
+    micrograph: Micrograph, segmenters: Sequence[Segmenter]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The mask that the models' views agree on, the uncertainty (uint8), and how far the views differ (0-1)."""
+    phases = segmenters[0].phases
     views, margins, entropy = [], [], np.zeros(micrograph.pixels.shape, np.float32)
     for segmenter in segmenters:
         for turn, back in ORIENTATIONS:
@@ -138,18 +168,7 @@ def _predict(
             margins.append(back(seen.margin))
             entropy += back(seen.entropy)
     mask = vote(views, margins, phases)
-    uncertainty = np.rint(entropy / len(views)).astype(np.uint8)
-    folder = f"proposals/{image.key}/r{number:03d}"
-    write_mask(project.path / f"{folder}_mask.png", table[mask], project.phases, force=True)
-    with atomic_file(project.path / f"{folder}_uncertainty.png", force=True) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", uncertainty)[1].tobytes())
-    return {
-        "key": image.key,
-        "score": round(disagreement(mask, views, phases), 5),
-        "mean_entropy": round(float(uncertainty.mean()) / 255, 5),
-        "mask": f"{folder}_mask.png",
-        "uncertainty": f"{folder}_uncertainty.png",
-    }
+    return mask, np.rint(entropy / len(views)).astype(np.uint8), disagreement(mask, views, phases)
 
 
 def vote(masks: Sequence[np.ndarray], margins: Sequence[np.ndarray], phases: Phases) -> np.ndarray:

@@ -185,6 +185,20 @@ def test_a_second_tab_sees_that_the_image_is_taken(page, new_page, server, small
 
 
 @pytest.mark.slow
+def test_the_next_image_is_there_before_it_is_asked_for(page):
+    page.wait_for_function(
+        "async () => !!(await editor.queue.loads.get(editor.queue.after(editor.card.key).key))?.levels"
+    )
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.split("?")[0].rsplit("/", 1)[-1]))
+    key = page.evaluate("editor.card.key")
+    page.keyboard.press("Enter")
+    page.wait_for_function("key => editor.card?.key !== key && editor.labels && !editor.readonly", arg=key)
+    assert asked.index("decision") < asked.index("claim")
+    assert not {"pixels", "mask"} & set(asked[: asked.index("claim")])
+
+
+@pytest.mark.slow
 def test_view_keys_and_help(page):
     page.keyboard.press("?")
     assert "Undo, without limit" in page.inner_text("#help")
@@ -197,9 +211,20 @@ def test_view_keys_and_help(page):
     page.wait_for_function("() => editor.view.heatLayer && editor.view.heat")
     page.keyboard.press("n")
     assert "Uncertain place 1" in page.inner_text("#hint")
-    for key in ("c", "g", "l", "o", "{", "Backspace", "ArrowLeft", "End", "[", "]"):
+    for key in ("c", "g", "l", "o", "{"):
         page.keyboard.press(key)
-    assert page.evaluate("editor.view.outlines") is True
+    tone = page.evaluate("editor.view.tone")
+    assert tone["contrast"] > 1 and tone["gamma"] > 1 and tone["brightness"] > 0
+    assert page.evaluate("[editor.view.outlines, Number(editor.view.opacity) < 0.45]") == [True, True]
+    page.keyboard.press("Backspace")
+    assert page.evaluate("editor.view.tone") == {"contrast": 1, "brightness": 0, "gamma": 1}
+    before = page.evaluate("editor.view.x")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("editor.view.x") > before
+    page.keyboard.press("End")
+    assert page.evaluate("editor.view.scale") == 1
+    page.keyboard.press("]")
+    assert page.evaluate("editor.size") > 25
     page.keyboard.press("w")
     page.keyboard.press("t")
     assert page.evaluate("[editor.superpixels.grain, editor.replace, editor.hand.tool]") == [18, 0, "replace"]

@@ -12,6 +12,7 @@ from cathode_tf.rounds import (
     project_status,
     promote,
     propose,
+    ranking,
     record_review,
     train_round,
 )
@@ -99,7 +100,7 @@ def test_nothing_to_learn_from_is_said(small_project, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_project_without_a_model_is_shown_what_the_shipped_one_makes_of_its_images(tmp_path):
+def test_a_project_without_a_model_is_shown_what_the_shipped_one_makes_of_its_images(tmp_path, monkeypatch):
     sample = synthesize(seed=3, height=96, width=128)[0]
     (tmp_path / "in").mkdir()
     for index, pixels in enumerate((sample.image, sample.image[::-1], sample.image[:, ::-1])):
@@ -107,7 +108,22 @@ def test_a_project_without_a_model_is_shown_what_the_shipped_one_makes_of_its_im
     phases = Phases.from_names(("ncm", "binder", "pore"))
     project = create_project(tmp_path / "project", phases, [tmp_path / "in"], test_share=0.3)
     assert "propose" in project_status(project)["next"]
+    # Killed at the third image: the same call keeps the other two.
+    seen = ranking._seen_from_all_sides
+    calls = []
+
+    def die_at_the_third(micrograph, segmenters):
+        calls.append(micrograph)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return seen(micrograph, segmenters)
+
+    monkeypatch.setattr(ranking, "_seen_from_all_sides", die_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        propose(project)
+    assert not project.state.round
     ranked = propose(project)
+    assert len(calls) == 4
     # What is to be learned from comes before what only measures.
     assert [project.image(row["key"]).role for row in ranked] == ["pool", "pool", "test"]
     assert "review" in project_status(project)["next"]
