@@ -96,7 +96,8 @@ def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.n
             return _by_grey(colors[..., 0], phases, source)
         return _by_color(colors, phases, source)
     if raster.colormap is not None:
-        return _by_palette(samples, raster.colormap, phases, source)
+        mask = _by_palette(samples, raster.colormap, phases, source)
+        return _without_clear(mask, samples, raster.clear, phases, source)
     return _by_grey(samples, phases, source)
 
 
@@ -160,7 +161,9 @@ def _declares_grey(phases: Phases) -> bool:
 def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
     if samples.dtype == np.uint8:  # by a table of all values, which is much faster for many pixels
         ids, has_id = _compare(np.arange(256, dtype=np.uint8), phases)
-        mask, known = cv2.LUT(samples, ids), cv2.LUT(samples, has_id.view(np.uint8)).view(bool)
+        same = (ids == np.arange(256))[has_id].all()
+        mask = samples if same else cv2.LUT(samples, ids)
+        known = cv2.LUT(samples, has_id.view(np.uint8)).view(bool)
     else:
         mask, known = _compare(samples, phases)
     if not known.all():
@@ -261,6 +264,22 @@ def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, sourc
             "Save the mask as RGB, or correct phases.toml."
         )
     return _by_value(indices, phases, source)
+
+
+def _without_clear(
+    mask: np.ndarray, indices: np.ndarray, clear: tuple[int, ...], phases: Phases, source: str | Path
+) -> np.ndarray:
+    """What is transparent was not labelled; where its index means a phase, nobody can know."""
+    for index in clear:
+        here = indices == index
+        meant = np.unique(mask[here])
+        if (meant != IGNORE).any():
+            name = next(p.name for p in phases if p.id == meant[0])
+            raise InputError(
+                f"{source}: what is transparent is not labelled. Received index {index} ({name}), transparent in the "
+                f"palette, in {int(here.sum())} pixels. Save the mask without transparency, or as RGBA."
+            )
+    return mask
 
 
 def _readable(shown: np.ndarray, phases: Phases) -> bool:

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import logging
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.png import decode_plain_png
 
 MAX_MEGAPIXELS = 400.0
@@ -41,13 +42,15 @@ class Raster:
     Attributes:
         samples: (height, width), or (height, width, channels) in RGB(A) order, any number type.
         colormap: (n, 3) uint8 colours of the indices in `samples`; None unless it is a palette image.
-        white_is_zero: The file says that the smallest sample is white.
+        clear: Indices whose colour is wholly transparent.
+        black: The largest sample, where the file says that this is black and 0 white.
         lossy: Name of the lossy compression they went through, "" where there was none.
     """
 
     samples: np.ndarray
     colormap: np.ndarray | None = None
-    white_is_zero: bool = False
+    clear: tuple[int, ...] = ()
+    black: int | None = None
     lossy: str = ""
 
 
@@ -175,35 +178,46 @@ def _decode(image: Any, file: BinaryIO) -> Raster:
         file.seek(24)
         if file.read(1) == b"\x10":
             return _decode_deep(image, file)
-    colormap = None
-    if image.format == "PNG" and image.mode in ("L", "P") and "transparency" not in image.info:
-        plain = _decode_plain(image, file)
-        if plain is not None:
-            return plain
+    if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
+        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
+    if image.format == "PNG" and image.mode in ("L", "P"):
+        samples = _decode_grey(image, file)
+        if samples is not None:
+            return Raster(samples, *_palette(image))
     if image.mode == "P":
-        image.load()
-        colormap = _palette(image)
-    elif image.mode == "CMYK":
+        return Raster(np.asarray(image), *_palette(image))
+    if image.mode == "CMYK":
         image = image.convert("RGB")
     samples = np.asarray(image)
     if samples.dtype == bool:
         samples = samples.astype(np.uint8)
     if image.mode == "I":
         samples = samples.astype(np.uint16)  # Pillow widens 16-bit grey
-    return Raster(samples, colormap)
+    return Raster(samples)
 
 
-def _decode_plain(image: Any, file: BinaryIO) -> Raster | None:
+def _decode_grey(image: Any, file: BinaryIO) -> np.ndarray | None:
+    """Samples of one channel, faster than by Pillow; None where only Pillow will do."""
+    from imagecodecs import png_decode
+
     file.seek(0)
-    samples = decode_plain_png(file.read(), palette=True)
+    content = file.read()
     file.seek(0)
-    if samples is None:
-        return None
-    return Raster(samples, _palette(image) if image.mode == "P" else None)
+    samples = decode_plain_png(content, palette=True)
+    if samples is None and image.mode == "L" and content[24] == 8:
+        samples = png_decode(content)
+    return samples
 
 
-def _palette(image: Any) -> np.ndarray:
-    return np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+def _palette(image: Any) -> tuple[np.ndarray | None, tuple[int, ...]]:
+    """Colours of a palette image, and which of them are wholly transparent."""
+    if image.mode != "P":
+        return None, ()
+    colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    opacity = image.info.get("transparency", b"")
+    # One number where a single colour is transparent, else the opacity of each.
+    clear = (opacity,) if isinstance(opacity, int) else tuple(i for i, o in enumerate(opacity) if o == 0)
+    return colors, clear
 
 
 def _decode_deep(image: Any, file: BinaryIO) -> Raster:
@@ -259,6 +273,7 @@ def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.
         return [
             (first, functools.partial(lambda index: whole()[index], index)) for index in range(first.shape[0])
         ]
+    _check_one_channel(tiff)
     same = [first]
     pages = list(tiff.pages)
     if _next_offset(tiff, pages[-1]) >= size:
@@ -269,6 +284,29 @@ def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.
             same.append(page)
     _check_segments(same, size)
     return [(page, page.asarray) for page in same]
+
+
+def _check_one_channel(tiff: Any) -> None:
+    """Slices of a stack are neighbours; the channels of one image, each a page too, are not."""
+    if not (tiff.is_ome or tiff.is_imagej):
+        return
+    series = tiff.series[0]
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    channels = sizes.get("C", 1)
+    if channels == 1:
+        return
+    if max(sizes.get("Z", 1), sizes.get("T", 1)) > 1:
+        raise InputError(
+            f"must hold one channel. Received {channels} (axes {series.axes}). Save each as a file of its own."
+        )
+    # Programs call the planes of a plain stack channels, too; in ImageJ, only a composite is sure to have some.
+    if tiff.is_ome or (tiff.imagej_metadata or {}).get("mode") not in (None, "grayscale"):
+        warnings.warn(
+            f"{tiff.filename}: its {channels} channels are taken for slices of a stack. If they show one place, save "
+            "each as a file of its own.",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def _plane_at(tiff: Any, page: Any, start: int) -> np.ndarray:
@@ -298,11 +336,30 @@ def _decode_page(page: Any, decode: Callable[[], np.ndarray]) -> Raster:
     samples = decode()
     if samples.ndim == 3 and page.axes == "SYX":
         samples = np.moveaxis(samples, 0, -1)
-    if samples.ndim == 3 and samples.shape[2] > 4:
-        raise InputError(f"must be a grey, palette or RGB image. Received {samples.shape[2]} channels.")
+    if samples.ndim == 3:
+        samples = _checked_channels(page, samples)
     if samples.dtype == bool:
         samples = samples.astype(np.uint8)
     colormap = None
     if page.colormap is not None and samples.ndim == 2:
-        colormap = np.ascontiguousarray((page.colormap.T >> 8).astype(np.uint8))
-    return Raster(samples, colormap, page.photometric is not None and int(page.photometric) == 0)
+        # Colours have 16 bit in a TIFF; some programs write 8.
+        shift = 8 if page.colormap.max() > 255 else 0
+        colormap = np.ascontiguousarray((page.colormap.T >> shift).astype(np.uint8))
+    inverted = page.photometric is not None and int(page.photometric) == 0 and samples.dtype.kind == "u"
+    return Raster(samples, colormap, black=(1 << int(page.bitspersample)) - 1 if inverted else None)
+
+
+def _checked_channels(page: Any, samples: np.ndarray) -> np.ndarray:
+    """The channels of a page, if they are colours, or grey with an opacity, or all the same."""
+    colors = page.photometric is not None and int(page.photometric) in (2, 6)
+    opacity = bool(page.extrasamples) and int(page.extrasamples[-1]) in (1, 2)
+    if samples.shape[2] == (3 if colors else 1) + opacity:
+        return samples
+    if colors and samples.shape[2] == 4:
+        return samples  # of RGB the fourth is the opacity, said or not
+    if samples.shape[2] <= 4 and (samples == samples[..., :1]).all():
+        return samples[..., 0]
+    raise InputError(
+        f"must be a grey, palette or RGB image. Received {samples.shape[2]} channels that are no colours. "
+        "Save each channel as a file of its own."
+    )

@@ -112,7 +112,10 @@ def test_jpeg_compressed_tiff_is_read_with_a_warning(tmp_path):
         assert np.abs(read_micrograph(tmp_path / "a.tif").pixels.astype(int) - smooth).max() < 8
 
 
-@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"ome": True}, {"compression": "zlib"}])
+OME_STACK = {"ome": True, "metadata": {"axes": "ZYX"}}
+
+
+@pytest.mark.parametrize("options", [{}, {"imagej": True}, OME_STACK, {"compression": "zlib"}])
 def test_stack_keeps_order_and_index(tmp_path, options):
     planes = NOISE.integers(0, 256, (4, 20, 30), np.uint8)
     tifffile.imwrite(tmp_path / "stack.tif", planes, photometric="minisblack", **options)
