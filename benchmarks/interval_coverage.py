@@ -22,9 +22,8 @@ import pandas as pd
 from scipy import stats
 
 from cathode_tf import Phases
-from cathode_tf.analysis import Estimate
+from cathode_tf.analysis import Estimate, measure_fragmentation
 from cathode_tf.analysis.fractions import covariance, phase_counts, phase_fraction
-from cathode_tf.analysis.fragmentation import fragmentation
 from cathode_tf.analysis.sizes import size_distribution
 
 PHASES = Phases.from_names(["pore", "ncm"])
@@ -156,7 +155,7 @@ def crack_case(
                 inside = rows**2 + columns**2 <= radius**2
                 cells.append(inside & ~slit if rng.random() < share else inside)
             masks.append(np.block([cells[:2], cells[2:]]).astype(np.uint8))
-        return fragmentation(masks, PHASES)["crack_length_density"], truth
+        return measure_fragmentation(masks, PHASES)["crack_length_density"], truth
 
     return draw
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cathode_tf.analysis.correction import draw_reference_points, plan_reference_points
     from cathode_tf.analysis.decision import Decision, Spec, decide
     from cathode_tf.analysis.estimate import Estimate
+    from cathode_tf.analysis.fragmentation import measure_fragmentation
     from cathode_tf.analysis.gauge import gauge_rr
     from cathode_tf.analysis.image import Settings
     from cathode_tf.analysis.planning import required_images, required_particles
@@ -39,6 +40,7 @@ _MODULE_OF = {
     "decide": "decision",
     "draw_reference_points": "correction",
     "gauge_rr": "gauge",
+    "measure_fragmentation": "fragmentation",
     "open_volume": "volume_files",
     "plan_reference_points": "correction",
     "reconcile_porosity": "porosity",
@@ -62,6 +64,7 @@ __all__ = [
     "decide",
     "draw_reference_points",
     "gauge_rr",
+    "measure_fragmentation",
     "open_volume",
     "plan_reference_points",
     "reconcile_porosity",

@@ -89,7 +89,7 @@ class Fragmentation:
         }
 
 
-def fragmentation(
+def measure_fragmentation(
     masks: Mapping[str, np.ndarray] | Iterable[np.ndarray],
     phases: Phases,
     *,
@@ -124,7 +124,7 @@ def fragmentation(
         >>> mask = np.zeros((120, 120), np.uint8)
         >>> _ = cv2.circle(mask, (60, 60), 40, 1, -1)
         >>> mask[58:61] = 0
-        >>> found = fragmentation([mask], Phases.default())
+        >>> found = measure_fragmentation([mask], Phases.default())
         >>> round(found["fragments_per_particle"].value)
         2
     """

@@ -99,9 +99,9 @@ def encode_example(values: Mapping[str, Value]) -> bytes:
     """
     entries: list[bytes] = []
     for key in sorted(values):
-        entries += _field(1, [*_field(1, [key.encode()]), *_field(2, _feature(values[key]))])
+        entries += field(1, [*field(1, [key.encode()]), *field(2, _feature(values[key]))])
     # Pieces are put together once: an image is megabytes, and lies five fields deep.
-    return b"".join(_field(1, entries))
+    return b"".join(field(1, entries))
 
 
 def decode_example(message: bytes | memoryview, *, copy: bool = True) -> dict[str, list]:
@@ -132,10 +132,10 @@ def _feature(value: Value) -> list[bytes]:
     if isinstance(value, str):
         value = value.encode()
     if isinstance(value, bytes):
-        return _field(1, _field(1, [value]))
+        return field(1, field(1, [value]))
     if isinstance(value, int):
-        return _field(3, _field(1, [_varint(value & 0xFFFFFFFFFFFFFFFF)]))
-    return _field(2, _field(1, [struct.pack("<f", value)]))
+        return field(3, field(1, [_varint(value & 0xFFFFFFFFFFFFFFFF)]))
+    return field(2, field(1, [struct.pack("<f", value)]))
 
 
 def _values(feature: memoryview, copy: bool) -> list:
@@ -165,7 +165,8 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _field(number: int, pieces: list[bytes]) -> list[bytes]:
+def field(number: int, pieces: list[bytes]) -> list[bytes]:
+    """One length-delimited field of a protocol buffer, in pieces; `number` below 16."""
     return [bytes([number << 3 | 2]) + _varint(sum(map(len, pieces))), *pieces]
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from cathode_tf.datasets.tfrecord import field
 from cathode_tf.files import atomic_file
 from cathode_tf.inference.tiles import Grid
 
@@ -70,16 +71,7 @@ def write_warmup(folder: Path, model: str, grid: Grid) -> None:
 
 def _field(number: int, content: bytes) -> bytes:
     """One length-delimited field of a protocol buffer."""
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return b"".join(field(number, [content]))
 
 
 BATCHING = """\

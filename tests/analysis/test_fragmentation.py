@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases
-from cathode_tf.analysis.fragmentation import fragmentation, measure_parents, reconstruct_parents
+from cathode_tf.analysis.fragmentation import measure_fragmentation, measure_parents, reconstruct_parents
 from cathode_tf.synthesis import Parameters, synthesize
 
 PHASES = Phases.default()
@@ -90,7 +90,7 @@ def test_dark_valleys_of_the_micrograph_are_cracks_where_they_are_given():
 
 def test_lengths_have_the_unit_of_the_pixel_size():
     masks = [cracked(((70, 0), (70, 139), 3)), cracked(((20, 0), (110, 139), 3))]
-    px, um = fragmentation(masks, PHASES), fragmentation(masks, PHASES, pixel_size_nm=50)
+    px, um = measure_fragmentation(masks, PHASES), measure_fragmentation(masks, PHASES, pixel_size_nm=50)
     name = "crack_length_density"
     assert um[name].value == pytest.approx(px[name].value / 0.05)
     assert (px[name].unit, um[name].unit) == ("1/px", "1/um")
@@ -101,20 +101,20 @@ def test_fines_are_free_pieces_below_the_limit():
     mask = np.zeros((200, 300), np.uint8)
     cv2.circle(mask, (90, 100), 60, 1, -1)
     cv2.circle(mask, (230, 100), 20, 1, -1)
-    found = fragmentation([mask, mask], PHASES, fines_diameter=50)
+    found = measure_fragmentation([mask, mask], PHASES, fines_diameter=50)
     # 20^2 over 20^2 + 60^2
     assert found["fines_fraction"].value == pytest.approx(0.1, abs=0.005)
 
 
 def test_nothing_to_measure_is_refused_with_the_reason():
-    found = fragmentation([np.zeros((50, 50), np.uint8)], PHASES)
+    found = measure_fragmentation([np.zeros((50, 50), np.uint8)], PHASES)
     assert all(estimate.is_refused for estimate in found.estimates.values())
     with pytest.raises(InputError, match="at least one"):
-        fragmentation([], PHASES)
+        measure_fragmentation([], PHASES)
     with pytest.raises(InputError, match="opening_px"):
-        fragmentation([disk()], PHASES, opening_px=0)
+        measure_fragmentation([disk()], PHASES, opening_px=0)
     with pytest.raises(InputError, match="role"):
-        fragmentation([disk()], Phases.from_names(["matrix", "ncm"]))
+        measure_fragmentation([disk()], Phases.from_names(["matrix", "ncm"]))
 
 
 def _truth(samples, key):
@@ -131,7 +131,7 @@ def test_synthetic_cathodes_are_ranked_and_measured_without_much_bias():
                 3, seed=7, height=500, width=500, parameters=Parameters().replace(fragmentation=degree)
             )
         )
-        found = fragmentation(
+        found = measure_fragmentation(
             [s.mask for s in samples], samples[0].phases, pixel_size_nm=samples[0].pixel_size_nm
         )
         value = found["crack_length_density"].value
