@@ -332,6 +332,15 @@ def _check_segments(pages: list[Any], size: int) -> None:
             raise ValueError("pixel data lie beyond the end of the file")
 
 
+def palette_of(page: Any) -> np.ndarray | None:
+    """(n, 3) uint8 colours of a TIFF page's palette; None where it has none."""
+    if page.colormap is None:
+        return None
+    # Colours have 16 bit in a TIFF; some programs write 8.
+    shift = 8 if page.colormap.max() > 255 else 0
+    return np.ascontiguousarray((page.colormap.T >> shift).astype(np.uint8))
+
+
 def _decode_page(page: Any, decode: Callable[[], np.ndarray]) -> Raster:
     samples = decode()
     if samples.ndim == 3 and page.axes == "SYX":
@@ -340,11 +349,7 @@ def _decode_page(page: Any, decode: Callable[[], np.ndarray]) -> Raster:
         samples = _checked_channels(page, samples)
     if samples.dtype == bool:
         samples = samples.astype(np.uint8)
-    colormap = None
-    if page.colormap is not None and samples.ndim == 2:
-        # Colours have 16 bit in a TIFF; some programs write 8.
-        shift = 8 if page.colormap.max() > 255 else 0
-        colormap = np.ascontiguousarray((page.colormap.T >> shift).astype(np.uint8))
+    colormap = palette_of(page) if samples.ndim == 2 else None
     inverted = page.photometric is not None and int(page.photometric) == 0 and samples.dtype.kind == "u"
     return Raster(samples, colormap, black=(1 << int(page.bitspersample)) - 1 if inverted else None)
 

@@ -16,7 +16,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import find_databar, write_overlay
 from cathode_tf.imaging.grey import one_channel, step_between, stretch, to_integers
-from cathode_tf.imaging.rasters import Raster, open_raster
+from cathode_tf.imaging.rasters import Raster, open_raster, palette_of
 from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.imaging.vendors import read_metadata
 from cathode_tf.inference.segmentation import MAPS, mean_entropy
@@ -107,9 +107,9 @@ class TiffWindows:
 
     def _palette(self) -> Callable[[np.ndarray], np.ndarray]:
         """What grey value each index of a palette stands for; other images stay as they are."""
-        if self._page.colormap is None:
+        colors = palette_of(self._page)
+        if colors is None:
             return lambda pixels: pixels
-        colors = np.ascontiguousarray((self._page.colormap.T >> 8).astype(np.uint8))
         greys, colored = one_channel(Raster(np.arange(len(colors))[None], colors), self.path)
         if colored is not None:
             self.close()
@@ -169,7 +169,7 @@ class TiffWindows:
 
     def _positive(self, pixels: np.ndarray) -> np.ndarray:
         if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-            return np.iinfo(pixels.dtype).max - pixels
+            return pixels.dtype.type((1 << self._page.bitspersample) - 1) - pixels
         return pixels
 
 

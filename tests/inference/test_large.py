@@ -41,6 +41,7 @@ GREYS = {
     "int16": lambda pixels: (pixels.astype(np.int32) - 32768).astype(np.int16),
     "int8": lambda pixels: (pixels >> 9).astype(np.int8),
     "uint32": lambda pixels: pixels.astype(np.uint32) * 9,
+    "12 bits, white is zero": lambda pixels: pixels >> 4,
 }
 
 
@@ -49,6 +50,8 @@ GREYS = {
 def test_other_numbers_become_those_of_ordinary_images(image, tmp_path, grey, compression):
     pixels = grey(image(300, 70))
     options = {"photometric": "minisblack", "compression": compression, "rowsperstrip": 40}
+    if pixels.dtype == np.uint16:
+        options |= {"bitspersample": 12, "photometric": "miniswhite", "compression": None}
     tifffile.imwrite(tmp_path / "a.tif", pixels, **options)
     windows, micrograph = TiffWindows(tmp_path / "a.tif"), read_micrograph(tmp_path / "a.tif")
     for window in (np.s_[0:300, 0:70], np.s_[255:300, 3:4]):
