@@ -44,10 +44,22 @@ def number_of(text: Any) -> float | None:
 
 def nanometres(text: str) -> float | None:
     """A length with its unit, in nm: `"100um"` gives 100000.0; None without a known unit."""
-    match = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([^\d\s]+)\s*", str(text))
-    if not match or match[2].lower() not in NM_PER:
-        return None
-    return float(match[1]) * NM_PER[match[2].lower()]
+    match = re.fullmatch(r"\s*([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)\s*([^\d\s]+)\s*", str(text))
+    factor = nm_per(match[2]) if match else None
+    return float(match[1].replace(",", ".")) * factor if match and factor else None
+
+
+def nm_per(unit: str) -> float | None:
+    """Nanometres in a unit of length; None for any other.
+
+    The micro sign comes in many encodings, and is the only sign before an m that is no letter of ASCII.
+
+    Example:
+        >>> nm_per("µm") == nm_per("\\\\u00B5m") == nm_per("Âµm") == 1000.0
+        True
+    """
+    unit = unit.strip().lower()
+    return 1e3 if re.fullmatch(r"[^\x00-\x7f]+m", unit) else NM_PER.get(unit)
 
 
 def scaled(value: Any, factor: float) -> float | None:

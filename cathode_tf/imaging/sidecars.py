@@ -78,7 +78,7 @@ def jeol(raster: RasterFile) -> Metadata | None:
 def hitachi(raster: RasterFile) -> Metadata | None:
     sidecar = _sidecar(raster.path, f"{raster.path.stem}.txt", f"{raster.path.name}.txt")
     text = _text(sidecar) if sidecar else ""
-    if "[SemImageFile]" not in text:
+    if not re.search(r"\[[ST]emImageFile\]", text):
         return None
     assert sidecar is not None
     fields = {k.strip(): v.strip() for k, v in re.findall(r"^(\w+)[ \t]*=(.*)$", text, re.MULTILINE)}

@@ -8,17 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from cathode_tf.imaging.metadata import (
-    NM_PER,
     Metadata,
     from_field_width,
     is_square,
     joined,
     nanometres,
+    nm_per,
     number_of,
     parse_xml,
     scaled,
 )
 from cathode_tf.imaging.rasters import RasterFile
+
+OME_LENGTHS = {
+    "km": 1e12, "hm": 1e11, "dam": 1e10, "dm": 1e8, "am": 1e-9, "Mm": 1e15, "Pm": 1e24,
+    "thou": 25_400.0, "li": 25.4e6 / 12, "in": 25.4e6, "ft": 304.8e6,
+}  # fmt: skip
+"""Nanometres in those of OME's units that nobody else writes."""
 
 
 def zeiss(raster: RasterFile) -> Metadata | None:
@@ -57,7 +63,7 @@ def zeiss(raster: RasterFile) -> Metadata | None:
     acquisition = {
         "vendor": "Zeiss",
         "instrument": text("sv_serial_number"),
-        "kV": _kilovolts(fields.get("ap_actualkv") or fields.get("ap_manualkv")),
+        "kV": _kilovolts(raster, tag),
         "detector": text("dp_detector_channel") or text("dp_detector_type"),
         "working_distance_mm": wd and wd / 1e6,
         "date": joined(text("ap_date"), text("ap_time")),
@@ -68,10 +74,15 @@ def zeiss(raster: RasterFile) -> Metadata | None:
     return Metadata(size, source, acquisition)
 
 
-def _kilovolts(entry: Any) -> float | None:
-    if not entry or len(entry) != 3:
-        return None
-    return scaled(entry[1], {"kV": 1.0, "V": 1e-3}.get(entry[2], math.nan))
+def _kilovolts(raster: RasterFile, tag: Any) -> float | None:
+    """From the text of the tag: tifffile takes "EHT = 800.00 V", all in capitals, for the name of a field."""
+    raster.tiff.filehandle.seek(tag.valueoffset)
+    content = raster.tiff.filehandle.read(tag.valuebytecount)
+    for name in (b"AP_ACTUALKV", b"AP_MANUALKV"):
+        found = re.search(name + rb"\s+[^=\r\n]*=\s*([\d.]+)\s*(k?)V\b", content)
+        if found:
+            return scaled(found[1].decode(), 1.0 if found[2] else 1e-3)
+    return None
 
 
 def fei(raster: RasterFile) -> Metadata | None:
@@ -133,8 +144,8 @@ def fei_xml(raster: RasterFile) -> Metadata | None:
         entry = root.find(path)
         if entry is None or not entry.text:
             return None
-        value, unit = number_of(entry.text), (entry.get("unit") or default_unit).lower()
-        return value * NM_PER[unit] if value and unit in NM_PER else None
+        value, factor = number_of(entry.text), nm_per(entry.get("unit") or default_unit)
+        return value * factor if value and factor else None
 
     if root.tag == "FeiImage":
         across, down = length("pixelWidth", "um"), length("pixelHeight", "um")
@@ -205,13 +216,13 @@ def fibics(raster: RasterFile) -> Metadata | None:
 def imagej(raster: RasterFile) -> Metadata | None:
     if raster.tiff is None or not raster.tiff.is_imagej:
         return None
-    unit = str((raster.tiff.imagej_metadata or {}).get("unit", "")).lower()
+    factor = nm_per(str((raster.tiff.imagej_metadata or {}).get("unit", "")))
     tags = raster.tiff.pages[0].tags
     sizes = []
     for code in (282, 283):
         up, down = tags[code].value if code in tags else (0, 0)
         # An inch is a printer's unit even in ImageJ, and its default of 1 pixel per "pixel" is no scale.
-        sizes.append(down / up * NM_PER[unit] if up and down and unit in NM_PER else None)
+        sizes.append(down / up * factor if up and down and factor else None)
     across, down_ = sizes
     if across and down_ and not is_square(raster, across, down_):
         across = None
@@ -228,7 +239,8 @@ def ome(raster: RasterFile) -> Metadata | None:
 
     def size(axis: str) -> float | None:
         value = number_of(pixels.get(f"PhysicalSize{axis}", ""))
-        factor = NM_PER.get(pixels.get(f"PhysicalSize{axis}Unit", "µm").lower())
+        unit = pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        factor = OME_LENGTHS.get(unit) or nm_per(unit)
         return value * factor if value and factor else None
 
     across, down = size("X"), size("Y")

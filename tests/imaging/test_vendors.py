@@ -52,6 +52,39 @@ def test_zeiss_width_beats_the_pixel_size_of_the_screen(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("width", "encoding"),
+    [
+        ("12.80 µm", "cp1252"), ("12.80 µm", "utf-8"), ("12.80 μm", "utf-8"), ("12.80 um", "ascii"),
+        ("0.0128 mm", "ascii"), ("12800 nm", "ascii"), ("1.28e-05 m", "ascii"), ("12800.0 nm", "utf-8"),
+    ],
+)  # fmt: skip
+def test_zeiss_width_in_any_unit_and_encoding(tmp_path, width, encoding):
+    content = zeiss(AP_WIDTH=f"Width = {width}", DP_DETECTOR_CHANNEL="Signal A = SE2").encode(
+        encoding, "replace"
+    )
+    micrograph = read_micrograph(tiff(tmp_path, **tag(34118, content)))
+    assert micrograph.pixel_size_nm == pytest.approx(100)
+    assert micrograph.acquisition["detector"] == "SE2"
+
+
+def test_zeiss_old_pixel_size_of_the_screen_is_no_scale(tmp_path):
+    """Stored at twice the size of the screen: 50 nm are right, the 100 nm of the screen are not."""
+    pixels = np.kron(NOISE, np.ones((2, 2), np.uint8))
+    fields = zeiss(AP_PIXEL_SIZE="Pixel Size = 100.0 nm", DP_IMAGE_STORE="Store resolution = 256 * 192")
+    assert read_micrograph(tiff(tmp_path, pixels, **tag(34118, fields))).pixel_size_nm == pytest.approx(50)
+
+
+def test_zeiss_with_little_in_its_tag(tmp_path):
+    only = "AP_WIDTH\r\nWidth = 12.80 µm\r\n"
+    micrograph = read_micrograph(tiff(tmp_path, **tag(34118, only)))
+    assert micrograph.pixel_size_nm == pytest.approx(100)
+    assert micrograph.acquisition == {"vendor": "Zeiss"}
+    magnified = "AP_MAG\r\nMag = 10.00 K X\r\nAP_ACTUALKV\r\nEHT = 800.00 V\r\n"
+    micrograph = read_micrograph(tiff(tmp_path, **tag(34118, magnified)))
+    assert micrograph.pixel_size_nm is None and micrograph.acquisition["kV"] == 0.8
+
+
 def test_zeiss_without_a_width(tmp_path):
     fields = zeiss(AP_WIDTH=None, AP_IMAGE_PIXEL_SIZE="Image Pixel Size = 99.5 nm")
     assert read_micrograph(tiff(tmp_path, **tag(34118, fields))).pixel_size_nm == pytest.approx(99.5)
@@ -145,6 +178,17 @@ def test_thermo_databar_is_what_lies_below_the_scanned_rows(tmp_path):
     assert micrograph.pixel_size_nm == pytest.approx(50)
     columns = {"columns": "", "rows": ""}
     assert read_micrograph(tiff(tmp_path, **tag(34682, fei(bar=10, **columns)))).height == 86
+
+
+def test_thermo_without_its_resolution_or_width_of_pixels(tmp_path):
+    """Without a scanned size the file's own width counts; without PixelWidth, the width of the field does."""
+    columns = {"columns": "", "rows": ""}
+    assert read_micrograph(tiff(tmp_path, **tag(34682, fei(**columns)))).pixel_size_nm == pytest.approx(50)
+    text = fei(width="", height="")
+    assert read_micrograph(tiff(tmp_path, **tag(34682, text))).pixel_size_nm == pytest.approx(50)
+    bare = "[Beam]\r\nHV=5000\r\nHFW=\r\n[Image]\r\nMagnification=5000\r\nMagCanvasRealWidth=0.128\r\n"
+    micrograph = read_micrograph(tiff(tmp_path, **tag(34682, bare)))
+    assert micrograph.pixel_size_nm is None and micrograph.acquisition["kV"] == 5.0
 
 
 def test_thermo_resized_after_the_scan(tmp_path):
@@ -256,6 +300,31 @@ def test_hitachi_sidecar(tmp_path, encoding):
     assert micrograph.acquisition["kV"] == 5.0 and micrograph.acquisition["working_distance_mm"] == 8.5
 
 
+def test_hitachi_with_little_in_its_sidecar(tmp_path):
+    (tmp_path / "a.txt").write_text("[TemImageFile]\r\nPixelSize=24.8\r\n")
+    micrograph = read_micrograph(tiff(tmp_path))
+    assert micrograph.pixel_size_nm == pytest.approx(24.8)
+    assert micrograph.acquisition == {"vendor": "Hitachi"}
+    (tmp_path / "a.txt").write_text("[SemImageFile]\r\nMagnification=5000\r\n")
+    assert read_micrograph(tmp_path / "a.tif").pixel_size_nm is None
+
+
+@pytest.mark.parametrize("marker", ["10µm", "10μm", "10um", "10 um", "0.01mm", "10000nm"])
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "shift_jis", "utf-16"])
+def test_jeol_marker_in_any_unit_and_encoding(tmp_path, marker, encoding):
+    try:
+        content = JEOL.format(bar=64, marker=marker, full="128 96").encode(encoding)
+    except UnicodeEncodeError:
+        pytest.skip(f"{encoding} has no such micro sign")
+    (tmp_path / "a.txt").write_bytes(content)
+    assert read_micrograph(tiff(tmp_path)).pixel_size_nm == pytest.approx(10_000 / 64)
+
+
+def test_a_text_beside_an_image_that_is_no_sidecar_says_nothing(tmp_path):
+    (tmp_path / "a.txt").write_text("Notes: the bar is 10 um, PixelSize=25\n")
+    assert read_micrograph(tiff(tmp_path)).pixel_size_nm is None
+
+
 def test_hitachi_image_saved_smaller(tmp_path):
     (tmp_path / "a.txt").write_text(HITACHI.format(data="1280x960"))
     assert read_micrograph(tiff(tmp_path)).pixel_size_nm == pytest.approx(250)
@@ -264,19 +333,28 @@ def test_hitachi_image_saved_smaller(tmp_path):
 @pytest.mark.parametrize(
     ("unit", "per_unit", "size"),
     [("um", 20, 50), ("micron", 20, 50), ("\\u00B5m", 20, 50), ("nm", 0.02, 50), ("mm", 20000, 50),
-     ("inch", 300, None), ("pixel", 1, None), ("", 1, None)],
+     ("Microns", 20, 50), ("cm", 200_000, 50), ("angstrom", 0.002, 50), ("pm", 2e-5, 50),
+     ("inch", 300, None), ("pixel", 1, None), ("", 1, None), ("sec", 1, None)],
 )  # fmt: skip
 def test_imagej_unit(tmp_path, unit, per_unit, size):
     path = tiff(tmp_path, imagej=True, resolution=(per_unit, per_unit), metadata={"unit": unit})
     assert read_micrograph(path).pixel_size_nm == (None if size is None else pytest.approx(size, rel=1e-6))
 
 
-@pytest.mark.parametrize(("unit", "value"), [("nm", 50), ("µm", 0.05), ("mm", 5e-5), ("pixel", 1)])
+OME_UNITS = [
+    ("m", 5e-8), ("dm", 5e-7), ("cm", 5e-6), ("mm", 5e-5), ("µm", 0.05), ("nm", 50), ("pm", 5e4), ("fm", 5e7),
+    ("Å", 500), ("thou", 50 / 25_400), ("in", 50 / 25.4e6), ("pixel", 1), ("reference frame", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("unit", "value"), OME_UNITS)
 def test_ome(tmp_path, unit, value):
     metadata = {"axes": "YX", "PhysicalSizeX": value, "PhysicalSizeXUnit": unit, "PhysicalSizeY": value,
                 "PhysicalSizeYUnit": unit}  # fmt: skip
     path = tiff(tmp_path, name="a.ome.tif", ome=True, metadata=metadata)
-    assert read_micrograph(path).pixel_size_nm == (None if unit == "pixel" else pytest.approx(50))
+    assert read_micrograph(path).pixel_size_nm == (
+        None if unit in ("pixel", "reference frame") else pytest.approx(50)
+    )
 
 
 @pytest.mark.parametrize("unit", ["INCH", "CENTIMETER", "NONE"])
