@@ -27,7 +27,7 @@ SOURCES = {
     "reference_points": ("A", "labelled points"),
     "test_images": ("A", "error rates, spread between test images"),
     "pore_back": ("B", "walls seen through pores, rectangular"),
-    EDGE: ("B", "where outlines lie: boundary length per area times displacement"),
+    EDGE: ("B", "where outlines lie"),
     PIXEL_SIZE: ("B", "size of a pixel"),
 }
 """What each component is, and its type: A from statistics, B from other knowledge (GUM)."""

@@ -465,7 +465,7 @@ def radial_profile(table: pd.DataFrame, names: Sequence[str]) -> tuple[Estimate,
             _by_image(table, table[f"shell_{i}"], names),
             _by_image(table, total, names),
             bounds=(0.0, 1.0),
-            method=f"share of the crack area in shell {i + 1} of {SHELLS} of equal area ({DEFINITION})",
+            method=f"share of the crack area in each of {SHELLS} shells of equal area, core to rim ({DEFINITION})",
             what="the radial profile",
         )
         for i in range(SHELLS)

@@ -123,6 +123,9 @@ def plan(
                 estimate.n,
                 need,
                 f"{estimate.unit_of_replication}s",
+                ", ".join(
+                    source.replace("_", " ") for source in estimate.components if source in WHATEVER_IMAGES
+                ),
             )
         )
     for name, distribution in sizes.items():
@@ -150,10 +153,13 @@ def particles_needed(distribution: SizeDistribution) -> int | None:
 
 
 def _plan_row(
-    text: str, target: tuple[str, str, float], have: int, need: int | None, unit: str
+    text: str, target: tuple[str, str, float], have: int, need: int | None, unit: str, held: str = ""
 ) -> dict[str, Any]:
+    """`held`: what holds the uncertainty up, however many are measured."""
     quantity, phase, wanted = target
-    if need is None:
+    if need is None and held:
+        sentence = f"{text}: no number of {unit} is enough; what they do not lessen is larger: {held}."
+    elif need is None:
         sentence = f"{text}: the data do not tell how many {unit} it takes; you have {have}."
     elif need <= have:
         sentence = f"{text}: reached; you have {have} {unit}, {need} are enough."

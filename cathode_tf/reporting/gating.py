@@ -11,10 +11,11 @@ from typing import Any
 from cathode_tf.analysis import Decision, Estimate, Spec, decide
 from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
-from cathode_tf.reporting.page import Page, Section, Table, write_page
-from cathode_tf.reporting.tables import split_text
+from cathode_tf.reporting.page import Card, Page, Section, Table, write_page
+from cathode_tf.reporting.tables import for_page, split_text
 
 WORST_FIRST = ("FAIL", "CONDITIONAL_FAIL", "INSUFFICIENT", "CONDITIONAL_PASS", "PASS")
+COLORS = dict(zip(WORST_FIRST, ("#b3261e", "#d9822b", "#8a8f98", "#5aa469", "#1b7f3b"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,19 @@ def write_gate_report(result: Gate, path: str | Path, *, title: str = "Gate", fo
     for decision in result.decisions:
         p = "unknown" if decision.p_conform is None else f"{100 * decision.p_conform:.1f} %"
         number, basis = split_text(decision.estimate)
-        rows.append([decision.spec.name, number, basis, decision.spec.text, p, _words(decision.verdict)])
-    header = ["quantity", "measured", "rests on", "must be", "probability of conformity", "decision"]
+        limits = for_page(decision.spec.text)
+        rows.append([decision.spec.name, _words(decision.verdict), number, basis, limits, p])
+    header = ["quantity", "decision", "measured", "rests on", "must be", "probability of conformity"]
     sections = [
         Section("Decisions", tables=[Table(header, rows)]),
-        Section("In words", texts=[f"{decision.sentence}." for decision in result.decisions]),
+        Section("In words", texts=[for_page(f"{decision.sentence}.") for decision in result.decisions]),
+    ]
+    cards = [
+        Card(name, verdict.capitalize(), f"{number}; must be {limits}", color=COLORS[decision.verdict])
+        for decision, (name, verdict, number, _, limits, _) in zip(result.decisions, rows, strict=True)
     ]
     lead = f"{_words(result.verdict).capitalize()}: the worst of {len(rows)} decisions."
-    return write_page(Page(title, lead, sections=sections), path, force=force)
+    return write_page(Page(title, lead, cards, sections=sections), path, force=force)
 
 
 def _words(verdict: str) -> str:

@@ -22,12 +22,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; `numeric` aligns all but the first column to the right."""
+    """Rows of text; `numeric` aligns all but the first column to the right; `notes` stand below."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
     numeric: bool = False
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

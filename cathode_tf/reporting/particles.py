@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -117,13 +118,18 @@ def size_sections(analysis: Analysis) -> list[Section]:
             f"Sizes of {name}",
             texts=[
                 f"{SAMPLES[sizes.sample_type]} {sizes.n} whole particles, worth {sizes.n_effective:.0f} of equal "
-                f"weight; {sizes.area_lost:.0%} of the area belongs to particles that the frame cuts."
+                f"weight; {100 * sizes.area_lost:.0f} % of the area belongs to particles that the frame cuts."
             ],
             notes=_notes([e for q, e in mine.items() if PERCENTILE.fullmatch(q) or q in MEANS]),
         )
         section.tables.append(_percentiles(mine))
         for names, caption in (MEANS, "Mean diameters."), (FITS, FITTED):
             shown = {label: mine[q] for q, label in names.items() if q in mine}
+            if names is MEANS:
+                # Their flags are those of the percentiles, and stand above.
+                shown = {
+                    label: replace(estimate, flags={}) for label, estimate in shown.items() if estimate.value
+                }
             if shown:
                 section.tables.append(estimates_table(shown, "quantity", caption))
         sections.append(section)

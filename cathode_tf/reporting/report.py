@@ -19,7 +19,7 @@ from cathode_tf.reporting.figures import (
 )
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
 from cathode_tf.reporting.particles import instance_sections, is_size, size_sections
-from cathode_tf.reporting.tables import estimates_table, split_text
+from cathode_tf.reporting.tables import estimates_table, for_page, split_text
 
 PICTURES = 6
 """At most this many micrographs are shown; the tables cover all."""
@@ -208,7 +208,7 @@ def _pictures(
 
 
 def _planning(analysis: Analysis) -> list[Section]:
-    sentences = [row["sentence"].replace("+-", "±") for row in analysis.planning]
+    sentences = [for_page(row["sentence"]) for row in analysis.planning]
     return [Section("How much more to measure", texts=sentences)] if sentences else []
 
 
@@ -218,8 +218,7 @@ def _budget(analysis: Analysis) -> Section:
     for quantity, words in BUDGETED.items():
         for name, estimate in analysis.summary.get(quantity, {}).items():
             for source, kind, u in budget_rows(estimate):
-                unit = estimate.unit.replace("um", "µm")
-                rows.append([f"{words} {name}", source, kind, f"{u:.2g} {unit}".strip()])
+                rows.append([f"{words} {name}", source, kind, for_page(f"{u:.2g} {estimate.unit}".strip())])
     header = ["quantity", "source", "type", "standard uncertainty"]
     texts = ["Type A: from statistics; B: from other knowledge (GUM)."]
     moved = edge_change(analysis.summary, analysis.pixel_size_nm)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from cathode_tf.analysis import Estimate
 from cathode_tf.reporting.page import Table
+
+POWERS = {"": "", "2": "²", "3": "³"}
 
 
 def split_text(estimate: Estimate) -> tuple[str, str]:
@@ -15,24 +18,37 @@ def split_text(estimate: Estimate) -> tuple[str, str]:
         >>> split_text(Estimate(0.3123, ci=(0.2941, 0.3305), n=12))
         ('0.312 ± 0.018', '95 %, 12 images')
     """
-    text = str(estimate).replace("+-", "±")
+    text = for_page(str(estimate))
     if estimate.value is None or not text.endswith(")"):
         return text, ""
     number, _, bracket = text[:-1].rpartition(" (")
-    return number.replace("um2", "µm²").replace("um3", "µm³").replace("um", "µm"), bracket
+    return number, bracket
+
+
+def for_page(text: str) -> str:
+    """A sentence in the signs of print: ± and µ.
+
+    Example:
+        >>> for_page("x50_3 = 7.5 +- 0.3 um, at most 9 um")
+        'x50_3 = 7.5 ± 0.3 µm, at most 9 µm'
+    """
+    return re.sub(r"\bum([23]?)\b", lambda found: f"µm{POWERS[found[1]]}", text.replace("+-", "±"))
 
 
 def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str = "") -> Table:
-    """A row an Estimate: name, number with interval, what it rests on, flags."""
+    """A row an Estimate: name, number with interval, what it rests on; below, what flags say of which rows."""
     rows = []
+    said: dict[str, list[str]] = {}
     for name, estimate in estimates.items():
-        number, bracket = split_text(estimate)
-        reasons = "; ".join(reason for flag, reason in estimate.flags.items() if flag != "REFUSED")
-        rows.append([name.replace("|", " | "), number, bracket, reasons])
-    header = [what, "estimate", "rests on", "note"]
-    said = {row[-1] for row in rows}
-    if len(said) == 1:
-        # What holds for all rows is said once.
-        header, rows = header[:-1], [row[:-1] for row in rows]
-        caption = ". ".join(filter(None, [caption, *said]))
-    return Table(header, rows, caption)
+        rows.append([name.replace("|", " | "), *split_text(estimate)])
+        for flag, reason in estimate.flags.items():
+            if flag != "REFUSED" and reason != estimate.flags.get("REFUSED"):
+                names = said.setdefault(reason, [])
+                names += [rows[-1][0]] if rows[-1][0] not in names else []
+    # What holds for all rows is said once.
+    common = [reason for reason, names in said.items() if len(names) == len(rows)]
+    notes = [
+        f"{', '.join(names)}: {for_page(reason)}." for reason, names in said.items() if reason not in common
+    ]
+    caption = ". ".join([caption.rstrip("."), *common] if caption else common)
+    return Table([what, "estimate", "rests on"], rows, caption, notes=notes)
