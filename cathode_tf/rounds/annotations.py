@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.litter import clear_litter, temporary_prefix
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.rounds.project import Project
 
@@ -73,7 +74,8 @@ def record_review(
     # Written before the project is locked: others need not wait for a large mask.
     folder = project.path / "masks" / image.key
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
+    clear_litter(folder)
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=folder) as temporary:
         written = write_mask(Path(temporary) / "mask.png", mask, project.phases)
         with project.ledger.locked():
             revision = project.image(image.key).revisions + 1

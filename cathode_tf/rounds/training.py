@@ -13,6 +13,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file
+from cathode_tf.litter import clear_litter, temporary_prefix
 from cathode_tf.phases import IGNORE
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.state import ImageState, ModelState
@@ -177,7 +178,8 @@ def _convert(
 
     splits: dict[str, str] = {}
     groups: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix=".staging-", dir=project.path) as staging:
+    clear_litter(project.path)
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=project.path) as staging:
         pictures, masks = Path(staging) / "images", Path(staging) / "masks"
         pictures.mkdir()
         for image in images:

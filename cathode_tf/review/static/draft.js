@@ -101,11 +101,12 @@ export class Outbox {
   }
 
   _sent(count, kept) {
+    const wasAway = this.delay > 500;
     this.waiting.splice(0, count);
     this.kept = kept;
     this.delay = 500;
     localStorage.removeItem(this._name());
-    this.onstate("saved", "All changes saved");
+    if (count || wasAway) this.onstate("saved", "All changes saved");
   }
 
   async _failed(error, count, size) {

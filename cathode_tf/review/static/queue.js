@@ -118,7 +118,7 @@ function describe(image) {
   if (image.taken_by) return `taken by ${image.taken_by}`;
   const test = image.role === "test" ? "test · " : "";
   if (test && image.status === "proposed" && !image.draft) return "test image";
-  if (image.status === "accepted") return `${test}accepted · ${image.minutes.toFixed(1)} min`;
+  if (image.status === "accepted") return `${test || "accepted · "}${image.minutes.toFixed(1)} min`;
   if (image.draft) return `${test}draft`;
   return test + { new: "to annotate", proposed: "proposal", skipped: "skipped, doubtful", rejected: "rejected" }[image.status];
 }
