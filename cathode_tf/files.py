@@ -33,8 +33,8 @@ def refuse_overwrite(path: str | Path, force: bool = False) -> None:
         if path.is_dir() and (force or not any(path.iterdir())):
             refuse_foreign(path, foreign_entry(path))
             return
-    what = "what cathode-tf wrote there" if path.is_dir() else "it"
-    raise InputError(f"{path}: exists already. Choose another name, or give --force to replace {what}.")
+    only = ", if cathode-tf wrote it" if path.is_dir() else ""
+    raise InputError(f"{path}: exists already. Choose another name, or give --force to replace it{only}.")
 
 
 @contextlib.contextmanager
@@ -53,10 +53,11 @@ def atomic_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         refuse_overwrite(path, force)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays last: encoders choose the format by it.
-        handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        with _disk_errors(path, whatever=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # The suffix stays last: encoders choose the format by it.
+            handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix=path.suffix, dir=path.parent)
+            os.close(handle)
         temporary = Path(name)
         # mkstemp makes private files; what a user asked for gets the permissions any new file has.
         umask = os.umask(0)
@@ -87,8 +88,9 @@ def atomic_folder(path: str | Path, *, force: bool = False, manifest: bool = Tru
     path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
     with _disk_errors(path):
         _refuse_replacing(path, force, manifest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        around = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=path.parent))
+        with _disk_errors(path, whatever=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            around = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=path.parent))
         temporary = around / path.name
         try:
             temporary.mkdir()
@@ -111,9 +113,11 @@ def temporary_folder(parent: str | Path) -> Iterator[Path]:
     """
     parent = Path(parent)
     with _disk_errors(parent):
-        parent.mkdir(parents=True, exist_ok=True)
-        clear_litter(parent.absolute())
-        with tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=parent) as name:
+        with _disk_errors(parent, whatever=True):
+            parent.mkdir(parents=True, exist_ok=True)
+            clear_litter(parent.absolute())
+            folder = tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=parent)
+        with folder as name:
             yield Path(name)
 
 
@@ -139,26 +143,29 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 _DISK = {
     errno.ENOSPC,
     errno.EDQUOT,
+    errno.EFBIG,  # larger than a file may be here
     errno.EROFS,
     errno.EACCES,
     errno.EPERM,
     errno.ENOTDIR,
     errno.EISDIR,
-    errno.EEXIST,  # a file where a folder must be
+    errno.EEXIST,
     errno.EBUSY,
     errno.ENAMETOOLONG,
 }
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into one sentence; other errors of the block pass through."""
+def _disk_errors(path: Path, whatever: bool = False) -> Iterator[None]:
+    """Turn what the disk refuses into one sentence; other errors pass through, unless it is `whatever` it says."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno not in _DISK and not whatever:
             raise
-        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+        in_the_way = error.errno in (errno.EEXIST, errno.ENOTDIR)
+        reason = "a file stands where a folder must be" if in_the_way else error.strerror
+        raise InputError(f"{path}: cannot be written ({reason}).") from error
 
 
 def write_json(path: str | Path, content: Any, *, force: bool = False) -> Path:

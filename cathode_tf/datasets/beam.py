@@ -6,7 +6,9 @@ only names and sizes travel through the pipeline, and the launcher puts the shar
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +32,16 @@ def encode_with_beam(
         InputError: If Beam is not installed, knows no such runner, or something is wrong with an image.
     """
     beam, pipeline = open_pipeline(runner, options)
-    with pipeline:
-        encoded = pipeline | beam.Create(list(sources)) | beam.Reshuffle()
-        encoded | beam.Map(_encode_and_note, str(staging))
+    encoded = pipeline | beam.Create(list(sources)) | beam.Reshuffle()
+    encoded | beam.Map(_encode_and_note, str(staging))
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:
+        # A full disk, which runners bury in errors of their own.
+        found = re.search(r"\[Errno (\d+)\]", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
     for source in sources:
         with open(_note(staging, source), "rb") as file:
             done = pickle.load(file)
