@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from cathode_tf.datasets.augmentation import Artefacts, IntensityChange
 from cathode_tf.datasets.record_set import RecordSet
 from cathode_tf.datasets.sampling import PatchSampler
 from cathode_tf.errors import InputError
@@ -37,7 +38,8 @@ def patches(
         patch_px: Height and width of a patch, in pixels.
         batch: Patches in a batch.
         seed: Of images, places and augmentation.
-        augment: Flip, turn, zoom, and change gamma, contrast, brightness, noise and sharpness a little.
+        augment: Flip, turn, zoom, change gamma, contrast, brightness, noise and sharpness a little, and add shadows
+            and streaks.
         balanced: Cut a third of the patches where a phase is that was drawn inversely to its share.
         memory_mb: What decoded images may take; a set that fits is decoded only once.
         first_step: Begin with this batch of the endless order, to go on with a training.
@@ -76,7 +78,7 @@ def patches(
         ),
     )
 
-    change = IntensityChange(batch, patch_px)
+    change, artefacts = IntensityChange(batch, patch_px), Artefacts(batch, patch_px)
 
     def finish(number, item):
         pixels, target, offset, factor = item
@@ -84,7 +86,8 @@ def patches(
         image = (tf.cast(pixels, tf.float32) - offset[:, None, None]) * factor[:, None, None]
         image = image[..., None]
         if augment:
-            image = change(image, tf.stack([tf.constant(seed, tf.int64), number]))
+            key = tf.stack([tf.constant(seed, tf.int64), number])
+            image = change(artefacts(image, key + 2), key)
         return image, target
 
     return raw.enumerate(first_step).map(finish, num_parallel_calls=2, deterministic=True).prefetch(4)
@@ -100,57 +103,3 @@ def input_errors() -> Iterator[None]:
         if found is None:
             raise
         raise InputError(found[1]) from error
-
-
-class IntensityChange:
-    """Random gamma, contrast and brightness for all patches of a batch, blur for some, noise for others.
-
-    A batch is in random order, so which of its places get what is fixed, and nothing is computed in vain. The noise
-    is cut from a stock at a random place, which costs a fiftieth of drawing it anew.
-
-    Args:
-        batch: Patches in a batch.
-        patch_px: Height and width of a patch.
-    """
-
-    def __init__(self, batch: int, patch_px: int) -> None:
-        self.blurred, self.noisy = batch // 3, batch // 2
-        side = patch_px + _STOCK_MARGIN
-        self._stock = tf.random.stateless_normal((self.noisy, side, side, 1), (0, 0))
-        self._patch_px = patch_px
-
-    def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Changed patches.
-
-        Args:
-            image: float32 (batch, patch_px, patch_px, 1), standardised.
-            seed: int64 (2,); the same seed gives the same changes.
-        """
-        draws = tf.random.stateless_uniform((5, image.shape[0], 1, 1, 1), seed)
-        low = tf.reduce_min(image, (1, 2, 3), keepdims=True)
-        span = tf.maximum(tf.reduce_max(image, (1, 2, 3), keepdims=True) - low, 1e-3)
-        gamma = tf.exp(_range(draws[0], -0.3, 0.3))
-        # x ** gamma, eight times as fast as `tf.pow`.
-        image = tf.exp(gamma * tf.math.log((image - low) / span + 1e-6)) * span + low
-        image = image * tf.exp(_range(draws[1], -0.25, 0.25)) + _range(draws[2], -0.25, 0.25)
-        sharp, rest = image[: self.blurred], image[self.blurred :]
-        sharp += draws[3, : self.blurred] * (_smooth(sharp, self._patch_px) - sharp)
-        clean, rest = rest[: rest.shape[0] - self.noisy], rest[rest.shape[0] - self.noisy :]
-        corner = tf.random.stateless_uniform((2,), seed + 1, 0, _STOCK_MARGIN, tf.int32)
-        noise = self._stock[:, corner[0] : corner[0] + self._patch_px, corner[1] : corner[1] + self._patch_px]
-        return tf.concat([sharp, clean, rest + 0.25 * draws[4, : self.noisy] * noise], axis=0)
-
-
-_STOCK_MARGIN = 128
-
-
-def _range(draw: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    return low + (high - low) * draw
-
-
-def _smooth(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Gaussian blur with a standard deviation of about a pixel, mirrored at the edges."""
-    image = tf.pad(image, [[0, 0], [2, 2], [2, 2], [0, 0]], "SYMMETRIC")
-    weights = [weight / 16 for weight in (1, 4, 6, 4, 1)]
-    image = tf.add_n([weight * image[:, i : i + size] for i, weight in enumerate(weights)])
-    return tf.add_n([weight * image[:, :, i : i + size] for i, weight in enumerate(weights)])

@@ -10,7 +10,6 @@ import tensorflow as tf
 import tifffile
 
 from cathode_tf.datasets import convert, image_statistics, open_records, patches, standardize
-from cathode_tf.datasets.pipeline import IntensityChange
 from cathode_tf.datasets.sampling import PatchSampler
 from cathode_tf.errors import InputError
 from cathode_tf.phases import Phases
@@ -229,25 +228,6 @@ def test_ids_become_class_indices(tmp_path):
     records = open_records(convert(tmp_path / "in", out=tmp_path / "s", phases=phases, split="1/0/0"))
     _, target = next(iter(patches(records, patch_px=32, batch=4, augment=False)))
     assert set(np.unique(target)) == {0, 1}
-
-
-@pytest.mark.parametrize("batch", [1, 2, 16])
-def test_intensity_changes_are_small_seeded_and_differ_between_patches(batch):
-    image = tf.random.stateless_normal((batch, 32, 32, 1), (1, 2))
-    change = IntensityChange(batch, 32)
-    first, again, other = (change(image, tf.constant([3, n], tf.int64)).numpy() for n in (4, 4, 5))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
-    pairs = zip(image.numpy(), first, strict=True)
-    correlation = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs]
-    assert min(correlation) > 0.6
-    assert len({round(c, 6) for c in correlation}) == batch
-
-
-def test_intensity_changes_keep_an_empty_patch_finite():
-    flat = IntensityChange(4, 8)(tf.zeros((4, 8, 8, 1)), tf.constant([0, 0], tf.int64))
-    assert np.isfinite(flat.numpy()).all()
-    assert flat.shape == (4, 8, 8, 1)
 
 
 def test_a_dataset_that_is_left_early_ends_its_threads(records_path):
