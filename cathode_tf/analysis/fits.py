@@ -29,7 +29,7 @@ FIT_REJECTED = "FIT_REJECTED"
 FITTING = "ISO 9276-5; Wicksell, Biometrika 17 (1925) 84"
 TESTING = "Stute et al., Metrika 40 (1993) 243 (bootstrapped Kolmogorov-Smirnov test)"
 REJECT_BELOW = 0.05
-NODES = 300
+NODES = 180
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ def larger_interval(between: Estimate, inside: IntegralRange) -> Estimate:
     found = between.components.get(f"between_{between.unit_of_replication}s", 0.0)
     # Without a spread between images (one image, or all alike) only the structure speaks.
     dof = between.n - 1 if found else 0
-    if found and (found / max(u, 1e-300)) ** 2 >= _explained(between.n, dof, inside.dof):
+    if found and found**2 >= _explained(between.n, dof, inside.dof) * inside.variance:
         return replace(between, components=components)
     pooled = math.sqrt((dof * found**2 + inside.dof * u**2) / (dof + inside.dof))
     half = float(stats.t.ppf(0.5 + LEVEL / 2, dof + inside.dof)) * max(found, pooled)

@@ -18,7 +18,7 @@ from cathode_tf.errors import InputError
 DESIGNS = ("crossed", "nested")
 COLUMNS = ("part", "appraiser", "trial", "value")
 REFERENCE = "AIAG, Measurement Systems Analysis, 4th ed.; Burdick, Borror and Montgomery, SIAM 2005"
-DRAWS = 20_000
+DRAWS = 10_000
 ACCEPTABLE, MARGINAL = 10.0, 30.0
 FEWEST_CATEGORIES = 5.0
 

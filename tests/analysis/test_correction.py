@@ -161,3 +161,21 @@ def test_bad_points_are_clear_errors():
         from_reference_points(counts, table.assign(reference=""), PHASES)
     with pytest.raises(InputError, match="half width"):
         plan_reference_points({"pore": 1.0}, "pore", half_width=0)
+
+
+def test_error_rates_and_points_know_pore_back_as_the_masks_do():
+    phases = Phases.from_list(
+        [{"name": "pore", "id": 0}, {"name": "ncm", "id": 1}, {"name": "pore_back", "id": 2, "role": "pore"}]
+    )
+    rng = np.random.default_rng(9)
+    masks = {f"m{k}": rng.choice([0, 1, 2], (60, 60), p=[0.2, 0.7, 0.1]).astype(np.uint8) for k in range(4)}
+    # A tenth of the pore is called pore_back and the other way round: no error once both are pore.
+    table = np.array([[90.0, 0, 10], [0, 100, 0], [10, 0, 90]])
+    errors = TestErrors(np.array([table] * 4), phases.names)
+    found = analyze(masks, phases, evaluation=errors)
+    raw, corrected = found.summary["fraction"]["pore"], found.summary["fraction_corrected"]["pore"]
+    assert corrected.value == pytest.approx(raw.value) and "pore_back" in corrected.components
+    points = draw_reference_points(masks, phases, 30)
+    points["reference"] = points["mapped"]
+    by_points = found.with_reference_points(points).summary["fraction_by_points"]["pore"]
+    assert by_points.value == pytest.approx(raw.value)

@@ -1,10 +1,12 @@
 """Fits: right where the model is true, rejected where it is not."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cathode_tf import InputError
-from cathode_tf.analysis.fits import fit_distribution
+from cathode_tf.analysis.fits import FIT_REJECTED, fit_distribution, fit_estimates
+from cathode_tf.analysis.sizes import size_distribution
 
 
 def test_a_log_normal_sample_is_fitted_and_converted():
@@ -65,3 +67,34 @@ def test_wrong_input_is_told():
 def test_equal_sizes_have_no_distribution_to_fit(model, sample_type):
     with pytest.raises(InputError, match="sizes that differ"):
         fit_distribution(np.full(30, 2.5), model, sample_type=sample_type)
+
+
+def _table(d, weights=1.0):
+    content = {"equivalent_diameter_um": d, "area_um2": d**2, "touches_border": False, "edge_weight": weights}
+    return pd.DataFrame({"image": np.arange(len(d)) % 8, **content})
+
+
+def test_fits_are_estimates_and_a_rejected_one_gives_no_percentile():
+    d = np.random.default_rng(5).lognormal(1, 0.4, 800)
+    found = fit_estimates(size_distribution(_table(d), sample_type="dispersed", resamples=40))
+    median, d50 = found["lognormal_median"], found["x50_3_lognormal"]
+    assert median.ci[0] < np.e < median.ci[1] and (median.unit, median.n) == ("um", 8)
+    # x50,3 = median exp(3 s^2)
+    assert d50.ci[0] < np.exp(1 + 3 * 0.16) < d50.ci[1]
+    assert "do not contradict" in d50.flags["GOODNESS_OF_FIT"]
+    assert FIT_REJECTED in found["weibull_modulus"].flags and found["x50_3_weibull"].is_refused
+
+
+def test_weights_make_up_for_what_the_frame_took():
+    # Large particles stay whole less often, with a chance that falls with their diameter, and weigh more.
+    rng = np.random.default_rng(6)
+    d = rng.lognormal(1, 0.3, 20_000)
+    stays = np.clip(1 - d / 10, 0.05, 1)
+    whole = rng.random(len(d)) < stays
+    fit = fit_distribution(d[whole], sample_type="dispersed", weights=1 / stays[whole], resamples=20)
+    assert fit.scale == pytest.approx(np.e, rel=0.02) and fit.shape == pytest.approx(0.3, rel=0.03)
+
+
+def test_too_few_particles_refuse_the_fits_with_the_reason():
+    found = fit_estimates(size_distribution(_table(np.array([1.0, 2.0])), sample_type="section"))
+    assert all(estimate.is_refused and "2 whole particles" in str(estimate) for estimate in found.values())

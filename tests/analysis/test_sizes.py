@@ -114,3 +114,34 @@ def test_a_section_unfolds_to_larger_spheres_than_its_profiles():
     section = size_distribution(table(d), sample_type="section", resamples=50)
     assert section["x50_3"].value == pytest.approx(10, rel=0.06)
     assert section["x50_0"].value < 9.5
+
+
+def test_saltykov_is_an_option_and_the_moments_check_both():
+    random = np.random.default_rng(7)
+    content = table(sections(random.lognormal(2, 0.2, 5000), 1500, random))
+    em = size_distribution(content, sample_type="section", resamples=40)
+    classic = size_distribution(content, sample_type="section", unfolding="saltykov", resamples=40)
+    true = np.exp(2 + 3 * 0.2**2)
+    assert em["x50_3"].value == pytest.approx(true, rel=0.05)
+    assert classic["x50_3"].value == pytest.approx(true, rel=0.1) and "Saltykov" in classic["x50_3"].method
+    assert em["mean_D43_unfolded"].value == pytest.approx(em["mean_D43"].value, rel=0.05)
+    assert "CROSS_CHECK" not in em["x50_3"].flags
+    with pytest.raises(InputError, match="em or saltykov"):
+        size_distribution(content, sample_type="section", unfolding="guess")
+
+
+def test_profiles_that_are_not_those_of_spheres_fail_the_cross_check():
+    # Equal profiles, as of needles cut across: spheres would show smaller ones, too.
+    random = np.random.default_rng(8)
+    content = table(random.normal(5, 0.02, 400))
+    found = size_distribution(content, sample_type="section", resamples=20)
+    ratio = found["mean_D43_unfolded"].value / found["mean_D43"].value
+    assert ("CROSS_CHECK" in found["x50_3"].flags) == (abs(ratio - 1) > 0.15)
+
+
+def test_an_interval_is_where_its_shares_are():
+    # 101 equally spaced sizes, all in one image: x50 by number is 50, and the share below it is binomial.
+    found = size_distribution(table(np.arange(1.0, 202)), sample_type="dispersed", resamples=2000)["x50_0"]
+    # sd of the share: 0.5 / sqrt(201); 1.97 of them are 14 sizes to either side.
+    assert found.value == pytest.approx(101)
+    assert found.ci[0] == pytest.approx(87, abs=1.5) and found.ci[1] == pytest.approx(115, abs=1.5)
