@@ -56,7 +56,7 @@ def command(
     resume: bool,
     force: bool,
 ) -> None:
-    """Segment IMAGES (files or folders) with MODEL: a run, a .keras file or an exported SavedModel.
+    """Segment IMAGES (files or folders) with MODEL: a run, a .keras file, "default" or an exported SavedModel.
 
     Writes <stem>_mask.png, indexed with the phases' colours, and <stem>_overlay.png. A TIFF of several
     pages gives a label volume, a TIFF of more than 50 million pixels is worked on in parts; both give
@@ -88,7 +88,8 @@ def command(
         runner_options=runner_options,
     )
     skipped = f", skipped {len(report.skipped)} that were done" if report.skipped else ""
-    click.echo(f"Wrote masks and overlays of {counted(len(report.scores), 'image')} to {out}{skipped}.")
+    if report.scores or report.skipped:
+        click.echo(f"Wrote masks and overlays of {counted(len(report.scores), 'image')} to {out}{skipped}.")
     if report.left_out:
         files = counted(len(report.left_out), "mask or picture", "masks and pictures")
         click.echo(f"Left out {files} of other images: {some([path.name for path in report.left_out])}.")
@@ -103,9 +104,11 @@ def command(
         click.echo(
             f"Most uncertain: {name} (score {score:.3f}); `cathode-tf rounds` ranks images for review."
         )
+    if len(report.broken) == 1:
+        raise InputError(f"could not segment {report.broken[0][1]}")
     if report.broken:
         lines = "\n".join(f"  {message}" for _, message in report.broken)
-        raise InputError(f"{counted(len(report.broken), 'image')} could not be segmented:\n{lines}")
+        raise InputError(f"{len(report.broken)} images could not be segmented:\n{lines}")
 
 
 def _volume(segmenter, images, out: str, zarr: bool, force: bool, *choices: bool) -> None:

@@ -47,6 +47,11 @@ def export_savedmodel(
         raise InputError(f"version: must be a number from 1 up. Received {version}.")
     if savedmodel_folder(out) == out:
         raise InputError(f"{out}: is one version of a SavedModel itself. Give the folder above, or another.")
+    if (out / str(version)).exists():
+        raise InputError(
+            f"{out}: must not hold the version to be written. Received {version}. Take another, or the next one "
+            "by giving none."
+        )
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
     with atomic_folder(out / str(version), manifest=False) as folder:
         graph = segmenter.graph

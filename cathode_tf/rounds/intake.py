@@ -52,6 +52,11 @@ def create_project(
     if not 0 <= test_share <= 0.9:
         raise InputError(f"test_share: must be 0 to 0.9. Received {test_share}.")
     path = Path(path)
+    if path.is_dir() and any(path.iterdir()):
+        raise InputError(
+            f"{path}: must be a new folder. Received one that holds something. Choose another name; "
+            "`cathode-tf rounds add` puts more images into a project."
+        )
     with atomic_folder(path, manifest=False) as folder:
         (folder / "phases.toml").write_text(phases.to_toml(), encoding="utf-8")
         settings = {"schema": SCHEMA, "name": path.resolve().name, "test_share": test_share, "seed": seed}
@@ -90,6 +95,10 @@ def add_images(
     pairs: list[tuple[Path, Path | None]] = [(path, None) for path in paths]
     if masks is not None:
         pairs = match_masks(paths, masks, phases=project.phases)
+        if not any(mask for _, mask in pairs):
+            raise InputError(
+                f"{masks}: must hold masks of these images. Received none that goes by their names."
+            )
     if masks is not None:
         # Images and masks may lie side by side; a file that serves as a mask is not an image too.
         used = {mask.resolve() for _, mask in pairs if mask is not None}

@@ -17,7 +17,7 @@ def exported(small_tiles, tmp_path_factory):
 
 def test_versions_count_up_and_are_never_replaced(exported, small_tiles):
     assert exported.name == "1"
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="must not hold the version"):
         export_savedmodel(small_tiles, exported.parent, version=1)
 
 

@@ -167,3 +167,12 @@ def test_groups_need_their_columns(tmp_path):
     (tmp_path / "g.csv").write_text("image,stack\na,b\n")
     with pytest.raises(InputError, match="columns id and group"):
         read_groups(tmp_path / "g.csv")
+
+
+def test_masks_that_belong_to_no_image_and_a_folder_that_is_taken_are_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.arange(64, dtype=np.uint8).reshape(8, 8))
+    with pytest.raises(InputError, match="must hold masks of these images"):
+        create_project(tmp_path / "p", Phases.default(), [tmp_path / "a.png"], masks=tmp_path)
+    assert not (tmp_path / "p").exists()
+    with pytest.raises(InputError, match="must be a new folder"):
+        create_project(tmp_path, Phases.default(), [tmp_path / "a.png"])

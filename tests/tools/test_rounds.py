@@ -49,7 +49,7 @@ def test_init_makes_a_project_and_refuses_to_replace_it(tmp_path, capsys):
         in out
     )
     code, _, err = run(capsys, *args)
-    assert code == 1 and "exists already" in err
+    assert code == 1 and "must be a new folder" in err
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,13 @@ def test_masks_are_those_of_the_python_api(model, images, tmp_path):
     assert "skipped 2" in again.output
 
 
-def test_broken_images_end_in_one_list_and_exit_code_1(model, images, tmp_path, capsys):
+def test_a_broken_image_ends_in_one_sentence_and_exit_code_1(model, images, tmp_path, capsys):
     (images / "broken.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(SystemExit) as stopped:
         main(["segment", str(model), str(images), "--out", str(tmp_path / "out")])
     assert stopped.value.code == 1
-    assert "1 image could not be segmented" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "Error: could not segment" in err and "broken.png: must be" in err and err.count("\n") == 1
     assert (tmp_path / "out" / "i1_mask.png").exists()
 
 
