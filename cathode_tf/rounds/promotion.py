@@ -14,6 +14,7 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.progress import track
+from cathode_tf.rounds.curve import NOISE
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.state import ModelState
 
@@ -132,7 +133,8 @@ def difference(where: str, champion: list[float], challenger: list[float], *, se
 
     A bootstrap of few images is too narrow: it cannot draw what it has not seen. Its percentiles are
     widened about the mean by sqrt(n / (n - 1)) t / z, as they should be for a normal sample [1], and
-    reach at least as far as Student's interval; two images then prove next to nothing.
+    reach at least as far as Student's interval of a spread of 0.01, by which one training differs from the
+    next; two images then prove next to nothing.
 
     Args:
         where: What is compared.
@@ -143,7 +145,7 @@ def difference(where: str, champion: list[float], challenger: list[float], *, se
     Example:
         >>> difference("ncm", [0.8, 0.7, 0.9, 0.6], [0.9, 0.8, 0.98, 0.7]).better
         True
-        >>> difference("ncm", [0.8, 0.7], [0.79, 0.68]).worse
+        >>> difference("ncm", [0.8, 0.7], [0.79, 0.69]).worse
         False
 
     Reference:
@@ -160,12 +162,15 @@ def difference(where: str, champion: list[float], challenger: list[float], *, se
 
 
 def _for_few(ends: np.ndarray, sample: np.ndarray) -> np.ndarray:
-    """Ends of a bootstrap interval about the mean, made honest for a small sample."""
+    """Ends of a bootstrap interval about the mean, made honest for a small sample.
+
+    Two or three differences may agree by chance; that they spread as trainings do is taken for granted.
+    """
     from scipy.special import ndtri, stdtrit
 
     n = len(sample)
     t = stdtrit(n - 1, 0.975)
-    student = t * sample.std(ddof=1) / np.sqrt(n)
+    student = t * max(float(sample.std(ddof=1)), NOISE) / np.sqrt(n)
     widened = ends * np.sqrt(n / (n - 1)) * t / ndtri(0.975)
     return np.array([min(widened[0], -student), max(widened[1], student)])
 

@@ -43,10 +43,11 @@ def propose(
     margin. The score is one minus the mean Dice, over phases and views, between a view and the outcome:
     an image on which the views disagree is one that the model has not understood. The order takes the score
     times the squared distance, in looks, to all that is annotated or already chosen, so that of ten neighbours
-    one is picked. Frozen test images come first, since each has to be reviewed once.
+    one is picked. Frozen test images come first, since each has to be reviewed once, and keep the proposal they
+    got first: a reference that began as the champion's proposal would favour the champion.
 
     A project without a model of its own is shown what the model that ships with the package makes of its
-    images, and its test images come last: something to learn from is needed first.
+    images; two to learn from come before the test images then.
 
     Args:
         project: With a promoted model, or with phases of which the shipped model knows two at least.
@@ -69,7 +70,9 @@ def propose(
     names, segmenters, table = _opinions(project, ensemble)
     number = state.round + 1
     results = [
-        _predict(project, image, number, names, segmenters, table)
+        image.proposal
+        if image.role == "test" and image.proposal
+        else _predict(project, image, number, names, segmenters, table)
         for image in track(waiting, "Proposing", total=len(waiting))
     ]
     looks = standardized_looks([look_of(project.pixels(i)) for i in [*waiting, *state.annotated()]])
@@ -82,6 +85,10 @@ def propose(
         first=test if state.champion else ~test,
         seed=seed,
     )
+    if state.champion is None:
+        begin = max(0, 2 - len(state.annotated("pool")))
+        pool = [index for index in order if not test[index]]
+        order = pool[:begin] + [index for index in order if test[index]] + pool[begin:]
     ranked = []
     for place, index in enumerate(order, start=1):
         ranked.append({**results[index], "rank": place, "diversity": round(float(diversity[index]), 4)})

@@ -168,7 +168,8 @@ def _propose(state: State, event: dict[str, Any]) -> None:
     state.round = event["round"]
     for proposal in event["proposals"]:
         image = state.images[proposal["key"]]
-        image.proposal = {**proposal, "round": event["round"], "model": event["model"]}
+        # A test image keeps its first proposal, which then names round and model itself.
+        image.proposal = {"round": event["round"], "model": event["model"], **proposal}
         if image.status == "new":
             image.status = "proposed"
 

@@ -24,7 +24,9 @@ def test_the_interval_is_that_of_t_for_a_normal_sample():
 def test_one_image_carries_no_interval_and_two_prove_little():
     one = difference("ncm", [0.5], [0.4])
     two = difference("ncm", [0.5, 0.6], [0.45, 0.54])
-    assert one.low is None and not one.worse and not two.worse
+    alike = difference("ncm", [0.9589, 0.9583], [0.9528, 0.9528])  # as -0.0061 and -0.0055, once measured
+    assert one.low is None and not one.worse and not two.worse and not alike.worse
+    assert difference("ncm", [0.9] * 30, [0.89] * 30).worse  # but thirty that agree prove something
 
 
 def test_a_sure_regression_in_one_phase_is_enough_to_refuse():

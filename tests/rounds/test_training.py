@@ -124,7 +124,7 @@ def test_a_project_without_a_model_is_shown_what_the_shipped_one_makes_of_its_im
     assert not project.state.round
     ranked = propose(project)
     assert len(calls) == 4
-    # What is to be learned from comes before what only measures.
+    # Two to learn from come before what only measures.
     assert [project.image(row["key"]).role for row in ranked] == ["pool", "pool", "test"]
     assert "review" in project_status(project)["next"]
     first = project.image(next(i.key for i in project.state.images.values() if i.name == "0"))
@@ -161,8 +161,10 @@ def test_the_whole_turn(small_project, monkeypatch):
 
     ranked = propose(project)
     assert [row["rank"] for row in ranked] == [1, 2, 3]
-    first = project.state.images[ranked[0]["key"]]
+    first, second = (project.state.images[row["key"]] for row in ranked[:2])
     assert first.role == "test" and project.state.round == 2
+    # The test image keeps its first proposal, which no model of the comparison made.
+    assert (first.proposal["round"], second.proposal["round"]) == (1, 2)
     assert project.proposal(first).shape == project.uncertainty(first).shape == (48, 64)
 
     annotate(project, "test", 1)
