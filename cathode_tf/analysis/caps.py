@@ -13,19 +13,22 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-CORNER_DEG = 46.0
+CORNER_DEG = 40.0
 """The outline turns inwards by at least so much at both ends of a cap."""
-BLUNTNESS = 0.3
-"""Height of a cap over the width of its chord; a half disk has 0.5, a quarter turn of a circle 0.2."""
+FULLNESS = 0.35
+"""Area of a cap over the square of its chord; a half disk has 0.39, a quarter turn of a circle 0.14."""
+SIZES = 0.1, 0.35
+"""Half the chord over the radius of the host's inscribed circle: smaller ones are bumps of the host, for larger
+ones the neck decides."""
 MAX_COVERED = 0.25
 """Share of a cap that may lie within the inscribed circles of its hosts; more, and it is a part of them."""
-MAX_SIZE = 0.5
-"""Largest area of a cap over that of a host's inscribed circle; among equals, the neck depth decides."""
 MIN_AREA_PX = 20
 MIN_CHORD_PX = 4
-# The outline is smoothed by SMOOTH pixels and its turn taken over REACH pixels to either side: the sharpness
-# of a corner is set by the pixel grid, not by the size of the particle.
-SMOOTH, REACH = 1.5, 5
+# An outline is looked at on the scale of the cap: its turn is taken over a quarter of the chord to either side,
+# so that the same shape is judged the same at every magnification. These are the reaches in pixels.
+REACHES = (3, 4, 6, 8, 12, 16, 24, 32)
+CHORD_REACHES = 4
+SMOOTH_REACHES = 0.3
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,13 @@ class Cap:
     Attributes:
         row, column: Upper left pixel of the box.
         pixels: Boolean array, the cap within its box.
+        chord: Length of the chord, px.
     """
 
     row: int
     column: int
     pixels: np.ndarray
+    chord: float
 
     @property
     def box(self) -> tuple[slice, slice]:
@@ -73,10 +78,11 @@ def is_hidden(cap: Cap, labels: np.ndarray, centres: np.ndarray, radii: np.ndarr
     """
     hosts = np.unique(labels[cap.box][cap.pixels])
     hosts = hosts[hosts > 0]
+    smallest, largest = (2 * size * radii[hosts].max(initial=0) for size in SIZES)
+    if not smallest <= cap.chord <= largest:
+        return False
     row, column = np.nonzero(cap.pixels)
     place = np.stack([row + cap.row, column + cap.column], 1)
-    if len(place) > MAX_SIZE * np.pi * radii[hosts].max(initial=0) ** 2:
-        return False
     covered = np.zeros(len(place), bool)
     for host in hosts:
         distance = np.hypot(*(place - centres[host]).T)
@@ -87,36 +93,39 @@ def is_hidden(cap: Cap, labels: np.ndarray, centres: np.ndarray, radii: np.ndarr
 
 
 def _arcs(mask: np.ndarray) -> Iterator[np.ndarray]:
-    """Pieces of the outlines between breaks: inward corners, and where the outline meets the frame."""
+    """Pieces of the outlines between breaks, each on its scale: inward corners, and where the frame is met."""
     height, width = mask.shape
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    chords = [CHORD_REACHES * reach for reach in REACHES[1:]]
     for contour in contours:
         points = contour[:, 0].astype(float)
         n = len(points)
-        if n <= 2 * REACH:
-            continue
         x, y = points.T
         framed = (x <= 0) | (y <= 0) | (x >= width - 1) | (y >= height - 1)
-        breaks = _corners(points) & ~framed
-        breaks |= framed & ~(np.roll(framed, 1) & np.roll(framed, -1))
-        places = np.flatnonzero(breaks)
-        if len(places) < 2:
-            continue
-        for start, stop in zip(places, np.append(places[1:], places[0] + n), strict=True):
-            index = np.arange(start, stop + 1) % n
-            if len(index) > REACH and framed[index].mean() <= 0.5:
-                yield points[index]
+        entered = framed & ~(np.roll(framed, 1) & np.roll(framed, -1))
+        for reach, low, high in zip(REACHES, [0, *chords], [*chords, np.inf], strict=True):
+            if n <= 3 * reach:
+                break
+            places = np.flatnonzero((_corners(points, reach) & ~framed) | entered)
+            if len(places) < 2:
+                continue
+            ends = np.append(places[1:], places[0] + n)
+            lengths = np.hypot(*(points[ends % n] - points[places]).T)
+            for i in np.flatnonzero((lengths >= low) & (lengths < high) & (ends - places > 2)):
+                index = np.arange(places[i], ends[i] + 1) % n
+                if framed[index].mean() <= 0.5:
+                    yield points[index]
 
 
-def _corners(points: np.ndarray) -> np.ndarray:
-    """Where a closed outline turns inwards most, and by enough."""
-    smooth = gaussian_filter1d(points, SMOOTH, axis=0, mode="wrap")
-    before, after = smooth - np.roll(smooth, REACH, 0), np.roll(smooth, -REACH, 0) - smooth
+def _corners(points: np.ndarray, reach: int) -> np.ndarray:
+    """Where a closed outline turns inwards most within this reach, and by enough."""
+    smooth = gaussian_filter1d(points, SMOOTH_REACHES * reach, axis=0, mode="wrap")
+    before, after = smooth - np.roll(smooth, reach, 0), np.roll(smooth, -reach, 0) - smooth
     # OpenCV walks outlines with the solid on one side, holes included: inward is always the same sign.
     turn = np.arctan2(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0], (before * after).sum(1))
     turn = np.degrees(turn)
     strongest = turn.copy()
-    for step in range(1, REACH):
+    for step in range(1, reach):
         # Of equal neighbours the first counts.
         np.maximum(strongest, np.roll(turn, -step), out=strongest)
         np.maximum(strongest, np.nextafter(np.roll(turn, step), np.inf), out=strongest)
@@ -127,9 +136,6 @@ def _cap(arc: np.ndarray, mask: np.ndarray) -> Cap | None:
     chord = arc[-1] - arc[0]
     width = float(np.hypot(*chord))
     if width < MIN_CHORD_PX:
-        return None
-    height = np.abs((arc - arc[0]) @ np.array([-chord[1], chord[0]])).max() / width
-    if height < BLUNTNESS * width:
         return None
     along = np.linspace(0, 1, max(int(width), 3))[1:-1, None]
     column, row = np.rint(arc[0] + along * chord).astype(int).T
@@ -142,6 +148,6 @@ def _cap(arc: np.ndarray, mask: np.ndarray) -> Cap | None:
     cv2.fillPoly(pixels, [polygon - (left, top)], 1)
     area = int(pixels.sum())
     inside = int((pixels & mask[top : bottom + 1, left : right + 1]).sum())
-    if area < MIN_AREA_PX or inside < 0.95 * area:
+    if area < max(MIN_AREA_PX, FULLNESS * width**2) or inside < 0.95 * area:
         return None
-    return Cap(int(top), int(left), pixels.astype(bool))
+    return Cap(int(top), int(left), pixels.astype(bool), width)

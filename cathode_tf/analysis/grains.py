@@ -35,6 +35,9 @@ class VolumeSeparation(Separation):
     """
 
     def __init__(self, solid: np.ndarray, spacing: tuple[float, float, float]) -> None:
+        self._solid = solid
+        # In a volume the space between particles is open to the outside; what is closed lies inside one.
+        solid = ndimage.binary_fill_holes(solid)
         distance = ndimage.distance_transform_edt(solid, sampling=spacing).astype(np.float32)
         if solid.all():
             distance = np.ones(solid.shape, np.float32)

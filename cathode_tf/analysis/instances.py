@@ -16,10 +16,11 @@ from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
 from cathode_tf.analysis.caps import Cap, caps, is_hidden
+from cathode_tf.analysis.inner_pores import fill_inner_pores
 from cathode_tf.errors import InputError
 
-DEPTH = 0.08
-"""Default neck depth: a contact is cut where it is at least 8 % narrower than the smaller particle."""
+DEPTH = 0.35
+"""Default neck depth: equal particles are cut apart where the neck is at least 35 % narrower than they are."""
 
 
 def label_instances(
@@ -28,15 +29,18 @@ def label_instances(
     """Number every instance of a phase, touching ones separated.
 
     Pixels that share a side are connected; a touch at corners does not join. A connected region is cut at
-    a neck when the neck is narrower than the particles on both sides: with r the inscribed radius of the
-    smaller one and n half the width of the neck, when 1 - n / r >= `depth`. A particle of which only a blunt
-    cap looks out from behind another, between two inward corners of the outline, is cut off along its chord.
+    a neck when, with r <= R the inscribed radii of the particles on its two sides and n half its width,
+    1 - n / r >= `depth` (r / R)^2. The square has a reason: of two disks of which the smaller has its centre on the
+    outline of the larger, 1 - n / r = (r / R)^2 / 8 to first order, so that one `depth` stands for one way to overlap
+    at every ratio of sizes. The default cuts equal disks whose centres are 1.5 radii or more apart. A particle of
+    which only a cap looks out from behind another, between two inward corners of the outline, is cut off along its
+    chord. Pores inside a particle part nothing.
 
     Args:
         mask: Segmentation mask (height, width) uint8, or any integer or boolean array.
         phase_id: The id to look for.
         separate: Separate touching instances; without it, connected components are the instances.
-        depth: Neck depth 0-1 from which on a contact is cut; smaller cuts more.
+        depth: Neck depth 0-1 from which on a contact of equal particles is cut; smaller cuts more.
         min_area_px: Smaller instances get label 0; for noise. By default none is dropped.
 
     Returns:
@@ -78,6 +82,8 @@ class Separation:
     _caps: Sequence[Cap] = ()
 
     def __init__(self, solid: np.ndarray) -> None:
+        self._solid = solid
+        solid = fill_inner_pores(solid)
         # Outside the frame counts as more of the same: a particle cut by the frame has its neck elsewhere.
         distance = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         distance = np.minimum(distance, float(np.hypot(*solid.shape)))
@@ -101,7 +107,9 @@ class Separation:
         index = np.unique(parent[1:], return_inverse=True)[1]
         lut = np.zeros(len(parent), np.int32)
         lut[1:] = index.ravel() + 1
-        return self._with_caps(lut[self.basins])
+        labels = self._with_caps(lut[self.basins])
+        # Inner pores were filled to find the cuts; what is left without a pixel is no instance.
+        return without_small(np.where(self._solid, labels, 0), 1)
 
     def count(self, depth: float) -> int:
         """Number of instances at this depth."""
@@ -116,12 +124,15 @@ class Separation:
         row, column = np.nonzero((self._distance >= radii[labels]) & (labels > 0))
         centres = np.zeros((len(radii), 2))
         centres[labels[row, column]] = np.column_stack([row, column])
+        first = number = len(radii)
         hidden = [cap for cap in self._caps if is_hidden(cap, labels, centres, radii)]
-        for number, cap in enumerate(hidden, start=len(radii)):
+        for cap in hidden:
             place = labels[cap.box]
-            place[cap.pixels & (place > 0)] = number
-        # A cap may swallow what was left of its host.
-        return without_small(labels, 1) if hidden else labels
+            # One corner found on two scales gives two caps, of which the larger counts.
+            if np.mean(place[cap.pixels] >= first) < 0.5:
+                place[cap.pixels & (place > 0)] = number
+                number += 1
+        return labels
 
     def _merged(self, depth: float) -> np.ndarray:
         """Root of each basin after joining across every neck that is too shallow, highest neck first."""
@@ -138,8 +149,8 @@ class Separation:
             a, b = root(int(a)), root(int(b))
             if a == b:
                 continue
-            low = min(peak[a], peak[b])
-            if low - height < depth * low:
+            low, high = sorted((peak[a], peak[b]))
+            if low - height < depth * low * (low / high) ** 2:
                 keep, gone = (a, b) if a < b else (b, a)
                 parent[gone] = keep
                 peak[keep] = max(peak[a], peak[b])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError
+from cathode_tf.analysis.inner_pores import fill_inner_pores
 from cathode_tf.analysis.instances import Separation, label_instances
 
 
@@ -65,6 +66,43 @@ def test_more_depth_never_gives_more_instances():
     assert separation.count(0.1) == separation.labels(0.1).max()
 
 
+def test_unequal_disks_are_cut_at_shallower_necks():
+    # The smaller of radius 15 lies with its centre 4 outside of the larger of radius 45: the common chord is
+    # (49^2 + 15^2 - 45^2) / (2 49) = 6.1 from its centre, half as long as sqrt(15^2 - 6.1^2) = 13.7: a depth of 0.087,
+    # below 0.35 but above 0.35 (15 / 45)^2 = 0.039.
+    unequal = disks((130, 160), (65, 50, 45), (65, 99, 15))
+    assert label_instances(unequal, 1).max() == 2
+    # Equal disks with a neck of that depth are one particle: half as long as 0.9 30 = 27.
+    equal = disks((90, 130), (45, 45, 30), (45, 45 + 26, 30))
+    assert label_instances(equal, 1).max() == 1
+
+
+def test_pores_inside_a_particle_part_nothing_and_stay_pores():
+    mask = disks((120, 120), (60, 60, 50))
+    for hole in ((40, 60, 4), (75, 45, 6), (70, 78, 3), (52, 82, 5)):
+        mask[disks((120, 120), hole) > 0] = 0
+    labels = label_instances(mask, 1)
+    assert labels.max() == 1 and np.array_equal(labels > 0, mask > 0)
+
+
+def test_the_space_between_three_touching_disks_is_no_inner_pore():
+    # Centres on a triangle of side 58, radii 30: necks on all three sides, and a star of pore between them.
+    centres = [(45, 45), (45, 103), (45 + 50.2, 74)]
+    mask = disks((150, 150), *[(*centre, 30) for centre in centres])
+    assert label_instances(mask, 1).max() == 3
+    assert fill_inner_pores(mask > 0).sum() == mask.sum()
+
+
+def test_magnification_changes_no_count():
+    random = np.random.default_rng(3)
+    circles = [(*random.uniform(20, 380, 2), random.uniform(8, 30)) for _ in range(60)]
+    counts = []
+    for scale in (1, 2):
+        mask = disks((400 * scale, 400 * scale), *[tuple(scale * value for value in c) for c in circles])
+        counts.append(int(label_instances(mask, 1).max()))
+    assert counts[0] == pytest.approx(counts[1], abs=2)
+
+
 def test_a_particle_behind_another_is_cut_off_where_its_cap_shows():
     # Radius 60 and 20, centres 58 apart: the common chord, (58^2 + 60^2 - 20^2) / (2 58) = 56.6 from the large
     # centre, is wider than any circle beyond it: no neck.
@@ -85,19 +123,24 @@ def test_an_ellipse_and_a_bean_are_no_caps():
 
 
 @pytest.mark.slow
-def test_touching_powder_particles_are_counted_and_sized(real_data):
-    # Truth: the polygons of the annotation; the mask is their union (AMPIS, MIT licence).
+@pytest.mark.parametrize("outline", [True, False])
+def test_touching_powder_particles_are_counted_and_sized(real_data, outline):
+    # Truth: the polygons of the annotation, drawn with their outline or without; the mask is their union (AMPIS, MIT).
     import json
+
+    from skimage.draw import polygon as within
 
     content = json.loads((real_data / "powder_sem/via_powder_particle_masks_training.json").read_text())
     true, found = [], []
     for image in content["_via_img_metadata"].values():
         mask = np.zeros((1024, 1536), np.uint8)
         for region in image["regions"]:
-            shape = region["shape_attributes"]
-            polygon = np.stack([shape["all_points_x"], shape["all_points_y"]], 1).astype(np.int32)
+            x, y = (np.array(region["shape_attributes"][f"all_points_{axis}"]) for axis in "xy")
             one = np.zeros_like(mask)
-            cv2.fillPoly(one, [polygon], 1)
+            if outline:
+                cv2.fillPoly(one, [np.stack([x, y], 1).astype(np.int32)], 1)
+            else:
+                one[within(y, x, one.shape)] = 1
             true.append(one.sum(dtype=int))
             mask |= one
         found += np.bincount(label_instances(mask, 1).ravel())[1:].tolist()
