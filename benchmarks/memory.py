@@ -3,7 +3,8 @@
     python benchmarks/memory.py
 
 Each image runs in a process of its own, with --max-memory 2GB, from a uint16 TIFF to a tiled label TIFF.
-The network is the model that ships with the package, or another that is named: python benchmarks/memory.py RUN
+The network is the model that ships with the package; another, and other sides, can be named:
+python benchmarks/memory.py RUN 1024 16384
 The last row writes a file of 0.5 GB to the temporary folder.
 """
 
@@ -54,15 +55,15 @@ def one(model: str, image: str, out: str) -> None:
 
 
 def main() -> None:
-    model = sys.argv[1] if len(sys.argv) > 1 else "default"
+    model, *sides = sys.argv[1:] or ["default"]
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.tif"
         print(
             "| image | pixels | tile | loaded, GB | peak RSS, GB | s |\n|---|---|---|---|---|---|", flush=True
         )
-        for side in SIDES:
+        for side in map(int, sides or SIDES):
             write_image(image, side)
-            words = [sys.executable, __file__, model, str(image), f"{folder}/out{side}"]
+            words = [sys.executable, __file__, "--one", model, str(image), f"{folder}/out{side}"]
             done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
             tile, ready, peak, seconds = done.stdout.split()
             print(
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    one(*sys.argv[1:]) if len(sys.argv) == 4 else main()
+    one(*sys.argv[2:]) if sys.argv[1:2] == ["--one"] else main()
