@@ -13,3 +13,14 @@ class InputError(ValueError):
 
 class InputWarning(UserWarning):
     """Something the user gave is doubtful, but the work can go on."""
+
+
+def reason_of(error: Exception, length: int = 200) -> str:
+    """What a library's error says, in one line for a message of ours.
+
+    Example:
+        >>> reason_of(FileNotFoundError(2, "No such file or directory", "a.csv")), reason_of(ValueError("a\\n b"))
+        ('No such file or directory', 'a b')
+    """
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:length] or type(error).__name__

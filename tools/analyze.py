@@ -337,12 +337,14 @@ def read_points(path: Path):
     """Table of labelled reference points."""
     import pandas as pd
 
-    from cathode_tf.errors import InputError
+    from cathode_tf.errors import InputError, reason_of
 
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table of reference points ({error}).") from error
+        raise InputError(
+            f"{path}: cannot be read as a table of reference points ({reason_of(error)})."
+        ) from error
 
 
 class Masks:

@@ -31,15 +31,19 @@ def command(table: Path, design: str, unit: str, out: Path | None, force: bool) 
     import pandas as pd
 
     from cathode_tf.analysis import gauge_rr
-    from cathode_tf.errors import InputError
+    from cathode_tf.errors import InputError, reason_of
     from cathode_tf.files import refuse_overwrite, write_json
+    from cathode_tf.ownership import refuse_inputs
 
     if out is not None:
+        refuse_inputs(out, [table])
         refuse_overwrite(out, force)
     try:
         rows = pd.read_csv(table)
     except (OSError, ValueError) as error:
-        raise InputError(f"{table}: cannot be read as a table of measurements ({error}).") from error
+        raise InputError(
+            f"{table}: cannot be read as a table of measurements ({reason_of(error)})."
+        ) from error
     found = gauge_rr(rows, design=design, unit=unit)
     for name, estimate in found.items():
         verdict = estimate.flags.get("VERDICT")
