@@ -162,7 +162,7 @@ def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.nda
     if samples.dtype == np.uint8:  # by a table of all values, which is much faster for many pixels
         ids, has_id = _compare(np.arange(256, dtype=np.uint8), phases)
         same = (ids == np.arange(256))[has_id].all()
-        mask = samples if same else cv2.LUT(samples, ids)
+        mask = samples.copy() if same else cv2.LUT(samples, ids)
         known = cv2.LUT(samples, has_id.view(np.uint8)).view(bool)
     else:
         mask, known = _compare(samples, phases)

@@ -58,7 +58,7 @@ def decode_plain_png(
     rows = rows.reshape(height, width + 1)
     if rows[:, 0].any():
         return None
-    return np.ascontiguousarray(rows[:, 1:]) if memory is None else rows[:, 1:]
+    return rows[:, 1:].copy() if memory is None else rows[:, 1:]
 
 
 def _pixel_data(content: bytes | memoryview) -> bytes:

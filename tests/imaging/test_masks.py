@@ -41,6 +41,15 @@ def test_declared_grey_values_of_any_type(tmp_path, dtype, values):
     assert np.array_equal(read_mask(path, phases(*([v] for v in values))), ids)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (30, 40)])
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_mask_that_was_read_may_be_changed(tmp_path, size, name):
+    Image.fromarray(np.ones(size, np.uint8)).save(tmp_path / name)
+    mask = read_mask(tmp_path / name, DEFAULT)
+    mask[0, 0] = 2
+    assert read_mask(tmp_path / name, DEFAULT)[0, 0] == 1
+
+
 def test_several_values_for_one_phase_and_several_ignored(tmp_path):
     path = save(tmp_path, np.array([[10, 11, 20, 30, 99, 98]], np.uint8))
     read = read_mask(path, phases([10, 11], [20], [30], ignore=[99, 98]))

@@ -381,3 +381,20 @@ def test_nonsense_in_a_tag_says_nothing(tmp_path):
 
 def test_absurd_pixel_sizes_are_unknown(tmp_path):
     assert read_micrograph(tiff(tmp_path, **tag(34682, fei(width=1.0, height=1.0)))).pixel_size_nm is None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("vendor", ["zeiss", "thermo", "imagej", "thermo databar"])
+def test_a_second_library_reads_the_same_pixel_size(tmp_path, vendor):
+    reader = pytest.importorskip("rsciio.tiff").file_reader
+    if vendor == "zeiss":
+        # It multiplies the value of the nameless header, for a screen of 1024 pixels, by 1024 / width.
+        path = tiff(tmp_path, **tag(34118, zeiss()))
+    elif vendor == "imagej":
+        path = tiff(tmp_path, imagej=True, resolution=(20, 20), metadata={"unit": "micron"})
+    else:
+        general = "[Scan]\r\nPixelWidth=5e-8\r\nPixelHeight=5e-8\r\n"  # it looks nowhere else
+        path = tiff(tmp_path, **tag(34682, fei(rows=88 if "databar" in vendor else 96) + general))
+    axis = reader(str(path))[0]["axes"][-1]
+    factor = {"m": 1e9, "µm": 1e3, "nm": 1.0}[str(axis["units"])]
+    assert read_micrograph(path).pixel_size_nm == pytest.approx(axis["scale"] * factor, rel=1e-3)
