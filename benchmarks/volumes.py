@@ -64,14 +64,15 @@ def labelled(path: str) -> np.ndarray:
     shrink = coarse_shrink(solid.shape, SPACING)
     share = coarse_share(lambda a, b: solid[a:b], solid.shape, shrink)
     grains = find_grains(share, tuple(map(float, shrink)), shrink)
-    return grains.slab(0, solid)
+    return grains.slab(0, solid).astype(np.int32)
 
 
 def ours_columns(path: str) -> dict:
     """Volume, diameter, surface, sphericity, centroid, border, contacts of each label."""
     from cathode_tf.analysis.grains import CoarseLabels, measure_grains
 
-    labels = np.load(path, mmap_mode="r")
+    labels = np.load(path)
+    labels = labels.astype(np.min_scalar_type(int(labels.max())))
     grains = CoarseLabels(labels, (1, 1, 1))
     table, _ = measure_grains(
         lambda a, b: np.asarray(labels[a:b]) > 0, labels.shape, grains, spacing=SPACING, unit="px"

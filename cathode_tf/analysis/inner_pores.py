@@ -83,7 +83,8 @@ def _grows(places: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndar
         column = np.where(higher, columns[i, best % len(step)], column)
     peaks, which = np.unique(row * width + column, return_inverse=True)
     grown = [
-        _largest_near(before, *divmod(int(peak), width), AROUND * float(after.flat[peak])) for peak in peaks
+        _largest_near(before, int(peak) // width, int(peak) % width, AROUND * float(after.flat[peak]))
+        for peak in peaks
     ]
     return (after.ravel()[peaks] >= GROWTH * np.array(grown))[which.ravel()]
 
