@@ -418,6 +418,10 @@ def test_killing_a_conversion_at_any_moment_leaves_the_set_as_it_was_or_whole(tm
             break
         time.sleep(0.1)
     assert not alive_in_session(pid)
+    # The next conversion clears away what the killed ones left half done.
+    write_pair(tmp_path / "small", "c", stripes())
+    convert(tmp_path / "small", out=out.parent / "other", phases=phases, split="1/0/0")
+    assert sorted(p.name for p in out.parent.iterdir()) == ["other", "set"]
 
 
 def alive_in_session(session):
