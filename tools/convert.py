@@ -75,6 +75,8 @@ def command(
     masks of their own, 'a_z0003.png'; slices without a label are left out.
     tensorflow-datasets reads the result: tfds.builder_from_directory("records/first").
     """
+    if options["runner_options"] and not options["runner"]:
+        raise click.UsageError("--runner-option goes with --runner.")
     from cathode_tf import InputError, Phases
     from cathode_tf.datasets import convert, open_records
 

@@ -66,6 +66,8 @@ def command(
         raise click.UsageError("--zarr, --three-axes, --remove-drift and --smooth go with --volume.")
     if volume and (uncertainty or resume or runner):
         raise click.UsageError("--uncertainty, --resume and --runner do not go with --volume.")
+    if runner_options and not runner:
+        raise click.UsageError("--runner-option goes with --runner.")
     from cathode_tf.inference import Segmenter
 
     members = [model, *others]

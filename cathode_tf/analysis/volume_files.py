@@ -123,9 +123,13 @@ def open_volume(
         raise InputError(f"{path}: does not exist.")
     try:
         if path.is_dir():
+            if not any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json")):
+                raise InputError(
+                    f"{path}: must be a TIFF stack, a .npy file or an OME-Zarr folder. Received another folder."
+                )
             data, stored = _open_zarr(path)
         elif path.suffix.lower() == ".npy":
-            data, stored = np.load(path, mmap_mode="r", allow_pickle=False), None
+            data, stored = np.lib.format.open_memmap(path, mode="r"), None
         elif path.suffix.lower() in (".tif", ".tiff"):
             data, stored = _open_tiff(path), None
         else:

@@ -54,6 +54,12 @@ def test_a_mistyped_verb_gets_the_right_one_and_exit_code_2(capsys):
     assert "Did you mean 'convert'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", ["convert", "segment"])
+def test_an_option_for_beam_alone_is_wrong_usage(verb, capsys):
+    assert leave(verb, "a", "b", "--out", "c", "--runner-option", "--parallelism=8") == 2
+    assert "--runner-option goes with --runner" in capsys.readouterr().err
+
+
 def test_an_input_error_is_one_sentence_and_exit_code_1(monkeypatch, capsys):
     def fail(*args, **kwargs):
         raise InputError("a.png: must be a micrograph. Received a song.")
