@@ -81,7 +81,8 @@ def export_network(
     result = Exported(out, *compared)
     description = {
         "card": card,
-        "input": f"float32 (1, height, width, 1), standardised by {RULE}: (x - mean) / max(std, 1) of the image",
+        "input": f"float32 (1, height, width, 1), standardised by {RULE}: (x - mean) / max(std, 1) of the image, "
+        "which is resampled before to the card's pixel_size_nm, if it has one",
         "size": "any multiple of size_multiple" if side is None else f"{side} x {side}",
         "output": "float32 (1, height, width, phases): probabilities in the order of the phases",
         "compared_with_segmenter": {**asdict(result), "path": out.name},
