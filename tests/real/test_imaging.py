@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from cathode_tf import convert, open_records
 from cathode_tf.imaging import iter_masks, label_image, read_instances, read_mask, read_micrograph
 from cathode_tf.phases import Phases
 
@@ -45,6 +46,30 @@ def test_via_particles(real_data):
         counts.append(len(particles))
         assert label_image(particles, shape).max() == len(particles)
     assert counts == [219, 351, 259, 293]
+
+
+@pytest.mark.slow
+def test_the_field_widths_of_the_particles_file_are_taken_as_given(real_data, tmp_path):
+    """1036 um in one entry, 103.6 um, a slip of the source, in the others; over 1536 pixels."""
+    out = convert(
+        real_data / "powder_sem/images",
+        real_data / "powder_sem/via_powder_particle_masks_training.json",
+        out=tmp_path / "set",
+        phases=Phases.from_names(["powder", "ground"]),
+        split="50/25/25",
+        group_regex=".*",
+    )
+    sizes = {}
+    for split, _ in (records := open_records(out)).splits.items():
+        for example in records.examples(split):
+            sizes[example.id] = example.pixel_size_nm
+            assert example.pixel_size_source == "VIA via_powder_particle_masks_training.json, HFW"
+    assert sizes == {
+        "Sc1Tile_001-001-000_0-000": pytest.approx(1_036_000 / 1536),
+        "Sc1Tile_001-002-000_0-000": pytest.approx(103_600 / 1536),
+        "Sc2Tile_001-001-000_0-000": pytest.approx(103_600 / 1536),
+        "Sc3Tile_008-007-000_0-000": pytest.approx(103_600 / 1536),
+    }
 
 
 def test_label_volumes_of_odd_types(real_data):
