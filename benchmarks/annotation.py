@@ -2,6 +2,7 @@
 
 Run: python benchmarks/annotation.py synthetic            (about ten minutes on 2 idle cores)
      CATHODE_TF_REAL_DATA=... python benchmarks/annotation.py nmc_xct
+     python benchmarks/annotation.py kinds                (a minute: only the first order, without training)
 
 `synthetic` is a laboratory: `KINDS` says what its pool holds. Most images are neighbours of a few routine stacks,
 some are rare. It begins with what the laboratory has: KNOWN annotated images of the routine, from other stacks, and
@@ -22,7 +23,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -187,6 +188,40 @@ def run(how: str, project: Project, data: tuple, seed: int, args) -> list[tuple]
     return rows
 
 
+def kinds(args) -> None:
+    """After how many images each rare kind was seen: the order of the first `propose` against random ones."""
+    print(
+        "| seed | ranked: images until every rare kind was seen | random: mean, 5 % to 95 % of 2000 orders |"
+    )
+    print("|---:|---:|---|")
+    with tempfile.TemporaryDirectory() as scratch:
+        known = Path(scratch) / "known"
+        known_images(known)
+        base = routine_model(Path(scratch) / "first", known, args)
+        for seed in range(args.seeds):
+            folder = Path(scratch) / str(seed)
+            project = begin(folder / "project", synthetic(folder / "data", seed), known, base)
+            found = [project.image(row["key"]).name[:-3] for row in propose(project)]
+            rare = set(found) - {"routine"}
+            rng = np.random.default_rng(seed)
+            drawn = [_until(rng.permutation(found), rare) for _ in range(2000)]
+            low, high = np.percentile(drawn, (5, 95))
+            print(
+                f"| {seed} | {_until(found, rare)} | {np.mean(drawn):.1f}, {low:.0f} to {high:.0f} |",
+                flush=True,
+            )
+
+
+def _until(order: Iterable[str], rare: set[str]) -> int:
+    """How many of the order it takes to see all of `rare`."""
+    missing = set(rare)
+    for count, kind in enumerate(order, start=1):
+        missing.discard(str(kind))
+        if not missing:
+            return count
+    raise AssertionError("each kind is in the pool")
+
+
 def needed(rows: list[tuple], target: float) -> tuple[float, float, float]:
     """Images and megapixels at which Dice first reaches the target, and images from which on it stays there."""
     good = [dice >= target for _, _, dice in rows]
@@ -202,7 +237,7 @@ def needed(rows: list[tuple], target: float) -> tuple[float, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("data", choices=["synthetic", "nmc_xct"])
+    parser.add_argument("data", choices=["synthetic", "nmc_xct", "kinds"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--random-turns", type=int, default=6)
@@ -210,9 +245,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="optimizer steps a turn")
     parser.add_argument("--patch", type=int, default=96)
     args = parser.parse_args()
-    warnings.simplefilter(
-        "ignore", InputWarning
-    )  # dense sections leave less room for binder than was asked for
+    warnings.simplefilter("ignore", InputWarning)  # dense sections have less binder than was asked for
+    if args.data == "kinds":
+        kinds(args)
+    else:
+        curves(args)
+
+
+def curves(args) -> None:
+    """Dice against annotated images, in the three ways."""
     table: dict[str, list[list[tuple]]] = {"ranked": [], "random": [], "all": []}
     with tempfile.TemporaryDirectory() as scratch:
         known, base = None, DEFAULT
