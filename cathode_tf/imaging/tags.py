@@ -191,10 +191,13 @@ def fibics(raster: RasterFile) -> Metadata | None:
     down = math.hypot(number("Scan/Vx") or 0, number("Scan/Vy") or 0) * 1e3
     width, height = number("Image/Width"), number("Image/Height")
     scanned = (int(width), int(height)) if width and height else None
-    size = from_field_width(
-        raster, across * (scanned[0] if scanned else raster.width), scanned, "Fibics tag 51023"
-    )
-    if size and down and not is_square(raster, across, down):
+    field_nm = across * (scanned[0] if scanned else raster.width)
+    source, field = "Fibics tag 51023, Scan/Ux", root.find("Scan/FOV_X")
+    if not field_nm and field is not None:
+        field_nm = nanometres(f"{field.text} {field.get('units')}") or 0.0
+        source = "Fibics tag 51023, Scan/FOV_X"
+    size = from_field_width(raster, field_nm, scanned, "Fibics tag 51023")
+    if size and across and down and not is_square(raster, across, down):
         size = None
     dwell = root.find("Scan/Dwell")
     items = {item.get("name"): item.text for item in root.iter("item")}
@@ -210,7 +213,7 @@ def fibics(raster: RasterFile) -> Metadata | None:
         "date": root.findtext("Application/Date"),
         "slice": root.findtext("ATLAS3D/Slice/ZIndex"),
     }
-    return Metadata(size, "Fibics tag 51023, Scan/Ux", acquisition)
+    return Metadata(size, source, acquisition)
 
 
 def imagej(raster: RasterFile) -> Metadata | None:

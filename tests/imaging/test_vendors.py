@@ -227,6 +227,12 @@ def test_fibics_atlas(tmp_path):
     assert micrograph.acquisition["kV"] == 5.0 and micrograph.acquisition["dwell_us"] == 1.0
 
 
+def test_fibics_atlas_that_gives_only_the_width_of_its_field(tmp_path):
+    field = '<Fibics><Scan><FOV_X units="um">6.4</FOV_X><FOV_Y units="um">4.8</FOV_Y></Scan></Fibics>'
+    micrograph = read_micrograph(tiff(tmp_path, **tag(51023, field)))
+    assert micrograph.pixel_size_nm == pytest.approx(50) and "FOV_X" in micrograph.pixel_size_source
+
+
 def test_xml_with_entities_is_not_expanded(tmp_path):
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>' + ATLAS.format(
         width=128, ux=1, uy=0, vx=0, vy=1
