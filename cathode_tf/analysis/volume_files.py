@@ -25,7 +25,8 @@ class Volume:
         source: For messages.
 
     Raises:
-        InputError: If it is not three-dimensional with at least two layers, or the voxel size is not above 0.
+        InputError: If it is not three-dimensional with at least two layers, does not hold numbers, or the voxel
+            size is not above 0.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class Volume:
                 f"{source}: must be a volume (z, y, x) of at least 2 x 2 x 2 voxels. "
                 f"Received shape {tuple(data.shape)}."
             )
+        if np.dtype(data.dtype).kind not in "buif":
+            raise InputError(f"{source}: must hold numbers, one label a voxel. Received {data.dtype}.")
         if voxel_size_nm is not None and not all(math.isfinite(e) and e > 0 for e in voxel_size_nm):
             raise InputError(f"{source}: the voxel size must be above 0 nm. Received {voxel_size_nm}.")
         self._data = data
@@ -186,6 +189,7 @@ class _LastThree:
                 f"{path}: must have one channel and one time. Received shape {tuple(array.shape)}."
             )
         self._array = array
+        self.dtype = array.dtype
         self.shape = tuple(array.shape[-3:])
         self._leading = (0,) * (len(array.shape) - 3)
 

@@ -17,7 +17,9 @@ import pandas as pd
 
 from cathode_tf.analysis.estimate import NO_INTERVAL, Estimate, ratio_estimate
 from cathode_tf.analysis.fractions import ABSENT, Covariance, integral_range, larger_interval
+from cathode_tf.analysis.fractions import METHOD as FRACTION_METHOD
 from cathode_tf.analysis.grains import (
+    CoarseLabels,
     coarse_share,
     coarse_shrink,
     find_grains,
@@ -62,6 +64,8 @@ class VolumeAnalysis:
         summary: quantity -> phase (or `a|b`, `phase|axis`) -> `Estimate`.
         instances: One row an instance: phase, then the columns of `measure_grains`.
         settings: What the analysis was told.
+        layer: The middle layer: uint8 (y, x) of phase ids.
+        layer_labels: Its instances, numbered as in the volume: integers (y, x), 0 = none.
     """
 
     phases: Phases
@@ -70,6 +74,8 @@ class VolumeAnalysis:
     summary: Summary
     instances: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
+    layer: np.ndarray | None = None
+    layer_labels: np.ndarray | None = None
 
     @property
     def unit(self) -> str:
@@ -150,9 +156,13 @@ def analyze_volume(
         (index, phase) for index, phase in enumerate(volume.phases) if summary["fraction"][phase.name].value
     ]
     tables = []
+    middle = volume.shape[0] // 2
+    layer = volume.read(middle, middle + 1)
+    layer_labels = np.zeros(layer.shape, np.int32)
     for index, phase in present:
         if phase.role == "particle":
-            table, lost = _grains(volume, index, neck_depth, min_voxels)
+            table, lost, grains = _grains(volume, index, neck_depth, min_voxels)
+            layer_labels += grains.slab(middle, layer == index)
             summary |= _merged(summary, _sizes(table, phase.name, lost, volume.unit))
             table.insert(0, "phase", phase.name)
             tables.append(table)
@@ -169,7 +179,16 @@ def analyze_volume(
             summary |= _merged(summary, {"tortuosity_factor": found})
     settings = {"neck_depth": neck_depth, "min_voxels": min_voxels}
     instances = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["phase", "label"])
-    return VolumeAnalysis(volume.phases, volume.shape, volume.voxel_size_nm, summary, instances, settings)
+    return VolumeAnalysis(
+        volume.phases,
+        volume.shape,
+        volume.voxel_size_nm,
+        summary,
+        instances,
+        settings,
+        volume.phases.to_ids(layer[0]),
+        layer_labels[0],
+    )
 
 
 def _merged(summary: Summary, more: Summary) -> Summary:
@@ -215,7 +234,9 @@ def _fractions(
         )
         if estimate.value is not None and 0 < estimate.value < 1:
             inside = integral_range([coarse], index, estimate.value)
-            estimate = larger_interval(estimate, inside)
+            wider = larger_interval(estimate, inside)
+            method = wider.method.replace(FRACTION_METHOD, "volume fraction").replace("images", "the volume")
+            estimate = replace(wider, method=method)
         elif estimate.value == 0:
             estimate = estimate.with_flag(ABSENT, f"no voxel of {name}")
         result[name] = estimate
@@ -298,12 +319,15 @@ def _connectivity(volume: Volume, connections: list[Connecting]) -> Summary:
     return summary
 
 
-def _grains(volume: Volume, phase: int, depth: float, min_voxels: int) -> tuple[pd.DataFrame, float]:
+def _grains(
+    volume: Volume, phase: int, depth: float, min_voxels: int
+) -> tuple[pd.DataFrame, float, CoarseLabels]:
+    """Table of the instances of a phase, the share of its voxels in none, and where they are."""
     shrink = coarse_shrink(volume.shape, volume.spacing)
     share = coarse_share(_solid(volume, phase), volume.shape, shrink)
     spacing = tuple(edge * by for edge, by in zip(volume.spacing, shrink, strict=True))
     grains = find_grains(share, (spacing[0], spacing[1], spacing[2]), shrink, depth=depth)
-    return measure_grains(
+    table, lost = measure_grains(
         _solid(volume, phase),
         volume.shape,
         grains,
@@ -311,6 +335,7 @@ def _grains(volume: Volume, phase: int, depth: float, min_voxels: int) -> tuple[
         unit=volume.unit,
         min_voxels=min_voxels,
     )
+    return table, lost, grains
 
 
 def _sizes(table: pd.DataFrame, name: str, lost: float, unit: str) -> Summary:
@@ -322,7 +347,10 @@ def _sizes(table: pd.DataFrame, name: str, lost: float, unit: str) -> Summary:
         method = estimate.method.replace(
             "equivalent diameters of dispersed particles", "diameters of spheres of equal volume"
         )
-        changed = replace(estimate, method=method)
+        flags = dict(estimate.flags)
+        if "PARTICLES_RESAMPLED" in flags:
+            flags["PARTICLES_RESAMPLED"] = f"{ONE_VOLUME}, so particles were resampled"
+        changed = replace(estimate, method=method, flags=flags)
         if lost > 0.01:
             changed = changed.with_flag(
                 "UNASSIGNED", f"{lost:.1%} of the phase's voxels belong to no instance"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from cathode_tf.analysis import VolumeAnalysis
-from cathode_tf.reporting.figures import bars_with_intervals, histogram
-from cathode_tf.reporting.page import Card, Drawing, Page, Section, write_page
+from cathode_tf.reporting.figures import bars_with_intervals, histogram, picture_data
+from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, write_page
 from cathode_tf.reporting.tables import estimates_table, split_text
 
 TITLES = {
@@ -51,7 +53,7 @@ def write_volume_report(analysis: VolumeAnalysis, path: str | Path, *, force: bo
         ],
     )
     methods = Section("Methods", references=analysis.methods)
-    sections = [composition, *_instances(analysis), known, methods]
+    sections = [composition, *_middle(analysis), *_instances(analysis), known, methods]
     page = Page("Volume analysis", _lead(analysis), cards, _notes(analysis), sections)
     return write_page(page, path, force=force)
 
@@ -69,6 +71,23 @@ def _notes(analysis: VolumeAnalysis) -> list[str]:
     if analysis.voxel_size_nm is None:
         notes.append("The voxel size is unknown: all lengths are in voxel edges (px).")
     return notes
+
+
+def _middle(analysis: VolumeAnalysis) -> list[Section]:
+    """The middle layer in the colours of the phases, instances outlined."""
+    if analysis.layer is None or analysis.layer_labels is None:
+        return []
+    zoom = max(1, 700 // max(analysis.layer.shape))
+    picture = analysis.phases.palette()[analysis.layer].repeat(zoom, 0).repeat(zoom, 1)
+    labels = analysis.layer_labels.repeat(zoom, 0).repeat(zoom, 1)
+    edge = np.zeros(labels.shape, bool)
+    edge[:, 1:] = labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= labels[1:] != labels[:-1]
+    picture[edge] = 0
+    legend = [(phase.name, phase.color) for phase in analysis.phases]
+    number = analysis.shape[0] // 2
+    caption = f"Layer {number} along z; black lines: outlines of the particles as they were separated in 3-D."
+    return [Section("Middle layer", legend=legend, pictures=[Picture(picture_data(picture), caption)])]
 
 
 def _instances(analysis: VolumeAnalysis) -> list[Section]:

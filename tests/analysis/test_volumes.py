@@ -206,6 +206,7 @@ def test_writes_what_it_found(tmp_path):
     [
         (lambda p: p / "none.tif", "does not exist"),
         (lambda p: _written(p / "flat.npy", np.zeros((5, 5))), "z, y, x"),
+        (lambda p: _written(p / "words.npy", np.full((4, 4, 4), "ncm")), "numbers"),
         (lambda p: _text(p / "bad.tif"), "cannot be read"),
         (lambda p: _text(p / "bad.npy"), "cannot be read"),
         (lambda p: _text(p / "volume.jpg"), "must be a TIFF"),
@@ -224,6 +225,23 @@ def _written(path, array):
 def _text(path):
     path.write_text("not a volume")
     return path
+
+
+@pytest.mark.parametrize("label", [math.nan, math.inf, 0.5, -1])
+def test_a_label_of_no_phase_is_told_with_its_layers(label):
+    labels = np.zeros((6, 5, 5), np.float32)
+    labels[3, 2, 2] = label
+    with pytest.raises(InputError, match=f"Received {label:g}.* in layers 0-6"):
+        Volume(labels, TWO).read(0, 6)
+
+
+def test_a_pore_inside_a_ball_parts_nothing():
+    solid = ball((40, 40, 40), (20, 20, 20), 15.0) & ~ball((40, 40, 40), (20, 20, 25), 4.0)
+    analysis = analyze_volume(Volume(solid.astype(np.uint8), TWO), thickness=False)
+    assert analysis.instances["volume_px3"].tolist() == [solid.sum()]
+    # The pore is all that no face of the volume reaches.
+    closed = ball((40, 40, 40), (20, 20, 25), 4.0).sum() / (~solid).sum()
+    assert analysis.summary["closed_share"]["pore"].value == pytest.approx(closed)
 
 
 @pytest.mark.parametrize("fill", [0, 1])
