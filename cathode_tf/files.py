@@ -213,5 +213,5 @@ def pixel_sha256(pixels: np.ndarray) -> str:
     array = np.ascontiguousarray(pixels)
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     digest = hashlib.sha256(f"{array.dtype.name} {array.shape} ".encode())
-    digest.update(little.tobytes())
+    digest.update(little.data)
     return digest.hexdigest()

@@ -155,7 +155,7 @@ def deserialize(
     return example, texts["image_sha256"], texts["mask_sha256"]
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
+def encode_png(pixels: np.ndarray) -> memoryview:
     """Lossless PNG of a uint8 or uint16 array (height, width); packed where that pays."""
     height = pixels.shape[0]
     starts = np.linspace(0, max(0, height - _PROBE_ROWS), _PROBES).astype(int)
@@ -165,11 +165,11 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return _png(pixels, _STORED)
 
 
-def _png(pixels: np.ndarray, options: list[int]) -> bytes:
+def _png(pixels: np.ndarray, options: list[int]) -> memoryview:
     ok, data = cv2.imencode(".png", pixels, options)
     if not ok:
         raise RuntimeError("OpenCV could not encode a PNG")
-    return data.tobytes()
+    return data.ravel().data
 
 
 def decode_png(content: bytes | memoryview, source: str, memory: Memory | None = None) -> np.ndarray:

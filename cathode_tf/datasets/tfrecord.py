@@ -7,7 +7,7 @@ they are sorted. Workers that convert images thus start in a blink and need litt
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import google_crc32c
@@ -15,7 +15,8 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 
-Value = bytes | str | int | float
+Bytes = bytes | memoryview
+Value = Bytes | str | int | float
 _LENGTH = struct.Struct("<QI")
 
 
@@ -91,13 +92,13 @@ def encode_example(values: Mapping[str, Value]) -> bytes:
     """A `tf.train.Example` with one value a feature, features in the order of their names.
 
     Args:
-        values: bytes and str become bytes features, int an int64, float a float32.
+        values: bytes, memoryview and str become bytes features, int an int64, float a float32.
 
     Example:
         >>> decode_example(encode_example({"id": "a", "round": 3}))
         {'id': [b'a'], 'round': [3]}
     """
-    entries: list[bytes] = []
+    entries: list[Bytes] = []
     for key in sorted(values):
         entries += field(1, [*field(1, [key.encode()]), *field(2, _feature(values[key]))])
     # Pieces are put together once: an image is megabytes, and lies five fields deep.
@@ -128,10 +129,10 @@ def decode_example(message: bytes | memoryview, *, copy: bool = True) -> dict[st
     return out
 
 
-def _feature(value: Value) -> list[bytes]:
+def _feature(value: Value) -> list[Bytes]:
     if isinstance(value, str):
         value = value.encode()
-    if isinstance(value, bytes):
+    if isinstance(value, (bytes, memoryview)):
         return field(1, field(1, [value]))
     if isinstance(value, int):
         return field(3, field(1, [_varint(value & 0xFFFFFFFFFFFFFFFF)]))
@@ -165,7 +166,7 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def field(number: int, pieces: list[bytes]) -> list[bytes]:
+def field(number: int, pieces: Sequence[Bytes]) -> list[Bytes]:
     """One length-delimited field of a protocol buffer, in pieces; `number` below 16."""
     return [bytes([number << 3 | 2]) + _varint(sum(map(len, pieces))), *pieces]
 
