@@ -295,7 +295,7 @@ def report(table: dict[str, list[list[tuple]]], args) -> None:
         last = table["random"][seed][-1][0]
         ratios = ", ".join(_ratio(x, y, last) for x, y in ((a[0], b[0]), (a[2], b[2])))
         cells = [
-            f"{_count(first, rows)} ({mpx:.2f}), {_count(stays, rows)}"
+            f"{_count(first, rows)}{f' ({mpx:.2f})' if np.isfinite(mpx) else ''}, {_count(stays, rows)}"
             for (first, mpx, stays), rows in ((a, table["ranked"][seed]), (b, table["random"][seed]))
         ]
         print(f"| {seed} | {0.98 * best:.3f} | {cells[0]} | {cells[1]} | {ratios} |", flush=True)
