@@ -17,6 +17,7 @@ import pandas as pd
 
 from cathode_tf.analysis.correction import TestErrors, from_reference_points, read_evaluation
 from cathode_tf.analysis.estimate import Estimate, check_pixel_size, common_pixel_size
+from cathode_tf.analysis.fractions import phase_fraction
 from cathode_tf.analysis.image import (
     PORE_BACK,
     ImageMeasures,
@@ -112,6 +113,17 @@ class Analysis:
             mine = self.instances[self.instances["group"] == group] if len(self.instances) else self.instances
             result[group] = with_systematic(summarize(batch, size_distributions(batch, mine)), batch)
         return result
+
+    @cached_property
+    def by_image(self) -> dict[str, dict[str, Estimate]]:
+        """Fraction of each phase in each image alone, its interval from the structure inside (integral range)."""
+        return {
+            image.name: {
+                name: phase_fraction(image.counts[None], index, [image.covariance], name=name)
+                for index, name in enumerate(self.phases.names)
+            }
+            for image in self.images
+        }
 
     @cached_property
     def by_depth(self) -> dict[str, dict[str, Estimate]]:
@@ -222,6 +234,7 @@ class Analysis:
             ],
             "summary": summary_dict(self.summary),
             "by_depth": summary_dict(self.by_depth),
+            "by_image": summary_dict(self.by_image),
             "sizes": {name: sizes.to_dict() for name, sizes in self.sizes.items()},
             "planning": self.planning,
             "by_group": {group: summary_dict(summary) for group, summary in self.by_group.items()},

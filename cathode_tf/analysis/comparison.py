@@ -19,6 +19,7 @@ from cathode_tf.files import read_json, write_json
 
 MOVER = "Zou and Donner, Stat. Med. 27 (2008) 1693 (difference from two intervals)"
 TOST = "Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657 (two one-sided tests)"
+HEDGES = "Hedges, J. Educ. Stat. 6 (1981) 107"
 DIFFERENT, EQUIVALENT, UNDECIDED, NOT_COMPARABLE = "different", "equivalent", "undecided", "not comparable"
 SMALL_BUT_SURE = "different, within the margin"
 
@@ -32,7 +33,7 @@ class Difference:
         a, b: The two estimates.
         difference: b - a with its interval.
         ratio: b / a with its interval; refused where a is not surely above 0.
-        effect_size: Hedges' g, the difference in standard deviations between images; None without them.
+        effect_size: Hedges' g, the difference in standard deviations between images; refused without them.
         margin: What still counts as the same, in the unit; None: no margin was given.
         verdict: `"different"`, `"equivalent"` (surely within the margin), `"different, within the margin"`,
             `"undecided"` or `"not comparable"`.
@@ -44,7 +45,7 @@ class Difference:
     b: Estimate
     difference: Estimate
     ratio: Estimate
-    effect_size: float | None
+    effect_size: Estimate
     margin: float | None
     verdict: str
 
@@ -100,7 +101,7 @@ class Comparison:
                     "lower": ci[0],
                     "upper": ci[1],
                     "ratio": item.ratio.value,
-                    "effect_size": item.effect_size,
+                    "effect_size": item.effect_size.value,
                     "margin": item.margin,
                     "verdict": item.verdict,
                 }
@@ -254,7 +255,7 @@ def difference(
     if missing:
         reason = f"{' and '.join(missing)} not estimable: {(a if missing[0] == 'A' else b).flags['REFUSED']}"
         refused = Estimate.refused(reason, **fields)
-        return Difference(quantity, phase, a, b, refused, refused, None, margin, NOT_COMPARABLE)
+        return Difference(quantity, phase, a, b, refused, refused, refused, margin, NOT_COMPARABLE)
     assert a.value is not None and b.value is not None
     shift = b.value - a.value
     ratio_fields = fields | {"unit": "", "method": "ratio of two batches"}
@@ -264,7 +265,9 @@ def difference(
             f"{which} has no interval: {next(iter((a if a.ci is None else b).flags.values()), 'unknown')}"
         )
         plain = Estimate(shift, flags={NO_INTERVAL: reason}, **fields)
-        return Difference(quantity, phase, a, b, plain, _ratio(a, b, ratio_fields), None, margin, UNDECIDED)
+        return Difference(
+            quantity, phase, a, b, plain, _ratio(a, b, ratio_fields), _effect_size(a, b), margin, UNDECIDED
+        )
     low = shift - math.hypot(b.value - b.ci[0], a.ci[1] - a.value)
     high = shift + math.hypot(b.ci[1] - b.value, a.value - a.ci[0])
     found = Estimate(shift, ci=(low, high), **fields)
@@ -316,17 +319,29 @@ def _log(high: float, low: float) -> float:
     return math.log(high / low) if low > 0 and high > 0 else math.inf
 
 
-def _effect_size(a: Estimate, b: Estimate) -> float | None:
-    """Hedges' g from the standard uncertainties between units, u = s / sqrt(n)."""
+def _effect_size(a: Estimate, b: Estimate) -> Estimate:
+    """Hedges' g, (b - a) / s, with s from the standard uncertainties between units, u = s / sqrt(n).
+
+    Its variance is (n_a + n_b) / (n_a n_b) + g^2 / (2 (n_a + n_b)), normal.
+    """
+    fields: dict[str, Any] = {
+        "n": a.n + b.n,
+        "unit_of_replication": a.unit_of_replication,
+        "method": "Hedges' g, difference in standard deviations between units",
+        "reference": HEDGES,
+    }
     spreads = []
     for estimate in (a, b):
         u = estimate.components.get(f"between_{estimate.unit_of_replication}s")
-        if u is None or estimate.n < 2:
-            return None
+        if u is None or estimate.n < 2 or estimate.value is None:
+            return Estimate.refused("one of the batches tells no spread between its units", **fields)
         spreads.append((estimate.n, u**2 * estimate.n))
     dof = sum(n - 1 for n, _ in spreads)
     pooled = math.sqrt(sum((n - 1) * variance for n, variance in spreads) / dof)
     if not pooled:
-        return None
+        return Estimate.refused("nothing varies between the units", **fields)
     assert a.value is not None and b.value is not None
-    return (1 - 3 / (4 * dof - 1)) * (b.value - a.value) / pooled
+    g = (1 - 3 / (4 * dof - 1)) * (b.value - a.value) / pooled
+    u = math.sqrt((a.n + b.n) / (a.n * b.n) + g**2 / (2 * (a.n + b.n)))
+    half = float(stats.norm.ppf(0.5 + LEVEL / 2)) * u
+    return Estimate(g, ci=(g - half, g + half), components={"sampling": u}, **fields)

@@ -44,6 +44,7 @@ SLENDER = 6.0
 CRACKED_LENGTH = 0.1
 """A particle is cracked when its cracks together are at least this share of its diameter long."""
 
+HEADLINE = "crack_length_density"
 METRICS = {
     "crack_length_density": "length of crack midlines per area of particle",
     "crack_area_fraction": "area of cracks per area of particle",
@@ -73,7 +74,7 @@ class Fragmentation:
     radial_profile: tuple[Estimate, ...]
     parents: pd.DataFrame
     settings: Mapping[str, Any]
-    sensitivity: Mapping[str, float] = field(default_factory=dict)
+    sensitivity: Mapping[str, Estimate] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Estimate:
         return self.estimates[name]
@@ -85,7 +86,7 @@ class Fragmentation:
             "settings": dict(self.settings),
             "estimates": {name: estimate.to_dict() for name, estimate in self.estimates.items()},
             "radial_profile": [estimate.to_dict() for estimate in self.radial_profile],
-            "sensitivity": dict(self.sensitivity),
+            "sensitivity": {name: estimate.to_dict() for name, estimate in self.sensitivity.items()},
         }
 
 
@@ -140,14 +141,12 @@ def measure_fragmentation(
         "neck_depth": DEPTH,
         "fines_diameter": fines_diameter,
     }
+    names = list(named)
     bands = {}
     if sensitivity:
-        for factor in (0.5, 2.0):
-            other = _parents(named, phases, pixel_size_nm, max(factor * opening_px, 1.0))
-            bands[f"opening_px={max(factor * opening_px, 1.0):g}"] = (
-                float(other["crack_length"].sum() / other["area"].sum()) if len(other) else 0.0
-            )
-    names = list(named)
+        for opening in (max(0.5 * opening_px, 1.0), 2 * opening_px):
+            other = _parents(named, phases, pixel_size_nm, opening)
+            bands[f"opening_px={opening:g}"] = parent_estimates(other, names, pixel_size_nm)[HEADLINE]
     return Fragmentation(
         parent_estimates(table, names, pixel_size_nm, fines_diameter),
         radial_profile(table, names),

@@ -15,7 +15,7 @@ from cathode_tf.analysis.correction import TestErrors, transferred
 from cathode_tf.analysis.estimate import Estimate, ratio_estimate
 from cathode_tf.analysis.fits import fit_estimates
 from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
-from cathode_tf.analysis.fragmentation import parent_estimates, radial_profile
+from cathode_tf.analysis.fragmentation import HEADLINE, parent_estimates, radial_profile
 from cathode_tf.analysis.image import ImageMeasures, Settings
 from cathode_tf.analysis.interfaces import (
     Intercepts,
@@ -275,8 +275,7 @@ def _fragmentation(batch: Batch) -> Summary:
         names = list(dict.fromkeys(batch.units))
     particles = "+".join(batch.phases.with_role("particle"))
     estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
-    headline = "crack_length_density"
-    estimates[headline] = _with_opening_band(estimates[headline], batch)
+    estimates[HEADLINE] = _with_opening_band(estimates[HEADLINE], batch)
     summary = {name: {particles: _of_unit(estimate, batch.unit)} for name, estimate in estimates.items()}
     shells = radial_profile(table, names)
     places = [f"shell {k} of {len(shells)}" for k in range(1, len(shells) + 1)]

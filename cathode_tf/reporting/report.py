@@ -39,6 +39,12 @@ FAMILIES = {
     "Pore space": "^pore_|chord|thickness|connect|closed|percol|tortuos|largest",
     "Porosity by image and by balance": "^porosity_",
 }
+TEXTS = {
+    "Fragmentation of particles": [
+        "Cracks that the segmentation leaves out are not counted: compare only masks of one model and one pixel size, "
+        "and report the difference to a reference batch, for preparation cracks particles too."
+    ]
+}
 OTHER = "Further quantities"
 CORRECTED = {
     "fraction": "as segmented",
@@ -90,6 +96,7 @@ def write_report(
         _budget(analysis),
         *_planning(analysis),
         _methods(analysis),
+        *_images(analysis),
         _provenance(analysis),
     ]
     page = Page(title, _lead(analysis), _cards(analysis), _notes(analysis), sections)
@@ -163,6 +170,18 @@ def _groups(analysis: Analysis) -> list[Section]:
     return [Section("Groups", tables=[table])] if rows else []
 
 
+def _images(analysis: Analysis) -> list[Section]:
+    """Phase fractions of each image alone, where there are several."""
+    if len(analysis.images) < 2:
+        return []
+    rows = [
+        [image, *(split_text(estimates[name])[0] for name in analysis.phases.names)]
+        for image, estimates in analysis.by_image.items()
+    ]
+    caption = "Area fractions of each image alone; intervals from the structure inside it, where it is large enough."
+    return [Section("Images", tables=[Table(["image", *analysis.phases.names], rows, caption, numeric=True)])]
+
+
 def _families(analysis: Analysis) -> list[Section]:
     """Every other quantity, with its relatives in one table."""
     rows: dict[str, dict[str, Estimate]] = {}
@@ -174,7 +193,10 @@ def _families(analysis: Analysis) -> list[Section]:
         for name, estimate in estimates.items():
             rows.setdefault(family, {})[f"{label}: {name}"] = estimate
     titles = [title for title in [*FAMILIES, OTHER] if title in rows]
-    return [Section(title, tables=[estimates_table(rows[title], "quantity")]) for title in titles]
+    return [
+        Section(title, texts=TEXTS.get(title, []), tables=[estimates_table(rows[title], "quantity")])
+        for title in titles
+    ]
 
 
 def _interfaces(analysis: Analysis) -> list[Section]:

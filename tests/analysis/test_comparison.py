@@ -22,7 +22,7 @@ def test_finds_a_difference_with_its_size():
     assert found.verdict == "different"
     assert found.difference.ci[0] < 0.10 < found.difference.ci[1]
     assert found.ratio.ci[0] < 4 / 3 < found.ratio.ci[1]
-    assert found.effect_size > 3
+    assert found.effect_size.value > 3
 
 
 def test_equal_batches_are_equivalent_only_with_a_margin():
