@@ -138,7 +138,8 @@ def _build(
     if tile_px is None:
         tile_px = TILE_PX
         if max_memory is not None:
-            tile_px = min(TILE_PX, tile_for(max_memory, bytes_per_px, whole_px or 0))
+            least_px = max(whole_px or 0, least_tile(reach, multiple) ** 2)
+            tile_px = min(TILE_PX, tile_for(max_memory, bytes_per_px, least_px))
     grid = make_grid(reach, multiple, tile_px, whole_px)
     known: dict[str, Any] = {
         "card": card,
@@ -201,11 +202,18 @@ def make_grid(reach: int, multiple: int, tile_px: int, whole_px: int | None = No
         tile_px: Largest side of a tile.
         whole_px: Up to how many pixels an image is measured as a whole; None if nothing is to be measured.
     """
-    ramp = -(-RAMP_PX // multiple) * multiple
-    tile = tile_px // multiple * multiple
-    least = 2 * (2 * reach + ramp)
+    tile, least = tile_px // multiple * multiple, least_tile(reach, multiple)
     if tile < least:
         raise InputError(
             f"tile_px: must be at least {least}, since this network sees {reach} px far. Received {tile_px}."
         )
-    return Grid(tile, reach, ramp, multiple, tile**2 if whole_px is None else whole_px)
+    return Grid(tile, reach, _ramp(multiple), multiple, tile**2 if whole_px is None else whole_px)
+
+
+def least_tile(reach: int, multiple: int) -> int:
+    """The smallest side of a tile of which at least half is the tile's own."""
+    return 2 * (2 * reach + _ramp(multiple))
+
+
+def _ramp(multiple: int) -> int:
+    return -(-RAMP_PX // multiple) * multiple
