@@ -1,16 +1,19 @@
 """The bytes of a plain PNG in, its samples out, in a fraction of the time that general decoders take.
 
-Plain means 8 bit, grey or palette, not interlaced, no row filtered: what programs write of palette masks, and what
+Plain means 8 bit, grey or palette, not interlaced, and rows that are all as they are, all differences to the left
+neighbour, or all differences to the row above: what OpenCV writes, what most programs write of palettes, and what
 record sets hold. Any other file is for a general decoder.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 
 Memory = Callable[[int], np.ndarray]
@@ -20,6 +23,7 @@ _HEAD = struct.Struct(">8sI4sIIBBBBB")
 _CHUNK = struct.Struct(">I4s")
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3
+_AS_IS, _LEFT, _ABOVE = b"\0\1\2"
 _DEFLATE_MAX = 1032  # so many times as long is what packed bytes unfold to, at most
 
 
@@ -47,8 +51,8 @@ def decode_plain_png(
     if not width or not height or unpacked > _DEFLATE_MAX * len(packed):
         return None
     try:
-        if zlib.decompressobj().decompress(packed[:1024], 1) != b"\0":
-            return None  # the first row is filtered: seen before all is unpacked in vain
+        if zlib.decompressobj().decompress(packed[:1024], 1) > b"\2":
+            return None  # seen before all is unpacked in vain
         out: Any = unpacked if memory is None else memory(unpacked)[:unpacked]
         rows = np.frombuffer(deflate_decode(packed, out=out), np.uint8)
     except (DeflateError, zlib.error):
@@ -56,9 +60,20 @@ def decode_plain_png(
     if rows.size != unpacked:
         return None
     rows = rows.reshape(height, width + 1)
-    if rows[:, 0].any():
+    filters, samples = rows[:, 0], rows[:, 1:]
+    if (filters != filters[0]).any():
         return None
-    return rows[:, 1:].copy() if memory is None else rows[:, 1:]
+    if filters[0] == _LEFT:
+        return cv2.transpose(_summed(cv2.transpose(samples)))
+    samples = samples.copy() if memory is None else samples
+    return _summed(samples) if filters[0] == _ABOVE else samples
+
+
+def _summed(rows: np.ndarray) -> np.ndarray:
+    """Each row with all above it added, modulo 256, in place; row by row this is much faster than `np.cumsum`."""
+    for above, row in itertools.pairwise(rows):
+        row += above
+    return rows
 
 
 def _pixel_data(content: bytes | memoryview) -> bytes:

@@ -37,10 +37,16 @@ def pillow(pixels, **options):
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
-def test_unfiltered_rows_are_read(height, width, parts, seed):
-    rows = np.random.default_rng(seed).integers(0, 256, (height, width + 1), np.uint8)
-    rows[:, 0] = 0
-    np.testing.assert_array_equal(decode_plain_png(png(rows, parts=parts)), rows[:, 1:])
+def test_rows_as_they_are_or_all_filtered_alike(height, width, parts, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+    left, above = (np.pad(pixels, pad)[:height, :width] for pad in (((0, 0), (1, 0)), ((1, 0), (0, 0))))
+    for kind, rows in enumerate((pixels, pixels - left, pixels - above)):
+        content = png(np.insert(rows, 0, kind, axis=1), parts=parts)
+        np.testing.assert_array_equal(decode_plain_png(content), pixels)
+        memory = np.empty(height * (width + 1) + 5, np.uint8)
+        np.testing.assert_array_equal(decode_plain_png(content, memory=lambda size, m=memory: m), pixels)
+        general = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(general, pixels)
 
 
 def test_palette_indices_are_given_only_where_they_are_asked_for():
@@ -53,8 +59,10 @@ def test_palette_indices_are_given_only_where_they_are_asked_for():
 
 
 ROWS = np.zeros((4, 9), np.uint8)
-FILTERED = ROWS.copy()
-FILTERED[2, 0] = 2
+MIXED = ROWS.copy()
+MIXED[2, 0] = 2
+AVERAGED = ROWS.copy()
+AVERAGED[:, 0] = 3
 
 
 @pytest.mark.parametrize(
@@ -62,8 +70,9 @@ FILTERED[2, 0] = 2
     [
         b"",
         b"no image at all, though long enough to hold a head",
-        png(FILTERED),
-        png(FILTERED[::-1]),
+        png(MIXED),
+        png(MIXED[::-1]),
+        png(AVERAGED),
         png(ROWS, interlace=1),
         png(ROWS, bits=4),
         png(ROWS, color=2),
