@@ -77,7 +77,8 @@ def _model_row(state: State, model: ModelState) -> dict[str, Any]:
     if values:
         # The same bootstrap as for differences, against zero.
         found = difference("mean Dice", [0.0] * len(values), values)
-        row |= {"dice": found.difference, "low": found.low, "high": found.high}
+        low, high = (end if end is None else min(1.0, max(0.0, end)) for end in (found.low, found.high))
+        row |= {"dice": found.difference, "low": low, "high": high}
         names = next(iter(model.test.values()))["dice"]
         for name in names:
             phase = [r["dice"][name] for r in model.test.values() if r["dice"][name] is not None]
