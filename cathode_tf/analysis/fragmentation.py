@@ -416,6 +416,10 @@ def parent_estimates(
         names: Of all images, those without a parent too.
         pixel_size_nm: With which the parents were measured.
         fines_diameter: As for `fragmentation`.
+
+    Reference:
+        Definition `frag/1` (Gillibert and Jeulin, Image Anal. Stereol. 32 (2013)); ratios of sums over images:
+        Cochran, Sampling Techniques, Wiley 1977, ch. 6.
     """
     unit = "px" if pixel_size_nm is None else "um"
     w = table["edge_weight"]

@@ -60,6 +60,9 @@ def depth_profile(
 
     Returns:
         By band, `"0.0-0.1"` being the first tenth of the depth.
+
+    Reference:
+        ASTM E562 within each band; Cochran, Sampling Techniques, Wiley 1977, ch. 6 (ratio estimator).
     """
     counts = counts.sum(1)
     if units is not None:

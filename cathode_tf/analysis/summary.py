@@ -112,7 +112,11 @@ def fitted(sizes: Mapping[str, SizeDistribution]) -> Summary:
 
 
 def porosities(batch: Batch, summary: Summary, electrode: Electrode) -> dict[str, Estimate]:
-    """The porosity of the images held against mass and thickness."""
+    """The porosity of the images held against mass and thickness (`reconcile_porosity`).
+
+    Reference:
+        Mass balance; ISO 13528 (E_n).
+    """
     counts, phases = batch.counts(), batch.phases
     columns = [
         phases.names.index(name) for role in ("pore", "binder", "additive") for name in phases.with_role(role)

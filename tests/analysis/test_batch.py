@@ -182,3 +182,20 @@ def test_points_of_other_images_correct_nothing():
 def test_instances_that_were_not_asked_for_are_not_counted_as_none():
     analysis = analyze([grid_of_squares()], PHASES, settings=Settings(instance_phases=()))
     assert not [name for name in analysis.per_image if name.startswith("count_")]
+
+
+def test_every_number_names_its_method_and_has_an_interval_or_a_reason():
+    rng = np.random.default_rng(11)
+    masks = {
+        f"m{k}": rng.choice([0, 1, 3], (16, 16)).repeat(3, 0).repeat(3, 1).astype(np.uint8) for k in range(3)
+    }
+    analysis = analyze(masks, Phases.default(), groups={"m0": "a", "m1": "a", "m2": "b"})
+    parts = [analysis.summary, analysis.by_depth, analysis.by_image, *analysis.by_group.values()]
+    estimates = [e for part in parts for by_phase in part.values() for e in by_phase.values()]
+    assert len(estimates) > 100
+    for estimate in estimates:
+        assert estimate.method and estimate.reference and estimate.unit_of_replication
+        if estimate.ci is None:
+            assert estimate.flags
+        else:
+            assert estimate.ci[0] <= estimate.value <= estimate.ci[1]

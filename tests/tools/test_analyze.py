@@ -1,6 +1,7 @@
 import json
 from types import SimpleNamespace
 
+import click
 import cv2
 import numpy as np
 import pandas as pd
@@ -199,3 +200,32 @@ def test_masks_of_one_stem_are_told_apart_by_their_folders(tmp_path):
         unique_names([paths[0], tmp_path / "x" / ".." / "x" / "1" / "a.png"])
     with pytest.raises(InputError, match="must have a stem of its own"):
         Segmented("model", paths, None, tmp_path)
+
+
+@pytest.mark.slow
+def test_what_is_known_beside_the_masks_is_counted_in(masks):
+    (masks / "electrode.toml").write_text(
+        "loading_mg_cm2 = 9\nthickness_um = 70\nthickness_u = 0.7\n"
+        "[[component]]\nname = 'ncm'\nmass_fraction = 1.0\ndensity_g_cm3 = 4.7\n"
+    )
+    options = [
+        "--unfolding",
+        "saltykov",
+        "--edge-px",
+        "0.2",
+        "--pixel-size-rel",
+        "0.01",
+        "--no-fragmentation",
+    ]
+    result = run(masks, "--pixel-size-nm", "25", "--electrode", str(masks / "electrode.toml"), *options)
+    # 1 - (10 x 9 / 70) / 4.7
+    assert "porosity gravimetric: 0.7264" in result.output and "E_n" in result.output
+    summary = json.loads((masks / "out" / "summary.json").read_text())["summary"]
+    assert {"edge_placement"} < set(summary["fraction"]["ncm"]["components"])
+    assert "Saltykov" in summary["x50_3"]["ncm"]["method"]
+
+
+def test_the_model_is_a_word_or_a_path():
+    # As a path, the word default would be looked for in the folder where one happens to be.
+    (model,) = (parameter for parameter in command.params if parameter.name == "model")
+    assert model.type is click.STRING
