@@ -209,7 +209,8 @@ def _porespy_rows(name: str, indices: np.ndarray, phases, summary) -> None:
     try:
         import taufactor
 
-        theirs = float(taufactor.Solver(pore.astype(np.uint8)).solve(verbose=False))
+        solver = taufactor.Solver(pore.astype(np.uint8), device="cpu")
+        theirs = float(np.ravel(solver.solve(verbose=False))[0])
         row(
             name,
             "tortuosity factor pore, z",
@@ -220,6 +221,7 @@ def _porespy_rows(name: str, indices: np.ndarray, phases, summary) -> None:
         )
     except ImportError:
         row(name, "tortuosity factor pore, z", tau, "", "TauFactor not installed", "")
+    _size_rows(name, indices == 1)
     if len(phases) > 2:
         areas = porespy.metrics.region_interface_areas(
             regions=indices + 1, areas=np.asarray(porespy.metrics.region_surface_areas(regions=indices + 1))
@@ -229,6 +231,56 @@ def _porespy_rows(name: str, indices: np.ndarray, phases, summary) -> None:
             mine = summary["contact_density"][key].value
             theirs = float(area) / indices.size
             row(name, f"contact {key}, 1/px", f"{mine:.4f}", f"{theirs:.4f}", "PoreSpy", _ratio(mine, theirs))
+
+
+def _size_rows(name: str, solid: np.ndarray) -> None:
+    """Sizes and surfaces of the same instances."""
+    import porespy
+
+    from cathode_tf.analysis.grains import find_grains, measure_grains
+
+    grains = find_grains(solid.astype(np.float32), SPACING, (1, 1, 1))
+    mine, _ = measure_grains(lambda a, b: solid[a:b], solid.shape, grains, spacing=SPACING, unit="px")
+    labels = grains.slab(0, solid).astype(np.int32)
+    theirs = [region.equivalent_diameter_area for region in porespy.metrics.regionprops_3D(labels)]
+    ours, other = float(mine["equivalent_diameter_px"].median()), float(np.median(theirs))
+    row(name, "median diameter solid1, px", f"{ours:.3f}", f"{other:.3f}", "PoreSpy", _ratio(ours, other))
+
+
+def powder_rows(folder: Path) -> None:
+    """The masks of four images of powder: fraction, outline, sizes, contacts of the same instances."""
+    import powder
+    from skimage.measure import regionprops_table
+
+    from cathode_tf import Phases
+    from cathode_tf.analysis import analyze
+    from cathode_tf.analysis.instances import label_instances
+    from cathode_tf.analysis.measures import measure_instances
+
+    for name, points in powder.polygons(folder).items():
+        mask = np.any([powder.with_outline(p) for p in points], axis=0).astype(np.uint8)
+        labels = label_instances(mask, 1)
+        mine = measure_instances(labels, min_shape_px=0)
+        names = ("equivalent_diameter_area", "perimeter_crofton", "feret_diameter_max", "solidity")
+        theirs = regionprops_table(labels, properties=names)
+        result = analyze({name: mask}, Phases.from_names(["pore", "ncm"])).summary["fraction"]["ncm"].value
+        pairs = {
+            "fraction": (result, mask.mean(), "numpy"),
+            "median diameter, px": (
+                mine["equivalent_diameter_px"].median(),
+                np.median(theirs[names[0]]),
+                "scikit-image",
+            ),
+            "sum of perimeters, px": (mine["perimeter_px"].sum(), theirs[names[1]].sum(), "scikit-image"),
+            "median of largest Feret, px": (
+                mine["feret_max_px"].median(),
+                np.median(theirs[names[2]]),
+                "scikit-image",
+            ),
+            "median solidity": (mine["solidity"].median(), np.median(theirs[names[3]]), "scikit-image"),
+        }
+        for quantity, (ours, other, program) in pairs.items():
+            row(name[:22], quantity, f"{ours:.4f}", f"{other:.4f}", program, _ratio(ours, other))
 
 
 def _ratio(mine: float, theirs: float) -> str:
@@ -245,6 +297,7 @@ def main() -> None:
     folder = os.environ.get("CATHODE_TF_REAL_DATA")
     if folder and "opinions" in sys.argv:
         opinions_table(Path(folder) / "volumes")
+        powder_rows(Path(folder) / "powder_sem")
 
 
 if __name__ == "__main__":

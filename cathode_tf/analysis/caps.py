@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 CORNER_DEG = 40.0
 """The outline turns inwards by at least so much at both ends of a cap."""
@@ -124,12 +124,9 @@ def _corners(points: np.ndarray, reach: int) -> np.ndarray:
     # OpenCV walks outlines with the solid on one side, holes included: inward is always the same sign.
     turn = np.arctan2(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0], (before * after).sum(1))
     turn = np.degrees(turn)
-    strongest = turn.copy()
-    for step in range(1, reach):
-        # Of equal neighbours the first counts.
-        np.maximum(strongest, np.roll(turn, -step), out=strongest)
-        np.maximum(strongest, np.nextafter(np.roll(turn, step), np.inf), out=strongest)
-    return (turn >= CORNER_DEG) & (turn >= strongest)
+    # Of equal neighbours the first counts.
+    turn -= 1e-9 * np.arange(len(turn))
+    return (turn >= CORNER_DEG) & (turn >= maximum_filter1d(turn, 2 * reach - 1, mode="wrap"))
 
 
 def _cap(arc: np.ndarray, mask: np.ndarray) -> Cap | None:

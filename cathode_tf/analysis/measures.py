@@ -235,8 +235,7 @@ def _hulls(runs: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, np.ndar
     points = ends[order].astype(np.int32)
     begin = np.searchsorted(label[order], np.arange(count + 1))
     hulls = [cv2.convexHull(points[begin[i] : begin[i + 1]])[:, 0] for i in range(count)]
-    convex = np.array([_lattice_points(hull) for hull in hulls])
-    largest, smallest = np.zeros(count), np.zeros(count)
+    largest, smallest, convex = np.zeros(count), np.zeros(count), np.zeros(count)
     # Hulls of similar length are worked through together, padded with their first vertex.
     sizes = np.array([len(hull) for hull in hulls])
     for group in _groups(sizes):
@@ -245,6 +244,7 @@ def _hulls(runs: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, np.ndar
         for k, i in enumerate(group):
             block[k, : sizes[i]] = hulls[i]
         largest[group], smallest[group] = _ferets(block)
+        convex[group] = _lattice_points(block)
     return largest, smallest, convex
 
 
@@ -268,14 +268,12 @@ def _ferets(hulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return largest + 1, np.where(np.isfinite(smallest), smallest, 0) + 1
 
 
-def _lattice_points(hull: np.ndarray) -> float:
-    """Number of pixel centres in a hull of pixel centres, by Pick's theorem: A + B / 2 + 1."""
-    step = np.abs(np.roll(hull, -1, axis=0) - hull)
-    boundary = int(np.gcd(step[:, 0], step[:, 1]).sum()) if len(hull) > 1 else 0
-    if len(hull) == 2:
-        return boundary / 2 + 1
-    x, y = hull[:, 0].astype(float), hull[:, 1].astype(float)
-    twice = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+def _lattice_points(hulls: np.ndarray) -> np.ndarray:
+    """Number of pixel centres in hulls of pixel centres, (n, vertices, 2), by Pick's theorem: A + B / 2 + 1."""
+    following = np.roll(hulls, -1, axis=1)
+    step = np.abs(following - hulls).astype(np.int64)
+    boundary = np.gcd(step[..., 0], step[..., 1]).sum(1)
+    twice = np.abs((hulls[..., 0] * following[..., 1] - hulls[..., 1] * following[..., 0]).sum(1))
     return twice / 2 + boundary / 2 + 1
 
 
