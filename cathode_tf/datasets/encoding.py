@@ -107,16 +107,19 @@ def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Itera
     # Not forked: a fork copies the state of OpenCV's and TensorFlow's threads, and may hang.
     context = multiprocessing.get_context("spawn")
     workers = ProcessPoolExecutor(jobs, mp_context=context, initializer=_set_up_worker)
+    busy = True
     try:
         for done in workers.map(encode_source, sources, [staging] * len(sources)):
             yield pass_on(done)
+        busy = False
     except BrokenProcessPool as error:
         raise InputError(
             "convert: a worker process ended early. Most likely memory ran out, so use a smaller --jobs; or your "
             'script calls convert outside of `if __name__ == "__main__":`, and must not.'
         ) from error
     finally:
-        workers.shutdown(cancel_futures=True)
+        # Idle ones may take their time to end; busy ones must not write into a folder that is cleared away.
+        workers.shutdown(wait=busy, cancel_futures=True)
 
 
 def pass_on(done: tuple[list[Staged], list[str]]) -> list[Staged]:
