@@ -10,6 +10,7 @@ size and every program runs in a process of its own, so that its peak memory is 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -169,6 +170,7 @@ def opinions_table(folder: Path) -> None:
         indices = np.searchsorted(values, labels).astype(np.uint8)[:64, :64, :64]
         phases = Phases.from_names(["pore", *[f"solid{k}" for k in range(1, len(values))]])
         summary = analyze_volume(Volume(indices, phases), thickness=True, tortuosity=True).summary
+        meshes = []
         for index, phase in enumerate(phases.names):
             solid = indices == index
             mine = summary["fraction"][phase].value
@@ -182,10 +184,24 @@ def opinions_table(folder: Path) -> None:
             )
             mesh = marching_cubes(solid.astype(np.float32), 0.5)
             theirs = mesh_surface_area(mesh[0], mesh[1]) / solid.size
+            meshes.append(theirs)
             mine = summary["surface_density"][phase].value
             row(
                 name,
                 f"S_V {phase}, 1/px",
+                f"{mine:.4f}",
+                f"{theirs:.4f}",
+                "scikit-image mesh",
+                _ratio(mine, theirs),
+            )
+        for i, j in itertools.combinations(range(len(meshes)), 2) if len(meshes) == 3 else ():
+            # What two phases have in common is half of what their surfaces have more than their union's.
+            key = f"{phases.names[i]}|{phases.names[j]}"
+            theirs = (meshes[i] + meshes[j] - meshes[3 - i - j]) / 2
+            mine = summary["contact_density"][key].value
+            row(
+                name,
+                f"contact {key}, 1/px",
                 f"{mine:.4f}",
                 f"{theirs:.4f}",
                 "scikit-image mesh",
