@@ -190,11 +190,13 @@ def test_foreign_ids_are_refused_and_the_draft_stays(client, key, small_project)
     assert draft(client, key, outside, at=len(STROKE)).status_code == 400
 
 
-def test_a_gigabyte_is_refused_by_its_length_alone(client, key):
+def test_a_gigabyte_is_refused_by_its_length_alone_and_the_draft_stays(client, key):
+    draft(client, key, STROKE)
     answer = client.post(
         f"/api/images/{key}/draft", params=ME, headers={"content-length": str(2**30)}, content=b""
     )
     assert answer.status_code == 413
+    assert client.get(f"/api/images/{key}/draft").content == STROKE
 
 
 def test_a_larger_image_that_is_added_later_can_be_accepted(client, small_project, tmp_path):
