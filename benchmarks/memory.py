@@ -48,10 +48,14 @@ def one(model: str, image: str, out: str) -> None:
     segmenter = Segmenter(model, max_memory="2GB")
     ready = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     start = time.monotonic()
-    segment_large(segmenter, TiffWindows(image), out, "image")
+    windows = TiffWindows(image)
+    segment_large(segmenter, windows, out, "image")
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(segmenter.grid.tile_px, f"{ready:.2f} {peak:.2f} {seconds:.0f}")
+    print(
+        max(segmenter.grid.axis(length).tile for length in windows.shape),
+        f"{ready:.2f} {peak:.2f} {seconds:.0f}",
+    )
 
 
 def main() -> None:
@@ -59,7 +63,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.tif"
         print(
-            "| image | pixels | tile | loaded, GB | peak RSS, GB | s |\n|---|---|---|---|---|---|", flush=True
+            "| image | pixels | side of the tiles | loaded, GB | peak RSS, GB | s |\n|---|---|---|---|---|---|",
+            flush=True,
         )
         for side in map(int, sides or SIDES):
             write_image(image, side)
