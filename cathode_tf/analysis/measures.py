@@ -132,14 +132,18 @@ def _checked(labels: np.ndarray, pixel_size_nm: float | None) -> np.ndarray:
 
 def _dense(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The labels present (without 0), and the image with 1 ... n in their place."""
-    low, high = int(labels.min()), int(labels.max())
+    flat = labels.ravel()
+    # Every label begins somewhere; there are far fewer such places than pixels.
+    found = flat[np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)]
+    low, high = int(found.min()), int(found.max())
     if low < 0:
         raise InputError(f"labels: must be 0 (none) or greater. Received {low}.")
     if high > 4 * labels.size:
-        values = np.unique(labels)
+        values = np.unique(found)
         values = values[values > 0]
         return values, np.where(labels > 0, np.searchsorted(values, labels) + 1, 0).astype(np.int32)
-    present = np.bincount(labels.ravel(), minlength=1) > 0
+    present = np.zeros(high + 1, bool)
+    present[found] = True
     present[0] = False
     values = np.flatnonzero(present)
     if len(values) == high:
@@ -298,13 +302,15 @@ def _perimeters(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
 def _holes(labels: np.ndarray, touching: np.ndarray, count: int) -> np.ndarray:
     """Area of the regions without label that touch one label and nothing else, by that label."""
     none = np.pad((labels == 0).astype(np.uint8), 1, constant_values=1)
-    number, regions = cv2.connectedComponents(none, connectivity=8)
+    number, regions, stats, _ = cv2.connectedComponentsWithStats(none, connectivity=8)
     # The pad joins everything open to the frame into one region.
     outer = regions[0, 0]
-    area = np.bincount(regions[(regions != outer) & (none > 0)], minlength=number)
-    pair = regions.ravel()[touching[:, 0]].astype(np.int64) * (count + 1) + touching[:, 1]
+    area = stats[:, cv2.CC_STAT_AREA].astype(float)
+    beside = regions.ravel()[touching[:, 0]]
+    inner = beside != outer
+    pair = beside[inner].astype(np.int64) * (count + 1) + touching[inner, 1]
     region, label = np.divmod(np.unique(pair), count + 1)
-    alone = (np.bincount(region, minlength=number)[region] == 1) & (region != outer)
+    alone = np.bincount(region, minlength=number)[region] == 1
     return np.bincount(label[alone], area[region[alone]], minlength=count + 1)[1:]
 
 
