@@ -263,11 +263,13 @@ def _ferets(hulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Between pixel centres half a pixel is missing on either side, so one pixel is added: exact along the grid.
     """
     edges = np.roll(hulls, -1, axis=1) - hulls
-    difference = hulls[:, :, None] - hulls[:, None]
-    largest = np.sqrt((difference**2).sum(-1).max((1, 2)))
+    square = (hulls**2).sum(-1)
+    products = hulls @ hulls.swapaxes(1, 2)
+    largest = np.sqrt((square[:, :, None] + square[:, None] - 2 * products).max((1, 2)))
     length = np.hypot(edges[..., 0], edges[..., 1])
     normal = np.stack([-edges[..., 1], edges[..., 0]], -1) / np.maximum(length, 1e-12)[..., None]
-    width = np.abs(np.einsum("nec,nevc->nev", normal, difference)).max(-1)
+    across = normal @ hulls.swapaxes(1, 2)
+    width = across.max(-1) - across.min(-1)
     smallest = np.where(length > 0, width, np.inf).min(-1)
     return largest + 1, np.where(np.isfinite(smallest), smallest, 0) + 1
 
@@ -281,8 +283,11 @@ def _lattice_points(hulls: np.ndarray) -> np.ndarray:
     return twice / 2 + boundary / 2 + 1
 
 
-def _perimeters(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Crofton perimeter of each label; and (pixel of no label, label) at every side they share."""
+def _perimeters(labels: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Crofton perimeter of each label; and (pixel of no label, label) at the sides they share.
+
+    The sides come in four parts: the pixel of no label is left of the label, right of it, above it, below it.
+    """
     padded = np.pad(labels, 1)
     total = np.zeros(count + 1)
     touching = []
@@ -296,19 +301,22 @@ def _perimeters(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
         if spacing == 1.0:
             touching.append(np.column_stack([place[a == 0], b[a == 0]]))
             touching.append(np.column_stack([(place + offset)[b == 0], a[b == 0]]))
-    return np.pi / 8 * total[1:], np.concatenate(touching)
+    return np.pi / 8 * total[1:], touching
 
 
-def _holes(labels: np.ndarray, touching: np.ndarray, count: int) -> np.ndarray:
+def _holes(labels: np.ndarray, touching: list[np.ndarray], count: int) -> np.ndarray:
     """Area of the regions without label that touch one label and nothing else, by that label."""
     none = np.pad((labels == 0).astype(np.uint8), 1, constant_values=1)
-    number, regions, stats, _ = cv2.connectedComponentsWithStats(none, connectivity=8)
     # The pad joins everything open to the frame into one region.
-    outer = regions[0, 0]
-    area = stats[:, cv2.CC_STAT_AREA].astype(float)
-    beside = regions.ravel()[touching[:, 0]]
-    inner = beside != outer
-    pair = beside[inner].astype(np.int64) * (count + 1) + touching[inner, 1]
+    number, regions = cv2.connectedComponents(none, connectivity=8)
+    region_of = regions.ravel()
+    # A row of a hole begins right of a label and ends left of one: its length is the difference of the two places.
+    ends, starts = touching[0][:, 0], touching[1][:, 0]
+    area = np.bincount(region_of[ends], ends + 1.0, number) - np.bincount(region_of[starts], starts, number)
+    place, label = np.concatenate(touching).T
+    beside = region_of[place]
+    inner = beside != region_of[0]
+    pair = beside[inner].astype(np.int64) * (count + 1) + label[inner]
     region, label = np.divmod(np.unique(pair), count + 1)
     alone = np.bincount(region, minlength=number)[region] == 1
     return np.bincount(label[alone], area[region[alone]], minlength=count + 1)[1:]
