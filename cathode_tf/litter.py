@@ -1,6 +1,7 @@
 """Temporary names in, and what killed processes left under such names cleared away or put back.
 
-A name says which process on which machine made it. Only what a dead process of this machine made is touched.
+A name says which process on which machine, and in which of its containers, made it. Only what a dead process of
+the same made is touched; what a machine that lost its power left stays.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from cathode_tf.errors import InputWarning
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_PIDS = Path("/proc/self/ns/pid")
 _NAME = re.compile(r"\.(tmp|old)-([0-9a-f]{8})-(\d+)-")
 
 
@@ -64,7 +67,11 @@ def _remove(path: Path) -> None:
 
 @functools.cache
 def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    """Among whom a process id means one process: containers, and machines on one disk, may share a host name."""
+    facts = [socket.gethostname()]
+    with contextlib.suppress(OSError):  # of Linux; elsewhere there is the name alone
+        facts += [_BOOT.read_text(), str(_PIDS.stat().st_ino)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]
 
 
 def _lives(pid: int) -> bool:

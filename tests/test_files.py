@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from cathode_tf import litter
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, read_json, refuse_overwrite, write_json
 from cathode_tf.litter import clear_litter, temporary_prefix
@@ -142,6 +143,22 @@ def test_what_a_killed_process_left_is_cleared_and_what_it_was_replacing_is_put_
         refuse_overwrite(tmp_path / "new.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "out"])
     assert (tmp_path / "out" / "a").exists()
+
+
+@pytest.mark.skipif(not litter._PIDS.exists(), reason="not Linux")
+@pytest.mark.parametrize("fact", ["_BOOT", "_PIDS"])
+def test_what_another_machine_or_container_of_the_same_name_is_at_stays(tmp_path, dead_pid, monkeypatch, fact):
+    """Process ids are another's there, so that a process that is unknown here may well live."""
+    (tmp_path / "elsewhere").write_text("another boot")
+    monkeypatch.setattr(litter, fact, tmp_path / "elsewhere")
+    litter._machine.cache_clear()
+    name = temporary_prefix().replace(f"-{os.getpid()}-", f"-{dead_pid}-")
+    (tmp_path / f"{name}work").write_text("")
+    monkeypatch.undo()
+    litter._machine.cache_clear()
+    clear_litter.cache_clear()
+    clear_litter(tmp_path)
+    assert (tmp_path / f"{name}work").exists()
 
 
 def test_an_old_folder_whose_new_one_is_in_place_goes(tmp_path, dead_pid):
