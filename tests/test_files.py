@@ -147,7 +147,9 @@ def test_what_a_killed_process_left_is_cleared_and_what_it_was_replacing_is_put_
 
 @pytest.mark.skipif(not litter._PIDS.exists(), reason="not Linux")
 @pytest.mark.parametrize("fact", ["_BOOT", "_PIDS"])
-def test_what_another_machine_or_container_of_the_same_name_is_at_stays(tmp_path, dead_pid, monkeypatch, fact):
+def test_what_another_machine_or_container_of_the_same_name_is_at_stays(
+    tmp_path, dead_pid, monkeypatch, fact
+):
     """Process ids are another's there, so that a process that is unknown here may well live."""
     (tmp_path / "elsewhere").write_text("another boot")
     monkeypatch.setattr(litter, fact, tmp_path / "elsewhere")
