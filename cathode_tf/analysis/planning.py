@@ -16,7 +16,7 @@ from cathode_tf.errors import InputError
 TARGET_FRACTION = 0.005
 TARGET_D50 = 0.05
 WHATEVER_IMAGES = ("reference_points", "test_images", "pore_back", "edge_placement", "pixel_size")
-"""Uncertainties that more images do not lessen."""
+"""Uncertainties that more images, or particles, do not lessen."""
 
 WEIGHTINGS = {"number": 0, "length": 1, "area": 2, "volume": 3}
 
@@ -47,15 +47,21 @@ def required_images(estimate: Estimate, half_width: float) -> int | None:
     if not half_width > 0:
         raise InputError(f"half width: must be above 0. Received {half_width}.")
     between = [u for name, u in estimate.components.items() if name not in WHATEVER_IMAGES]
-    fixed = math.hypot(*[u for name, u in estimate.components.items() if name in WHATEVER_IMAGES])
-    left = half_width**2 - (float(stats.norm.ppf(0.5 + LEVEL / 2)) * fixed) ** 2
-    if not between or not estimate.n or left <= 0:
+    half_width = _left_to_samples(estimate, half_width)
+    if not between or not estimate.n or not half_width:
         return None
-    u, half_width = max(between), math.sqrt(left)
+    u = max(between)
     n = max(2, math.ceil(estimate.n * (1.95 * u / half_width) ** 2))
     while float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * u * math.sqrt(estimate.n / n) > half_width:
         n += 1
     return n
+
+
+def _left_to_samples(estimate: Estimate, half_width: float) -> float:
+    """The half width less, in quadrature, what more images or particles do not lessen; 0 where nothing is left."""
+    fixed = math.hypot(*[u for name, u in estimate.components.items() if name in WHATEVER_IMAGES])
+    left = half_width**2 - (float(stats.norm.ppf(0.5 + LEVEL / 2)) * fixed) ** 2
+    return math.sqrt(max(left, 0.0))
 
 
 def required_particles(
@@ -115,41 +121,58 @@ def plan(
     """
     rows = []
     for name, estimate in summary["fraction"].items():
-        need = required_images(estimate, TARGET_FRACTION)
         rows.append(
             _plan_row(
                 f"{name} fraction +-{100 * TARGET_FRACTION:g} %",
                 ("fraction", name, TARGET_FRACTION),
                 estimate.n,
-                need,
+                required_images(estimate, TARGET_FRACTION),
                 f"{estimate.unit_of_replication}s",
-                ", ".join(
-                    source.replace("_", " ") for source in estimate.components if source in WHATEVER_IMAGES
-                ),
+                _held_up_by(estimate, TARGET_FRACTION),
             )
         )
     for name, distribution in sizes.items():
+        estimate = summary["x50_3"][name]
         rows.append(
             _plan_row(
                 f"D50 (volume) of {name} +-{100 * TARGET_D50:g} %",
                 ("x50_3", name, TARGET_D50),
                 distribution.n,
-                particles_needed(distribution),
+                particles_needed(distribution, estimate),
                 "whole particles",
+                _held_up_by(estimate, TARGET_D50 * (estimate.value or 0.0)),
             )
         )
     return rows
 
 
-def particles_needed(distribution: SizeDistribution) -> int | None:
-    """Particles for a D50 (volume) known to +- 5 %: from the interval found, or from the width of the sizes."""
-    estimate = distribution["x50_3"]
-    if estimate.value and estimate.half_width:
-        return math.ceil(distribution.n * (estimate.half_width / estimate.value / TARGET_D50) ** 2)
+def particles_needed(distribution: SizeDistribution, estimate: Estimate) -> int | None:
+    """Particles for a D50 (volume) known to +- 5 %: from the interval found, or from the width of the sizes.
+
+    Args:
+        distribution: Of the particles; its own interval knows only their spread.
+        estimate: Their `x50_3` with all its components. What more particles do not lessen is first taken off the 5 %.
+    """
+    if estimate.value is None:
+        target = TARGET_D50
+    else:
+        target = _left_to_samples(estimate, TARGET_D50 * estimate.value) / estimate.value
+    if not target:
+        return None
+    half_width = distribution["x50_3"].half_width
+    if estimate.value and half_width:
+        return math.ceil(distribution.n * (half_width / estimate.value / target) ** 2)
     if distribution.n < 5:
         return None
     sigma_g = float(np.exp(np.std(np.log(distribution.diameters), ddof=1)))
-    return required_particles(sigma_g, relative_error=TARGET_D50) if sigma_g > 1 else None
+    return required_particles(sigma_g, relative_error=target) if sigma_g > 1 else None
+
+
+def _held_up_by(estimate: Estimate, half_width: float) -> str:
+    """What alone is as wide as the half width, however many are measured; empty where nothing is."""
+    if estimate.value is None or _left_to_samples(estimate, half_width):
+        return ""
+    return ", ".join(source.replace("_", " ") for source in estimate.components if source in WHATEVER_IMAGES)
 
 
 def _plan_row(

@@ -1,9 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from cathode_tf import InputError
 from cathode_tf.analysis import Estimate, required_images, required_particles
+from cathode_tf.analysis.budget import widened
+from cathode_tf.analysis.planning import plan
+from cathode_tf.analysis.sizes import size_distribution
 
 
 def test_enough_images_reach_the_target_and_one_fewer_does_not():
@@ -32,6 +36,29 @@ def test_more_images_do_not_lessen_what_does_not_come_from_images():
     # 1.96 * 0.01 is more than 0.008, however many images there are.
     assert needed(between_images=0.01, pore_back=0.01) is None
     assert needed(test_images=0.001) is None
+
+
+def test_more_particles_do_not_lessen_what_does_not_come_from_particles():
+    d = np.exp(0.3 * np.random.default_rng(0).standard_normal(400))
+    table = pd.DataFrame({"equivalent_diameter_um": d, "area_um2": d**2})
+    sizes = {
+        "ncm": size_distribution(table.assign(touches_border=False, edge_weight=1.0), sample_type="dispersed")
+    }
+    found = sizes["ncm"]["x50_3"]
+
+    def planned(relative: float) -> dict:
+        d50 = widened(found, "pixel_size", relative * found.value) if relative else found
+        (row,) = plan({"fraction": {}, "x50_3": {"ncm": d50}}, sizes)
+        return row
+
+    # 1.96 x 0.02 of the 5 % is the pixel's own: sqrt(0.05^2 - 0.0392^2) = 0.0310 is left, 2.6 times the particles.
+    assert planned(0.02)["need"] == pytest.approx(
+        planned(0)["need"] * 0.05**2 / (0.05**2 - 0.0392**2), rel=1e-2
+    )
+    # 1.96 x 0.1 is more than 5 %, however many particles there are.
+    hopeless = planned(0.1)
+    assert hopeless["need"] is None and "no number of whole particles is enough" in hopeless["sentence"]
+    assert "pixel size" in hopeless["sentence"]
 
 
 def test_particles_for_a_percentile():
