@@ -47,8 +47,8 @@ def gauge_rr(
         `distinct_categories`, the last two flagged `VERDICT` with what AIAG says of them.
 
     Raises:
-        InputError: If a column is missing, a value is no number, the table is not balanced, or there are fewer than
-            2 parts, appraisers or trials.
+        InputError: If a column or a cell is missing, a row occurs twice, a value is no number, the table is not
+            balanced, or there are fewer than 2 parts, appraisers or trials.
 
     Example:
         >>> rows = [(p, a, t, 10.0 * p + a + 0.5 * t) for p in range(5) for a in range(2) for t in range(2)]
@@ -85,6 +85,7 @@ def _cells(table: pd.DataFrame, *, nested: bool) -> np.ndarray:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise InputError(f"gauge table: must have the columns {', '.join(COLUMNS)}. {missing[0]} is missing.")
+    _check_keys(table)
     numbers = pd.to_numeric(table["value"], errors="coerce")
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
@@ -108,6 +109,24 @@ def _cells(table: pd.DataFrame, *, nested: bool) -> np.ndarray:
             f"gauge table: needs at least 2 parts, 2 appraisers and 2 trials. Received {p}, {a} and {r}."
         )
     return table.sort_values(["part", "appraiser"], kind="stable")["value"].to_numpy(float).reshape(p, a, r)
+
+
+def _check_keys(table: pd.DataFrame) -> None:
+    """Refuse a row that does not say what was measured by whom and when, or says what another row says."""
+    keys = table[["part", "appraiser", "trial"]]
+    for name in keys:
+        blank = keys[name].isna() | (keys[name].astype(str).str.strip() == "")
+        if blank.any():
+            row = int(np.flatnonzero(blank)[0]) + 1
+            raise InputError(f"gauge table: each row must name its {name}. Row {row} does not.")
+    twice = keys.duplicated()
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        part, appraiser, trial = keys.iloc[row]
+        raise InputError(
+            "gauge table: each trial of an appraiser on a part must occur once. Row "
+            f"{row + 1} repeats part {part}, appraiser {appraiser}, trial {trial}."
+        )
 
 
 Variances = Callable[[np.ndarray], dict[str, np.ndarray]]

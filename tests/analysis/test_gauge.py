@@ -70,6 +70,24 @@ def test_what_is_no_gauge_study_is_refused():
     assert gauge_rr(table.assign(value=1.0))["grr_percent"].is_refused
 
 
+@pytest.mark.parametrize("column", ["part", "appraiser", "trial"])
+@pytest.mark.parametrize("blank", [None, " "])
+def test_a_row_that_does_not_say_what_it_measured_is_refused(column, blank):
+    table = measured(5, 2, 2)
+    table[column] = table[column].astype(object)
+    table.iloc[2, COLUMNS.index(column)] = blank
+    with pytest.raises(InputError, match=f"must name its {column}. Row 3 does not"):
+        gauge_rr(table)
+
+
+def test_a_trial_counts_once():
+    table = measured(5, 2, 2).assign(trial=1)
+    with pytest.raises(
+        InputError, match=r"must occur once\. Row \d+ repeats part \d, appraiser \d, trial 1\."
+    ):
+        gauge_rr(table)
+
+
 def test_the_verb_prints_and_writes(tmp_path):
     measured(10, 3, 2).to_csv(tmp_path / "t.csv", index=False)
     result = CliRunner().invoke(command, [str(tmp_path / "t.csv"), "--out", str(tmp_path / "g.json")])
