@@ -33,7 +33,7 @@ def test_agreement_by_hand():
     gap = found["porosity_difference"]
     half = 1.96 * np.sqrt(0.01**2 + (0.1 / np.sqrt(3) * 0.12) ** 2 + 0.0065642**2)
     assert gap.half_width == pytest.approx(half, rel=2e-3)
-    assert "agree" in gap.flags["AGREEMENT"] and f"{gap.value / half:.2f}" in gap.flags["AGREEMENT"]
+    assert "balance agree" in gap.flags["AGREEMENT"] and f"{gap.value / half:.2f}" in gap.flags["AGREEMENT"]
     far = reconcile_porosity(Estimate(0.5, ci=(0.49, 0.51), n=9), None, COATING)["porosity_difference"]
     assert "disagree" in far.flags["AGREEMENT"]
 
