@@ -1,6 +1,6 @@
 """Touching particles counted, sized and matched against the polygons that people drew, with the default setting.
 
-    CATHODE_TF_REAL_DATA=../shared/data python benchmarks/powder.py
+    CATHODE_TF_REAL_DATA=/path/to/data python benchmarks/powder.py
 
 Four SEM images of gas-atomised powder from AMPIS (github.com/rccohn/AMPIS, MIT licence). The mask is the union of the
 annotated polygons; the truth is the polygons one by one. Asked for: the count within 5 % and the number median of the
@@ -205,7 +205,11 @@ def main() -> None:
         sys.exit("set CATHODE_TF_REAL_DATA to the folder with the real data")
     default, grid = measured(polygons(Path(root) / "powder_sem"))
     plain = list(RASTERS)
-    print(f"Neck depth {DEPTH} (the default); 1122 polygons, median diameter 47 px.\n")
+    true = [np.concatenate([image.true for image in default[name]]) for name in plain]
+    medians = " and ".join(
+        f"{np.median(sizes):.0f} px {name}" for name, sizes in zip(plain, true, strict=True)
+    )
+    print(f"Neck depth {DEPTH} (the default); {len(true[0])} polygons, median diameter {medians}.\n")
     print(
         "| polygons drawn | count | median | count of each image, % | AP at IoU 0.5 | PQ |"
         + "\n|"
