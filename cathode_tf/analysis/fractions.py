@@ -267,12 +267,11 @@ def larger_interval(between: Estimate, inside: IntegralRange) -> Estimate:
     Images that differ more than their structure explains (F above its 70 % quantile) speak for themselves: u
     between them, t(n - 1). Otherwise both variances estimate the same, and the larger of u between images and of
     the pooled u counts, with t at the sum of the degrees of freedom. Fewer than five images always speak for
-    themselves if theirs is the larger. Taking the larger of the two half widths instead would hold the truth in
-    98-99 %, this in 94-97 %.
+    themselves if theirs is the larger.
 
     Reference:
-        Cochran, Sampling Techniques, Wiley 1977 (pooled variances); simulated in
-        `benchmarks/interval_coverage.md`.
+        Cochran, Sampling Techniques, Wiley 1977 (pooled variances); `benchmarks/interval_coverage.md` says how
+        often the intervals hold.
     """
     assert between.value is not None
     if inside.reason:

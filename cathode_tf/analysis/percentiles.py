@@ -3,7 +3,7 @@
 A percentile's interval is found where its uncertainty is plain: in the share of the particles below it. The spread
 of that share over the resamples gives two shares, and the sizes at these are the ends (Woodruff's interval). The
 spread of the resampled percentiles themselves would do for many particles; for few it rests on how densely sizes
-happen to lie around the percentile, and its 95 % intervals hold 91-94 % (`benchmarks/interval_coverage.md`).
+happen to lie around the percentile. How often the intervals hold: `benchmarks/interval_coverage.md`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Spread:
         """For resamples of n units, which have (n - 1) / n of the variance of n new ones, and Student's t.
 
         Few large particles carry most of a volume, so sums over images are skewed; t has n - 2 degrees of freedom
-        for that, as n - 1 would hold 94 % with six images.
+        for that, one fewer than usual.
         """
         return cls(math.sqrt(n / (n - 1)), float(stats.t.ppf(0.5 + LEVEL / 2, max(n - 2, 1))))
 
