@@ -50,10 +50,11 @@ def ours(path: str) -> dict:
 
     with open_volume(path, Phases.from_names(["pore", "ncm"])) as volume:
         analysis = analyze_volume(volume)
+    density = analysis.summary["surface_density"]["ncm"].value  # surface per volume, 1/px
     return {
         "grains": len(analysis.instances),
         "fraction": analysis.summary["fraction"]["ncm"].value,
-        "surface": analysis.summary["surface_density"]["ncm"].value,
+        "surface": density * np.load(path, mmap_mode="r").size,
     }
 
 
