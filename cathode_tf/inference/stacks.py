@@ -37,15 +37,14 @@ def pixel_size(volume: Volume) -> float | None:
 
 
 class TiffVolume:
-    """The pages of a TIFF; 8 and 16 bits are read page by page, other types as micrographs are."""
+    """The pages of a TIFF; plain grey of 8 and 16 bits is read page by page, others as micrographs are."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         with open_raster(self.path, max_megapixels=math.inf) as raster:
             self.shape: tuple[int, int, int] = (raster.count, raster.height, raster.width)
             pages: Any = raster.tiff.pages if raster.tiff else ()
-            grey = len(pages) and pages[0].ndim == 2 and pages[0].dtype in (np.uint8, np.uint16)
-            self._paged = bool(grey and len(pages) == raster.count)
+            self._paged = len(pages) == raster.count and _is_plain(pages[0])
             size = read_metadata(raster).pixel_size_nm
             self.voxel_nm: Edges = (_slice_distance(raster), size, size)
         if raster.count == 1:
@@ -115,6 +114,12 @@ def open_volume(path: str | Path) -> Volume:
     if path.is_dir():
         return FolderVolume(find_images(path))
     return TiffVolume(path)
+
+
+def _is_plain(page: Any) -> bool:
+    """Whether the samples are the pixels: no type to convert, no palette, not stored with white as 0."""
+    grey = page.ndim == 2 and page.dtype in (np.uint8, np.uint16)
+    return grey and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK and page.colormap is None
 
 
 def _slice_distance(raster: RasterFile) -> float | None:

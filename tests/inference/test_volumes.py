@@ -123,6 +123,19 @@ def test_folders_are_volumes_and_odd_ones_are_refused(tmp_path):
         TiffVolume(tmp_path / "flat.tif")
 
 
+@pytest.mark.parametrize("photometric", ["miniswhite", "palette"])
+def test_slices_are_the_grey_values_that_samples_stand_for(tmp_path, photometric):
+    slices = np.stack([blobs(seed=seed) for seed in range(3)])
+    # In both forms sample s stands for the grey value 255 - s.
+    ramp = np.arange(255, -1, -1, dtype=np.uint16) * 257
+    colors = {"colormap": np.stack([ramp] * 3)} if photometric == "palette" else {}
+    with tifffile.TiffWriter(tmp_path / "s.tif") as writer:
+        for pixels in slices:
+            writer.write(255 - pixels, photometric=photometric, **colors)
+    result = segment_volume(Threshold(), TiffVolume(tmp_path / "s.tif"), tmp_path / "s_mask.tif")
+    np.testing.assert_array_equal(tifffile.imread(result.path), slices > 100)
+
+
 def test_ome_zarr_in_and_out(tmp_path):
     zarr = pytest.importorskip("zarr")
     slices = np.stack([blobs(seed=seed) for seed in range(3)])
