@@ -47,17 +47,21 @@ class Ledger:
         return None
 
     def restore(self, key: str, stem: str) -> bool:
-        """Whether the files of this content are there under `stem`; copied from another stem if need be."""
+        """Whether the files of this content are there under `stem`; copied from another stem if need be.
+
+        They are as they were written last: neither those of before, which a kill left, nor corrected ones.
+        """
         entry = self._done.get(key)
-        if entry is None or not all((self._out / name).exists() for name in entry["files"]):
+        if entry is None or not all(self._is_last(name) for name in entry["files"]):
             return False
         if entry["stem"] != stem:
-            for name in entry["files"]:
-                copy = self._out / name.replace(entry["stem"], stem, 1)
-                with atomic_file(copy, force=True) as temporary:
-                    shutil.copyfile(self._out / name, temporary)
-                self._note(copy)
+            copies = {name: name.replace(entry["stem"], stem, 1) for name in entry["files"]}
+            for name, copy in copies.items():
+                self._note(copy, self._written[name][-1])
             self._write()
+            for name, copy in copies.items():
+                with atomic_file(self._out / copy, force=True) as temporary:
+                    shutil.copyfile(self._out / name, temporary)
         return True
 
     def add(self, key: str, stem: str, files: list[Path]) -> None:
@@ -65,12 +69,18 @@ class Ledger:
         self._done = {k: entry for k, entry in self._done.items() if entry["stem"] != stem}
         self._done[key] = {"stem": stem, "files": [path.name for path in files]}
         for path in files:
-            self._note(path)
+            self._note(path.name, _sha256(path))
         self._write()
 
-    def _note(self, path: Path) -> None:
+    def _is_last(self, name: str) -> bool:
+        path, known = self._out / name, self._written.get(name)
+        return path.exists() and bool(known) and _sha256(path) == known[-1]
+
+    def _note(self, name: str, sha256: str) -> None:
         # A kill may leave the file of before in place, so its hash stays known too.
-        self._written[path.name] = [*self._written.get(path.name, ())[-1:], _sha256(path)]
+        path, known = self._out / name, self._written.get(name, ())
+        before = [_sha256(path)] if known and path.exists() else []
+        self._written[name] = [*(digest for digest in before if digest in known), sha256]
 
     def _write(self) -> None:
         write_json(self._path, {"done": self._done, "sha256": self._written}, force=True)

@@ -73,12 +73,18 @@ def test_resume_keeps_corrected_masks_and_those_it_does_not_know(segmenter, smal
     assert not report.kept and (out / "i3_mask.png").read_bytes() == ours
 
 
-def test_a_kill_while_files_are_put_in_place_leaves_nothing_that_counts_as_someone_elses(
+def test_a_kill_while_files_are_put_in_place_leaves_nothing_that_counts_as_anothers(
     segmenter, small_tiles, images, tmp_path, monkeypatch
 ):
     out = tmp_path / "out"
     segment_files(segmenter, [images], out)
-    replace, moved = os.replace, []
+    segment_file, replace, moved = folders.segment_file, os.replace, []
+
+    def signed(segmenter, path, folder, *options):
+        scores = segment_file(segmenter, path, folder, *options)
+        for file in folder.iterdir():
+            file.write_bytes(file.read_bytes() + b"the other model's")
+        return scores
 
     def replace_once(source, target):
         if str(target).endswith(("_mask.png", "_overlay.png")) and out == Path(target).parent:
@@ -87,12 +93,26 @@ def test_a_kill_while_files_are_put_in_place_leaves_nothing_that_counts_as_someo
             moved.append(target)
         replace(source, target)
 
-    monkeypatch.setattr(os, "replace", replace_once)
-    with pytest.raises(KeyboardInterrupt):
-        segment_files(small_tiles, [images], out, resume=True)
-    monkeypatch.undo()
+    monkeypatch.setattr(folders, "segment_file", signed)
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "replace", replace_once)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                segment_files(small_tiles, [images], out, resume=True)
+    report = segment_files(small_tiles, [images], out, resume=True)
+    assert not report.kept and len(report.scores) == 3
+    assert all(path.read_bytes().endswith(b"the other model's") for path in out.glob("*.png"))
+
+
+def test_resume_makes_no_copy_of_a_corrected_mask(segmenter, images, tmp_path):
+    out = tmp_path / "out"
+    segment_files(segmenter, [images], out)
+    ours = (out / "i2_mask.png").read_bytes()
+    (out / "i2_mask.png").write_bytes(b"corrected by hand")
+    (images / "i3.png").write_bytes((images / "i2.png").read_bytes())
     report = segment_files(segmenter, [images], out, resume=True)
-    assert not report.kept and len(report.scores) + len(report.skipped) == 3
+    assert list(report.scores) == ["i3"] and (out / "i3_mask.png").read_bytes() == ours
+    assert (out / "i2_mask.png").read_bytes() == b"corrected by hand"
 
 
 def test_what_segment_made_is_no_image(segmenter, images, tmp_path):
