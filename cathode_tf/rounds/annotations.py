@@ -7,14 +7,12 @@ the ledger, with the pixels changed and the Dice between what was proposed and w
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.litter import clear_litter, temporary_prefix
+from cathode_tf.files import temporary_folder
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.rounds.project import Project
 
@@ -72,11 +70,8 @@ def record_review(
         "dice": _dice(proposal, mask, project.phases) if proposal is not None else None,
     }
     # Written before the project is locked: others need not wait for a large mask.
-    folder = project.path / "masks" / image.key
-    folder.mkdir(parents=True, exist_ok=True)
-    clear_litter(folder)
-    with tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=folder) as temporary:
-        written = write_mask(Path(temporary) / "mask.png", mask, project.phases)
+    with temporary_folder(project.path / "masks" / image.key) as temporary:
+        written = write_mask(temporary / "mask.png", mask, project.phases)
         with project.ledger.locked():
             revision = project.image(image.key).revisions + 1
             path = f"masks/{image.key}/{revision:03d}.png"

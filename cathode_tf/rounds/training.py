@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import atomic_file
-from cathode_tf.litter import clear_litter, temporary_prefix
+from cathode_tf.files import atomic_file, temporary_folder
 from cathode_tf.phases import IGNORE
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.state import ImageState, ModelState
@@ -178,9 +176,8 @@ def _convert(
 
     splits: dict[str, str] = {}
     groups: dict[str, str] = {}
-    clear_litter(project.path)
-    with tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=project.path) as staging:
-        pictures, masks = Path(staging) / "images", Path(staging) / "masks"
+    with temporary_folder(project.path) as staging:
+        pictures, masks = staging / "images", staging / "masks"
         pictures.mkdir()
         for image in images:
             mask, pixels = project.mask(image), project.pixels(image)

@@ -1,5 +1,7 @@
 """A project folder: images in by content, masks by revision, decisions with what they changed."""
 
+import errno
+import os
 import shutil
 
 import cv2
@@ -7,7 +9,14 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, InputWarning, Phases
-from cathode_tf.rounds import Project, add_images, create_project, read_groups, record_review
+from cathode_tf.rounds import (
+    Project,
+    add_images,
+    annotations,
+    create_project,
+    read_groups,
+    record_review,
+)
 
 
 def write_images(folder, count, shape=(16, 20)):
@@ -148,6 +157,24 @@ def test_a_wrong_mask_is_refused_and_nothing_written(small_project, mask, says):
         record_review(small_project, key, "accept", mask=mask)
     assert small_project.image(key).status == "proposed"
     assert not (small_project.path / "masks").exists()
+
+
+def test_a_decision_that_the_disk_refuses_is_one_sentence_and_no_event(small_project, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    first, second = list(small_project.state.images)[:2]
+    before = len(small_project.ledger.events())
+    (small_project.path / "masks").mkdir(exist_ok=True)
+    (small_project.path / "masks" / first).write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot be written \(a file stands where"):
+        record_review(small_project, first, "accept", mask=small_project.truth)
+    with monkeypatch.context() as disk:
+        disk.setattr(annotations.os, "replace", full)
+        with pytest.raises(InputError, match=r"cannot be written \(No space left"):
+            record_review(small_project, second, "accept", mask=small_project.truth)
+    assert len(small_project.ledger.events()) == before
+    assert not list((small_project.path / "masks" / second).iterdir())
 
 
 def test_the_queue_puts_the_best_ranked_first_and_skipped_last(small_project):

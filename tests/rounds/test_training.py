@@ -1,5 +1,8 @@
 """Records of a round, and a whole turn of the loop with a tiny network."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import tifffile
@@ -15,6 +18,7 @@ from cathode_tf.rounds import (
     ranking,
     record_review,
     train_round,
+    training,
 )
 from cathode_tf.rounds.training import _parts, write_records
 
@@ -88,6 +92,17 @@ def test_both_parts_hold_labels_however_few_rows_do(rows, cut):
         {"train": slice(None)} if cut is None else {"train": slice(0, cut), "validation": slice(cut, None)}
     )
     assert _parts(mask, "pool") == expected
+
+
+def test_a_disk_that_is_full_while_records_are_written_is_one_sentence(small_project, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    images = annotate(small_project, "pool", 1)
+    monkeypatch.setattr(training, "_write_tiff", full)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left"):
+        write_records(small_project, images)
+    assert not list(small_project.path.glob(".tmp-*"))
 
 
 def test_nothing_to_learn_from_is_said(small_project, tmp_path):
