@@ -73,8 +73,8 @@ class Ledger:
         self._write()
 
     def _is_last(self, name: str) -> bool:
-        path, known = self._out / name, self._written.get(name)
-        return path.exists() and bool(known) and _sha256(path) == known[-1]
+        path, known = self._out / name, self._written.get(name, [])
+        return path.exists() and known[-1:] == [_sha256(path)]
 
     def _note(self, name: str, sha256: str) -> None:
         # A kill may leave the file of before in place, so its hash stays known too.
