@@ -30,6 +30,7 @@ OF_SECTIONS = {
     "fines_diameter",
     "min_area_px",
 }
+OF_CRACKS = {"crack_opening_px", "fines_diameter"}
 CORRECTIONS = {
     "fraction_corrected": "corrected by the test set's error rates",
     "fraction_by_points": "corrected by reference points",
@@ -142,12 +143,13 @@ def command(
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
+    from cathode_tf.inference.batches import Masks, Segmented
     from cathode_tf.ownership import refuse_inputs
     from cathode_tf.progress import track
     from cathode_tf.reporting import write_report
 
     force = chosen.pop("force")
-    refuse_others(ctx, volume)
+    refuse_idle(ctx)
     refuse_inputs(
         out,
         [
@@ -218,19 +220,36 @@ def command(
     click.echo(f"Wrote {', '.join(written)} to {out}. Open {out / 'report.html'} in a browser.")
 
 
-def refuse_others(ctx: click.Context, volume: bool) -> None:
-    """Options that the user gave, but that would do nothing for a volume, or for sections, are refused."""
+def refuse_idle(ctx: click.Context) -> None:
+    """Options that the user gave, but that would do nothing beside the others, are refused."""
     from cathode_tf.errors import InputError
 
-    given = [
-        (param.opts if ctx.params[param.name] is not False else param.secondary_opts)[0]
+    chosen = ctx.params
+    given = {
+        param.name: (param.opts if chosen[param.name] is not False else param.secondary_opts)[0]
         for param in ctx.command.params
-        if param.name in (OF_SECTIONS if volume else OF_VOLUMES)
-        and ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    if given:
-        which = "masks of sections, and does not go with" if volume else "a label volume, and goes with"
-        raise InputError(f"{', '.join(given)}: must be left out. It is for {which} --volume.")
+        if ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
+    }
+    rules = (
+        (chosen["volume"], OF_SECTIONS, "for masks of sections, and does not go with --volume"),
+        (not chosen["volume"], OF_VOLUMES, "for a label volume, and goes with --volume"),
+        (not chosen["fragmentation"], OF_CRACKS, "for cracks, and does not go with --no-fragmentation"),
+        (
+            chosen["sample_type"] == "dispersed",
+            {"unfolding"},
+            "for sections, and does not go with --sample-type dispersed",
+        ),
+        (chosen["model"] is not None, {"phases_file"}, "for masks; with --model the phases are the model's"),
+        (
+            chosen["voxel_size_nm"] is not None,
+            {"pixel_size_nm"},
+            "for voxels that are cubes, and does not go with --voxel-size-nm",
+        ),
+    )
+    for applies, names, why in rules:
+        idle = [option for name, option in given.items() if name in names]
+        if applies and idle:
+            raise InputError(f"{', '.join(idle)}: must be left out. It is {why}.")
 
 
 def read_phases(path: Path | None):
@@ -295,42 +314,15 @@ def merged(mask, phases):
 
 
 def without_pictures(paths: list[Path]) -> list[Path]:
-    """The masks among what `segment` wrote: `a_mask.png`, but not `a_overlay.png` beside it."""
+    """The masks among what `segment` wrote; what else lies there is told."""
+    from cathode_tf.inference.batches import pictures_among
     from cathode_tf.words import counted, some
 
-    masks = {path.with_name(path.stem.removesuffix("_mask")) for path in paths if path.stem.endswith("_mask")}
-    kinds = ("_overlay", "_margin", "_entropy")
-    pictures = [
-        path
-        for path in paths
-        for kind in kinds
-        if path.stem.endswith(kind) and path.with_name(path.stem.removesuffix(kind)) in masks
-    ]
+    pictures = pictures_among(paths)
     if pictures:
         names = some([path.name for path in pictures])
         click.echo(f"Left out {counted(len(pictures), 'picture')} beside the masks: {names}.")
     return [path for path in paths if path not in set(pictures)]
-
-
-def unique_names(paths: list[Path]) -> list[str]:
-    """The stem of each path; where stems repeat, the path from where they part."""
-    from collections import Counter
-
-    from cathode_tf.errors import InputError
-
-    parts = [path.resolve().parts for path in paths]
-    deepest = max(map(len, parts), default=0)
-    names = [path.stem for path in paths]
-    for depth in range(2, deepest + 1):
-        often = Counter(names)
-        names = [
-            name if often[name] == 1 else "/".join(own[-depth:])
-            for name, own in zip(names, parts, strict=True)
-        ]
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice:
-        raise InputError(f"{twice}: must be given once. Received it twice.")
-    return names
 
 
 def read_points(path: Path):
@@ -345,67 +337,3 @@ def read_points(path: Path):
         raise InputError(
             f"{path}: cannot be read as a table of reference points ({reason_of(error)})."
         ) from error
-
-
-class Masks:
-    """Masks from files, one at a time: (name, mask, None)."""
-
-    def __init__(self, paths: list[Path], phases, pixel_size_nm: float | None) -> None:
-        self._paths = paths
-        self.phases = phases
-        self.pixel_size_nm = pixel_size_nm
-
-    def __iter__(self):
-        from cathode_tf.imaging import read_mask
-
-        for name, path in zip(unique_names(self._paths), self._paths, strict=True):
-            yield name, read_mask(path, self.phases), None
-
-
-class Segmented:
-    """Micrographs, segmented when they are asked for, their masks written: (name, mask, pixels).
-
-    Attributes:
-        phases: Of the model.
-        pixel_size_nm: The one given, or else what the first micrograph says; the others must agree.
-    """
-
-    def __init__(self, model: str, paths: list[Path], pixel_size_nm: float | None, out: Path) -> None:
-        from cathode_tf.errors import InputError
-        from cathode_tf.imaging import iter_micrographs
-        from cathode_tf.inference import Segmenter
-
-        stems = [path.stem for path in paths]
-        twice = next((path for path in paths if stems.count(path.stem) > 1), None)
-        if twice:
-            raise InputError(
-                f"{twice}: must have a stem of its own, as the masks are named by it. Received "
-                f"{stems.count(twice.stem)} images of that stem. Rename one."
-            )
-        self._segmenter = Segmenter(model)
-        self._paths, self._out, self._given = paths, out, pixel_size_nm
-        self.phases = self._segmenter.phases
-        self.pixel_size_nm = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm)).pixel_size_nm
-
-    def __iter__(self):
-        from cathode_tf.imaging import iter_micrographs, write_mask
-
-        for path in self._paths:
-            for micrograph in iter_micrographs(path, pixel_size_nm=self._given):
-                self._check_size(micrograph)
-                mask = self._segmenter.segment(micrograph).mask
-                write_mask(self._out / f"{micrograph.id}_mask.png", mask, self.phases)
-                yield micrograph.id, mask, micrograph.pixels
-
-    def _check_size(self, micrograph) -> None:
-        import math
-
-        from cathode_tf.errors import InputError
-
-        first, size = self.pixel_size_nm, micrograph.pixel_size_nm
-        same = size == first if size is None or first is None else math.isclose(size, first, rel_tol=1e-3)
-        if not same:
-            raise InputError(
-                f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
-                f"Received {size or 'unknown'} nm. Analyse them separately, or give --pixel-size-nm."
-            )

@@ -289,8 +289,8 @@ def analyze(
         The analysis; `.summary["fraction"]["ncm"]` is an `Estimate`.
 
     Raises:
-        InputError: If there is no mask, two have the same name, one is not a mask of these phases, or the
-            pixel size is not above 0.
+        InputError: If there is no mask, two have the same name, one is not a mask of these phases, the
+            pixel size is not above 0, or it is unknown and `settings` say how uncertain it is.
 
     Example:
         >>> stripe = np.zeros((100, 100), np.uint8); stripe[:, :30] = 1
@@ -302,6 +302,10 @@ def analyze(
         pixel_size_nm = common_pixel_size(pixel_size_nm)
     check_pixel_size(pixel_size_nm)
     settings = settings or Settings()
+    if settings.pixel_size_rel is not None and pixel_size_nm is None:
+        raise InputError(
+            f"pixel_size_rel: must be left out where the pixel size is unknown. Received {settings.pixel_size_rel}."
+        )
     if settings.replicate == "group" and not groups:
         raise InputError("replicate: group needs to know the group of each image. Received no groups.")
     left = without_pore_back(phases) if merges(phases, settings) else phases

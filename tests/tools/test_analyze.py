@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import click
 import cv2
@@ -10,7 +9,7 @@ from click.testing import CliRunner
 
 from cathode_tf import InputError, Phases
 from cathode_tf.imaging import write_mask
-from cathode_tf.tools.analyze import Segmented, command, unique_names
+from cathode_tf.tools.analyze import command
 
 PHASES = Phases.default()
 
@@ -153,35 +152,27 @@ def test_groups_in_another_encoding_are_one_sentence(masks):
         run(masks, "--groups", str(masks / "groups.csv"))
 
 
-def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
-    import cathode_tf.inference
-    from cathode_tf.tools.analyze import Segmented
-
-    seen = []
-
-    class Model:
-        phases = PHASES
-
-        def __init__(self, path):
-            pass
-
-        def segment(self, micrograph):
-            seen.append(micrograph.pixel_size_nm)
-            return SimpleNamespace(mask=np.zeros(micrograph.pixels.shape, np.uint8))
-
-    monkeypatch.setattr(cathode_tf.inference, "Segmenter", Model)
-    cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8))
-    source = Segmented("model", [tmp_path / "a.png"], 25.0, tmp_path / "masks")
-    assert source.pixel_size_nm == 25 and len(list(source)) == 1 and seen == [25.0]
-    with pytest.raises(InputError, match="above 0"):
-        Segmented("model", [tmp_path / "a.png"], 0.0, tmp_path / "masks")
-
-
 def test_what_a_volume_has_no_use_for_is_refused(masks):
     with pytest.raises(InputError, match="--draw-points, --no-fragmentation: must be left out"):
         run(masks, "--volume", "--no-fragmentation", "--draw-points", "5")
     with pytest.raises(InputError, match="for a label volume"):
         run(masks, "--tortuosity")
+
+
+@pytest.mark.parametrize(
+    "options, idle",
+    [
+        ("--sample-type dispersed --unfolding saltykov", "--unfolding: must be left out. It is for sections"),
+        ("--no-fragmentation --crack-opening-px 3", "--crack-opening-px: must be left out. It is for cracks"),
+        ("--no-fragmentation --fines-diameter 1", "--fines-diameter: must be left out. It is for cracks"),
+        ("--pixel-size-rel 0.1", "pixel_size_rel: must be left out where the pixel size is unknown"),
+        ("--model default", "--phases: must be left out. It is for masks"),
+        ("--volume --voxel-size-nm 9 9 9 --pixel-size-nm 9", "--pixel-size-nm: must be left out"),
+    ],
+)
+def test_what_would_do_nothing_beside_other_options_is_refused(masks, options, idle):
+    with pytest.raises(InputError, match=idle):
+        run(masks, *options.split())
 
 
 def test_pictures_beside_masks_are_left_out(masks):
@@ -191,15 +182,6 @@ def test_pictures_beside_masks_are_left_out(masks):
     result = run(masks)
     assert "Left out 1 picture beside the masks: m1_overlay.png." in result.output
     assert len(pd.read_csv(masks / "out" / "per_image.csv")) == 3
-
-
-def test_masks_of_one_stem_are_told_apart_by_their_folders(tmp_path):
-    paths = [tmp_path / name for name in ("x/1/a.png", "y/1/a.png", "x/2/a.png", "x/2/a.tif", "b.png")]
-    assert unique_names(paths) == ["x/1/a.png", "y/1/a.png", "2/a.png", "2/a.tif", "b"]
-    with pytest.raises(InputError, match="must be given once"):
-        unique_names([paths[0], tmp_path / "x" / ".." / "x" / "1" / "a.png"])
-    with pytest.raises(InputError, match="must have a stem of its own"):
-        Segmented("model", paths, None, tmp_path)
 
 
 @pytest.mark.slow

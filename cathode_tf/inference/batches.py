@@ -1,0 +1,121 @@
+"""Mask files, or a model and micrographs, in; name, mask and pixels of one image after the other out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.imaging import Micrograph, iter_micrographs, read_mask, write_mask
+from cathode_tf.inference.ledger import KINDS
+from cathode_tf.phases import Phases
+
+
+class Masks:
+    """Masks from files: (name, mask, None), one at a time.
+
+    Args:
+        paths: Of the masks; they are named by `unique_names`.
+        phases: Of the masks.
+        pixel_size_nm: None = unknown.
+    """
+
+    def __init__(self, paths: Sequence[Path], phases: Phases, pixel_size_nm: float | None) -> None:
+        self._paths = paths
+        self.phases = phases
+        self.pixel_size_nm = pixel_size_nm
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, None]]:
+        for name, path in zip(unique_names(self._paths), self._paths, strict=True):
+            yield name, read_mask(path, self.phases), None
+
+
+class Segmented:
+    """Micrographs, segmented when they are asked for, their masks written: (name, mask, pixels), one at a time.
+
+    Args:
+        model: A run, `.keras` file, SavedModel, or the word default.
+        paths: Of the micrographs.
+        pixel_size_nm: Of all of them; None: as they say.
+        out: Folder for the masks.
+
+    Attributes:
+        phases: Of the model.
+        pixel_size_nm: The one given, or else what the first micrograph says; the others must agree.
+
+    Raises:
+        InputError: If two micrographs have one stem; when asked for, if one has another pixel size.
+    """
+
+    def __init__(self, model: str, paths: Sequence[Path], pixel_size_nm: float | None, out: Path) -> None:
+        # Who only reads masks need not wait for TensorFlow.
+        from cathode_tf.inference import Segmenter
+
+        stems = Counter(path.stem for path in paths)
+        twice = next((path for path in paths if stems[path.stem] > 1), None)
+        if twice:
+            raise InputError(
+                f"{twice}: must have a stem of its own, as the masks are named by it. Received "
+                f"{stems[twice.stem]} images of that stem. Rename one."
+            )
+        self._segmenter = Segmenter(model)
+        self._paths, self._out, self._given = paths, out, pixel_size_nm
+        self.phases = self._segmenter.phases
+        self.pixel_size_nm = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm)).pixel_size_nm
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        for path in self._paths:
+            for micrograph in iter_micrographs(path, pixel_size_nm=self._given):
+                self._check_size(micrograph)
+                mask = self._segmenter.segment(micrograph).mask
+                write_mask(self._out / f"{micrograph.id}_mask.png", mask, self.phases)
+                yield micrograph.id, mask, micrograph.pixels
+
+    def _check_size(self, micrograph: Micrograph) -> None:
+        first, size = self.pixel_size_nm, micrograph.pixel_size_nm
+        same = size == first if size is None or first is None else math.isclose(size, first, rel_tol=1e-3)
+        if not same:
+            raise InputError(
+                f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
+                f"Received {size or 'unknown'} nm. Analyse them separately, or give --pixel-size-nm."
+            )
+
+
+def pictures_among(paths: Sequence[Path]) -> list[Path]:
+    """Those of the paths that are no masks, but what `segment` put beside one: `a_overlay.png` beside `a_mask.png`."""
+    there = {(path.parent, path.stem) for path in paths}
+
+    def is_picture(path: Path) -> bool:
+        stem, _, kind = path.stem.rpartition("_")
+        return kind in KINDS and kind != "mask" and (path.parent, f"{stem}_mask") in there
+
+    return [path for path in paths if is_picture(path)]
+
+
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """The stem of each path; where stems repeat, the path from where they part.
+
+    Raises:
+        InputError: If a path is given twice.
+
+    Example:
+        >>> unique_names([Path("/x/1/a.png"), Path("/x/2/a.png"), Path("/x/b.png")])
+        ['1/a.png', '2/a.png', 'b']
+    """
+    parts = [path.resolve().parts for path in paths]
+    deepest = max(map(len, parts), default=0)
+    names = [path.stem for path in paths]
+    for depth in range(2, deepest + 1):
+        often = Counter(names)
+        names = [
+            name if often[name] == 1 else "/".join(own[-depth:])
+            for name, own in zip(names, parts, strict=True)
+        ]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice:
+        raise InputError(f"{twice}: must be given once. Received it twice.")
+    return names

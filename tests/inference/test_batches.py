@@ -1,0 +1,61 @@
+"""Masks one after the other, from files or from a model; their names."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from cathode_tf import InputError, Phases
+from cathode_tf.inference.batches import Segmented, pictures_among, unique_names
+
+PHASES = Phases.default()
+
+
+def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
+    import cathode_tf.inference
+
+    seen = []
+
+    class Model:
+        phases = PHASES
+
+        def __init__(self, path):
+            pass
+
+        def segment(self, micrograph):
+            seen.append(micrograph.pixel_size_nm)
+            return SimpleNamespace(mask=np.zeros(micrograph.pixels.shape, np.uint8))
+
+    monkeypatch.setattr(cathode_tf.inference, "Segmenter", Model)
+    cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8))
+    source = Segmented("model", [tmp_path / "a.png"], 25.0, tmp_path / "masks")
+    assert source.pixel_size_nm == 25 and len(list(source)) == 1 and seen == [25.0]
+    with pytest.raises(InputError, match="above 0"):
+        Segmented("model", [tmp_path / "a.png"], 0.0, tmp_path / "masks")
+
+
+def test_pictures_are_what_segment_put_beside_a_mask():
+    names = [
+        "a_mask.png",
+        "a_overlay.png",
+        "a_margin.tif",
+        "b_overlay.png",
+        "c_mask.tif",
+        "c_entropy.png",
+        "c.png",
+    ]
+    paths = [Path("x") / name for name in names]
+    # No mask of b is there, so b_overlay is somebody's name for a mask.
+    assert [path.name for path in pictures_among(paths)] == ["a_overlay.png", "a_margin.tif", "c_entropy.png"]
+    assert not pictures_among([Path("x/a_mask.png"), Path("y/a_overlay.png")])
+
+
+def test_masks_of_one_stem_are_told_apart_by_their_folders(tmp_path):
+    paths = [tmp_path / name for name in ("x/1/a.png", "y/1/a.png", "x/2/a.png", "x/2/a.tif", "b.png")]
+    assert unique_names(paths) == ["x/1/a.png", "y/1/a.png", "2/a.png", "2/a.tif", "b"]
+    with pytest.raises(InputError, match="must be given once"):
+        unique_names([paths[0], tmp_path / "x" / ".." / "x" / "1" / "a.png"])
+    with pytest.raises(InputError, match="must have a stem of its own"):
+        Segmented("model", paths, None, tmp_path)
