@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from cathode_tf.analysis.estimate import LEVEL, Estimate
-from cathode_tf.analysis.sizes import SizeDistribution
+from cathode_tf.analysis.sizes import SizeDistribution, display_name
 from cathode_tf.errors import InputError
 
 TARGET_FRACTION = 0.005
@@ -135,7 +135,7 @@ def plan(
         estimate = summary["x50_3"][name]
         rows.append(
             _plan_row(
-                f"D50 (volume) of {name} +-{100 * TARGET_D50:g} %",
+                f"{display_name('x50_3')} of {name} +-{100 * TARGET_D50:g} %",
                 ("x50_3", name, TARGET_D50),
                 distribution.n,
                 particles_needed(distribution, estimate),

@@ -30,8 +30,13 @@ from cathode_tf.errors import InputError
 
 SAMPLE_TYPES = ("section", "dispersed")
 EDGE_CORRECTIONS = ("miles_lantuejoul", "none")
-MEANS = {"mean_D43": "D[4,3], mean over volume", "mean_D43_unfolded": "D[4,3] of the unfolded spheres"}
+PERCENTILES = {f"x{100 * share:.0f}": f"D{100 * share:.0f}" for share in SHARES} | {"span": "span"}
+MEANS = {
+    "mean_D43": "D[4,3], mean over volume",
+    "mean_D43_unfolded": "D[4,3] of the unfolded spheres (cross-check)",
+}
 WEIGHTINGS = {0: "number", 2: "area", 3: "volume"}
+"""ISO 9276's index of what a distribution counts."""
 
 MIN_PARTICLES = 20
 """Fewer whole particles give no percentile."""
@@ -100,7 +105,7 @@ def display_name(name: str) -> str:
     kind, _, weighting = name.rpartition("_")
     if not weighting.isdigit():
         return MEANS.get(name, name)
-    return f"{kind.replace('x', 'D') if kind[0] == 'x' else kind} ({WEIGHTINGS[int(weighting)]})"
+    return f"{PERCENTILES.get(kind, kind)} ({WEIGHTINGS[int(weighting)]})"
 
 
 def size_distribution(
@@ -317,9 +322,8 @@ def _clipped(sample: _Sample) -> dict[str, str]:
 
 
 def _names(sample_type: str) -> list[str]:
-    parts = [f"x{100 * share:.0f}" for share in SHARES] + ["span"]
     means = ["mean_D43", *(["mean_D43_unfolded"] if sample_type == "section" else [])]
-    return [f"{part}_{r}" for r in WEIGHTINGS for part in parts] + means
+    return [f"{part}_{r}" for r in WEIGHTINGS for part in PERCENTILES] + means
 
 
 def _unit(name: str, sample: _Sample) -> str:

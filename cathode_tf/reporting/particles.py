@@ -9,29 +9,23 @@ from dataclasses import replace
 import numpy as np
 
 from cathode_tf.analysis import Analysis, Estimate
+from cathode_tf.analysis.sizes import MEANS, PERCENTILES, WEIGHTINGS, display_name
 from cathode_tf.reporting.figures import cumulative_curves, histogram
 from cathode_tf.reporting.page import Drawing, Section, Table
 from cathode_tf.reporting.tables import estimates_table, split_text
 
-WEIGHTINGS = {"0": "number", "2": "area", "3": "volume"}
-"""ISO 9276's index of what a distribution counts."""
-COLUMNS = {"x10": "D10", "x50": "D50", "x90": "D90", "span": "span"}
-PERCENTILE = re.compile(r"(x10|x50|x90|span)_[0-3]")
+PERCENTILE = re.compile(rf"({'|'.join(PERCENTILES)})_[0-3]")
 SAMPLES = {
     "section": "The sample is a section: profiles are smaller than the particles they were cut from.",
     "dispersed": "The sample is dispersed powder: particles show their own diameters.",
 }
-MEANS = {
-    "mean_D43": "D[4,3], mean over volume",
-    "mean_D43_unfolded": "D[4,3] of the unfolded spheres (cross-check)",
-}
 FITS = {
     "lognormal_median": "log-normal: median",
     "lognormal_sigma_g": "log-normal: geometric standard deviation",
-    "x50_3_lognormal": "log-normal: D50 (volume)",
+    "x50_3_lognormal": f"log-normal: {display_name('x50_3')}",
     "weibull_scale": "Weibull: characteristic diameter",
     "weibull_modulus": "Weibull: modulus",
-    "x50_3_weibull": "Weibull: D50 (volume)",
+    "x50_3_weibull": f"Weibull: {display_name('x50_3')}",
 }
 FITTED = "Fitted distributions of the diameters by number; look at the fit before the numbers."
 
@@ -139,13 +133,13 @@ def size_sections(analysis: Analysis) -> list[Section]:
 def _percentiles(estimates: Mapping[str, Estimate]) -> Table:
     """A row a weighting, a column a percentile."""
     rows = [
-        [label, *(split_text(estimates[f"{column}_{weighting}"])[0] for column in COLUMNS)]
+        [label, *(split_text(estimates[f"{column}_{weighting}"])[0] for column in PERCENTILES)]
         for weighting, label in WEIGHTINGS.items()
     ]
     basis = next((text for q in estimates if (text := _basis(q, estimates[q]))), "no interval")
     how = "; ".join(f"{label}: {estimates[f'x50_{w}'].method}" for w, label in WEIGHTINGS.items())
     caption = f"Equivalent diameters, {basis}. By {how}."
-    return Table(["share of", *COLUMNS.values()], rows, caption, numeric=True)
+    return Table(["share of", *PERCENTILES.values()], rows, caption, numeric=True)
 
 
 def _basis(quantity: str, estimate: Estimate) -> str:
