@@ -14,6 +14,7 @@ import click
 @click.argument("images", nargs=-1, required=True)
 @click.option("--out", required=True, help="Folder for the masks and overlays.")
 @click.option("--uncertainty", is_flag=True, help="Write <stem>_margin and <stem>_entropy as well (8 bits).")
+@click.option("--pixel-size-nm", type=float, help="Overrides what the files say.")
 @click.option("--max-memory", help="What the process may take, as 2GB; tiles are chosen to fit.")
 @click.option(
     "--average",
@@ -42,6 +43,7 @@ def command(
     model: str,
     images: tuple[str, ...],
     out: str,
+    pixel_size_nm: float | None,
     max_memory: str | None,
     average: str,
     others: tuple[str, ...],
@@ -73,7 +75,7 @@ def command(
     members = [model, *others]
     segmenter = Segmenter(members if others else model, max_memory=max_memory, orientations=int(average))
     if volume:
-        _volume(segmenter, images, out, zarr, force, three_axes, remove_drift, smooth)
+        _volume(segmenter, images, out, pixel_size_nm, zarr, force, three_axes, remove_drift, smooth)
         return
     from cathode_tf import InputError
     from cathode_tf.inference.folders import segment_files
@@ -84,6 +86,7 @@ def command(
         images,
         out,
         uncertainty=uncertainty,
+        pixel_size_nm=pixel_size_nm,
         resume=resume,
         force=force,
         runner=runner,
@@ -113,7 +116,9 @@ def command(
         raise InputError(f"{len(report.broken)} images could not be segmented:\n{lines}")
 
 
-def _volume(segmenter, images, out: str, zarr: bool, force: bool, *choices: bool) -> None:
+def _volume(
+    segmenter, images, out: str, pixel_size_nm: float | None, zarr: bool, force: bool, *choices: bool
+) -> None:
     from cathode_tf.inference.stacks import FolderVolume, open_volume
     from cathode_tf.inference.volumes import segment_volume
 
@@ -128,6 +133,7 @@ def _volume(segmenter, images, out: str, zarr: bool, force: bool, *choices: bool
         three_axes=three_axes,
         remove_drift=remove_drift,
         smooth=smooth,
+        pixel_size_nm=pixel_size_nm,
         force=force,
     )
     farthest = max((abs(value) for shift in result.drift_px for value in shift), default=0.0)

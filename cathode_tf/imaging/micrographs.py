@@ -16,6 +16,9 @@ from cathode_tf.imaging.grey import check_colors, one_channel, to_integers
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
 
+BY_HAND = "given by hand"
+"""Source of a pixel size that overrides what the file says."""
+
 
 @dataclass(frozen=True)
 class Micrograph:
@@ -107,10 +110,15 @@ def iter_micrographs(
         yield from _slices(raster, pixel_size_nm, databar)
 
 
-def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int) -> Iterator[Micrograph]:
-    path = raster.path
+def check_pixel_size(pixel_size_nm: float | None) -> None:
+    """Raise unless a pixel size that is given by hand can be one."""
     if pixel_size_nm is not None and not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise InputError(f"--pixel-size-nm: must be above 0. Received {pixel_size_nm}.")
+
+
+def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int) -> Iterator[Micrograph]:
+    path = raster.path
+    check_pixel_size(pixel_size_nm)
     if raster.lossy:
         warnings.warn(
             f"{path}: is compressed with loss ({raster.lossy}), which changes pixels at boundaries. "
@@ -121,7 +129,7 @@ def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int)
     metadata = read_metadata(raster)
     size, source = metadata.pixel_size_nm, metadata.source
     if pixel_size_nm is not None:
-        size, source = float(pixel_size_nm), "given by hand"
+        size, source = float(pixel_size_nm), BY_HAND
     rows = None
     for index in range(raster.count):
         samples, colored = one_channel(raster.read(index), path)

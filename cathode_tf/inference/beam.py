@@ -28,6 +28,7 @@ def segment_with_beam(
     staging: Path,
     *,
     uncertainty: bool,
+    pixel_size_nm: float | None,
     runner: str,
     options: Sequence[str] = (),
 ) -> list[tuple[Path, dict[str, float] | str]]:
@@ -38,6 +39,7 @@ def segment_with_beam(
         paths: What to segment.
         staging: An existing folder.
         uncertainty: Write the maps of the uncertainty as well.
+        pixel_size_nm: Overrides what the files say.
         runner: `"DirectRunner"`, `"FlinkRunner"`, `"SparkRunner"` ...
         options: Pipeline options as on a command line: `"--parallelism=8"`.
 
@@ -56,11 +58,14 @@ def segment_with_beam(
         (str(path.resolve()), str(folder.resolve())) for path, folder in zip(paths, folders, strict=True)
     ]
     with pipeline:
-        pipeline | beam.Create(names) | beam.Reshuffle() | beam.Map(_segment_and_note, recipe, uncertainty)
+        work = beam.Map(_segment_and_note, recipe, uncertainty, pixel_size_nm)
+        pipeline | beam.Create(names) | beam.Reshuffle() | work
     return [(folder / "files", _outcome(read_json(folder / NOTE))) for folder in folders]
 
 
-def _segment_and_note(names: tuple[str, str], recipe: str, uncertainty: bool) -> None:
+def _segment_and_note(
+    names: tuple[str, str], recipe: str, uncertainty: bool, pixel_size_nm: float | None
+) -> None:
     from cathode_tf.inference.folders import segment_file
 
     path, folder = map(Path, names)
@@ -69,7 +74,7 @@ def _segment_and_note(names: tuple[str, str], recipe: str, uncertainty: bool) ->
     files.mkdir(parents=True)
     note: dict[str, Any]
     try:
-        note = {"scores": segment_file(_segmenter(recipe), path, files, uncertainty)}
+        note = {"scores": segment_file(_segmenter(recipe), path, files, uncertainty, pixel_size_nm)}
     except InputError as error:  # for the launcher; Beam would retry it, and bury it in a traceback
         note = {"error": str(error)}
     write_json(folder / NOTE, note, force=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, refuse_overwrite, temporary_folder
 from cathode_tf.imaging import Micrograph, find_images, read_micrograph, write_mask, write_overlay
+from cathode_tf.imaging.micrographs import check_pixel_size
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
@@ -52,6 +53,7 @@ def segment_files(
     out: str | Path,
     *,
     uncertainty: bool = False,
+    pixel_size_nm: float | None = None,
     resume: bool = False,
     force: bool = False,
     runner: str | None = None,
@@ -68,8 +70,9 @@ def segment_files(
         images: Files and folders.
         out: Folder for `<stem>_mask.png` (`.tif` for volumes and large images) and `<stem>_overlay.png`.
         uncertainty: Write `<stem>_margin.png` and `<stem>_entropy.png` as well.
-        resume: Skip images that this very model has segmented to `out` before, by their content. Masks that
-            it did not write there, or that someone corrected since, are kept.
+        pixel_size_nm: Overrides what the files say.
+        resume: Skip images that this very model has segmented to `out` before, by their content, at this pixel
+            size. Masks that it did not write there, or that someone corrected since, are kept.
         force: Replace files that exist, corrected ones too.
         runner: Name of an Apache Beam runner that does the work instead (extra `[beam]`); same bytes. The model must
             then be a file.
@@ -82,6 +85,7 @@ def segment_files(
         InputError: If there is no image, two have one stem, or a mask exists and neither `resume` nor
             `force` is set.
     """
+    check_pixel_size(pixel_size_nm)
     out, paths = Path(out), find_images(images)
     left_out = results_among(paths)
     paths = [path for path in paths if path not in set(left_out)]
@@ -101,7 +105,7 @@ def segment_files(
             for name in output_names(stem):
                 refuse_overwrite(out / name, force)
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
-    ledger = Ledger(out, segmenter.fingerprint, uncertainty)
+    ledger = Ledger(out, segmenter.fingerprint, uncertainty, pixel_size_nm)
     report = Report(left_out=left_out)
     waiting: list[tuple[Path, str]] = []
     for path in paths:
@@ -119,9 +123,9 @@ def segment_files(
             waiting.append((path, key))
     todo = [path for path, _ in waiting]
     results = (
-        _by_beam(segmenter, todo, out, uncertainty, runner, runner_options)
+        _by_beam(segmenter, todo, out, uncertainty, pixel_size_nm, runner, runner_options)
         if runner
-        else _one_by_one(segmenter, todo, out, uncertainty)
+        else _one_by_one(segmenter, todo, out, uncertainty, pixel_size_nm)
     )
     for (path, key), (folder, outcome) in zip(waiting, results, strict=True):
         try:
@@ -144,12 +148,18 @@ Result = tuple[Path, dict[str, float] | str]
 
 
 def _one_by_one(
-    segmenter: Segmenter, paths: Sequence[Path], out: Path, uncertainty: bool
+    segmenter: Segmenter,
+    paths: Sequence[Path],
+    out: Path,
+    uncertainty: bool,
+    pixel_size_nm: float | None,
 ) -> Iterator[Result]:
     for path in track(paths, "Segmenting"):
         with temporary_folder(out) as folder:
             try:
-                outcome: dict[str, float] | str = segment_file(segmenter, path, folder, uncertainty)
+                outcome: dict[str, float] | str = segment_file(
+                    segmenter, path, folder, uncertainty, pixel_size_nm
+                )
             except InputError as error:
                 outcome = str(error)
             yield folder, outcome
@@ -160,6 +170,7 @@ def _by_beam(
     paths: Sequence[Path],
     out: Path,
     uncertainty: bool,
+    pixel_size_nm: float | None,
     runner: str,
     options: Sequence[str],
 ) -> Iterator[Result]:
@@ -167,20 +178,30 @@ def _by_beam(
 
     with temporary_folder(out) as staging:
         yield from segment_with_beam(
-            segmenter, paths, staging, uncertainty=uncertainty, runner=runner, options=options
+            segmenter,
+            paths,
+            staging,
+            uncertainty=uncertainty,
+            pixel_size_nm=pixel_size_nm,
+            runner=runner,
+            options=options,
         )
 
 
-def segment_file(segmenter: Segmenter, path: Path, out: Path, uncertainty: bool) -> dict[str, float]:
+def segment_file(
+    segmenter: Segmenter, path: Path, out: Path, uncertainty: bool, pixel_size_nm: float | None
+) -> dict[str, float]:
     """Write the files of an image to a folder of their own; its score by its id."""
     pages, pixels = _tiff_size(path)
     if pages > 1:
-        volume = segment_volume(segmenter, TiffVolume(path), out / f"{path.stem}_mask.tif")
+        target = out / f"{path.stem}_mask.tif"
+        volume = segment_volume(segmenter, TiffVolume(path), target, pixel_size_nm=pixel_size_nm)
         return {path.stem: volume.score}
     if pixels > LARGE_PX:
-        _, score = segment_large(segmenter, TiffWindows(path), out, path.stem, uncertainty=uncertainty)
+        windows = TiffWindows(path, pixel_size_nm=pixel_size_nm)
+        _, score = segment_large(segmenter, windows, out, path.stem, uncertainty=uncertainty)
         return {path.stem: score}
-    micrograph = read_micrograph(path)
+    micrograph = read_micrograph(path, pixel_size_nm=pixel_size_nm)
     assert isinstance(micrograph, Micrograph)
     if micrograph.pixels.min() == micrograph.pixels.max():
         warnings.warn(

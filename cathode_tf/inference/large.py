@@ -42,6 +42,7 @@ class TiffWindows:
 
     Args:
         path: The file.
+        pixel_size_nm: Overrides what the file says.
 
     Attributes:
         shape: (height, width), without the databar.
@@ -51,7 +52,7 @@ class TiffWindows:
         InputError: If the page is not such an image.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, pixel_size_nm: float | None = None):
         self.path = Path(path)
         try:
             self._file = tifffile.TiffFile(self.path)
@@ -69,7 +70,7 @@ class TiffWindows:
         self.shape: tuple[int, int] = (page.shape[0], page.shape[1])
         with open_raster(self.path, max_megapixels=math.inf) as raster:
             metadata = read_metadata(raster)
-        self.pixel_size_nm = metadata.pixel_size_nm
+        self.pixel_size_nm = pixel_size_nm or metadata.pixel_size_nm
         rows = metadata.field_rows or self.shape[0] - self._databar_rows()
         self.shape = (rows, self.shape[1])
         if page.dtype not in (np.uint8, np.uint16):

@@ -24,18 +24,20 @@ class Ledger:
         out: The folder; its ledger is read if there is one.
         fingerprint: Of the model.
         uncertainty: Whether the maps of the uncertainty are written as well.
+        pixel_size_nm: That was given by hand; None = the images'.
 
     Raises:
         InputError: If the file of that name is not a ledger.
     """
 
-    def __init__(self, out: Path, fingerprint: str, uncertainty: bool):
+    def __init__(self, out: Path, fingerprint: str, uncertainty: bool, pixel_size_nm: float | None = None):
         self._out, self._path = out, out / LEDGER
-        self._salt = f"{fingerprint} {uncertainty}"
+        by_hand = "" if pixel_size_nm is None else f" {float(pixel_size_nm)} nm"
+        self._salt = f"{fingerprint} {uncertainty}{by_hand}"
         self._done, self._written = _read(out)
 
     def key(self, path: Path) -> str:
-        """Of the content of an image file, this model and what it is to write."""
+        """Of the content of an image file, this model, the pixel size by hand, and what is to be written."""
         return hashlib.sha256(f"{_sha256(path)} {self._salt}".encode()).hexdigest()
 
     def kept(self, stem: str) -> str | None:

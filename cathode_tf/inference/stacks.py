@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,13 @@ def pixel_size(volume: Volume) -> float | None:
     """Edge of a slice's pixels in nm, where it is known and they are square to 1 %."""
     _, y, x = volume.voxel_nm
     return x if x and y and abs(y / x - 1) <= 0.01 else None
+
+
+def with_pixel_size(volume: Volume, pixel_size_nm: float) -> Volume:
+    """The volume with other edges along y and x than its files say; its slices lie as far apart as before."""
+    changed = copy.copy(volume)
+    changed.voxel_nm = (volume.voxel_nm[0], pixel_size_nm, pixel_size_nm)
+    return changed
 
 
 class TiffVolume:

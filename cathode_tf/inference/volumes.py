@@ -18,8 +18,9 @@ import tifffile
 
 from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, temporary_folder, write_json
 from cathode_tf.imaging import Micrograph
+from cathode_tf.imaging.micrographs import BY_HAND, check_pixel_size
 from cathode_tf.inference.large import resolution
-from cathode_tf.inference.stacks import Edges, Volume, import_zarr, pixel_size
+from cathode_tf.inference.stacks import Edges, Volume, import_zarr, pixel_size, with_pixel_size
 from cathode_tf.ownership import refuse_foreign, unlike_entry
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.progress import track
@@ -42,6 +43,7 @@ class VolumeSegmentation:
         path: The label volume.
         shape: Slices, height, width.
         voxel_nm: Edges of a voxel along z, y, x, in nm; None where the files do not say.
+        pixel_size_source: `"given by hand"` where the edges along y and x were; else "".
         phase_fractions: Share of the volume (0-1) by phase name.
         score: Mean entropy, 0-1.
         drift_px: By slice, how far (rows, columns) it lies from the first.
@@ -53,6 +55,7 @@ class VolumeSegmentation:
     path: Path
     shape: tuple[int, int, int]
     voxel_nm: Edges
+    pixel_size_source: str
     phase_fractions: dict[str, float]
     score: float
     drift_px: list[tuple[float, float]]
@@ -69,6 +72,7 @@ def segment_volume(
     three_axes: bool = False,
     remove_drift: bool = False,
     smooth: bool = False,
+    pixel_size_nm: float | None = None,
     force: bool = False,
 ) -> VolumeSegmentation:
     """Write the label volume of a stack of slices.
@@ -82,6 +86,7 @@ def segment_volume(
         three_axes: Average the probabilities over slices along all three axes, for near-isotropic voxels.
         remove_drift: Shift the slices back by whole pixels.
         smooth: Remove flicker of single slices.
+        pixel_size_nm: Edge of a slice's pixels; overrides what the files say.
         force: Replace files that exist.
     """
     out = Path(out)
@@ -90,6 +95,9 @@ def segment_volume(
     else:
         refuse_overwrite(out, force)
     refuse_overwrite(out.with_suffix(".json"), force)
+    check_pixel_size(pixel_size_nm)
+    if pixel_size_nm is not None:
+        volume = with_pixel_size(volume, pixel_size_nm)
     drift = estimate_drift(volume)
     shifts = np.rint(drift).astype(int) if remove_drift else np.zeros((len(drift), 2), int)
     counts = np.zeros(256, np.int64)
@@ -118,6 +126,7 @@ def segment_volume(
         out,
         volume.shape,
         volume.voxel_nm,
+        "" if pixel_size_nm is None else BY_HAND,
         {phase.name: float(counts[phase.id] / labelled) for phase in segmenter.phases.entries},
         float(np.mean(doubt)),
         [(round(float(y), 2), round(float(x), 2)) for y, x in drift],

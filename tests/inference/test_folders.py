@@ -219,6 +219,33 @@ def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path
     assert report.scores["single"] == pytest.approx(expected.score)
 
 
+def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(tiny, image, tmp_path, monkeypatch):
+    """The model's pixels are 10 nm, the images' 20, which their files state as 5 or not at all."""
+    segmenter = Segmenter(tiny(card={"pixel_size_nm": 10.0}), tile_px=128)
+    slices = np.stack([image(40, 30, index) for index in range(2)])
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "stack.tif", slices, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "in" / "single.tif", slices[0], resolution=(2e6, 2e6), resolutionunit=3)
+    cv2.imwrite(str(tmp_path / "in" / "plain.png"), slices[0])
+    expected = segmenter.segment(Micrograph(slices[0], pixel_size_nm=20.0)).mask
+    out = tmp_path / "out"
+    segment_files(segmenter, [tmp_path / "in"], out)
+    for _ in range(2):
+        report = segment_files(segmenter, [tmp_path / "in"], out, resume=True, pixel_size_nm=20)
+        assert not report.kept and not report.broken
+    assert len(report.skipped) == 3
+    for name in ("single", "plain"):
+        np.testing.assert_array_equal(read_mask(out / f"{name}_mask.png", segmenter.phases), expected)
+    np.testing.assert_array_equal(tifffile.imread(out / "stack_mask.tif", key=0), expected)
+    stated = read_json(out / "stack_mask.json")
+    assert (stated["voxel_nm"], stated["pixel_size_source"]) == ([None, 20, 20], "given by hand")
+    monkeypatch.setattr(folders, "LARGE_PX", 1000)
+    segment_files(segmenter, [tmp_path / "in" / "single.tif"], tmp_path / "large", pixel_size_nm=20)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "large" / "single_mask.tif"), expected)
+    with pytest.raises(InputError, match="--pixel-size-nm: must be above 0"):
+        segment_files(segmenter, [tmp_path / "in"], out, force=True, pixel_size_nm=0)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("apache_beam"), reason='pip install "cathode-tf[beam]"')
 def test_a_beam_pipeline_gives_the_same_files(model, segmenter, images, tmp_path):

@@ -1,5 +1,7 @@
 """`cathode-tf segment`: files in, files and sentences out."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -70,9 +72,11 @@ def test_wrong_models_are_one_sentence(images, tmp_path):
 def test_volumes_have_their_own_options(model, images, tmp_path):
     slices = np.random.default_rng(0).integers(0, 255, (3, 32, 32)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "v.tif", slices, photometric="minisblack")
-    done = run(model, tmp_path / "v.tif", "--volume", "--smooth", "--out", tmp_path / "out")
+    words = ["--volume", "--smooth", "--pixel-size-nm", "25", "--out", tmp_path / "out"]
+    done = run(model, tmp_path / "v.tif", *words)
     assert "3 x 32 x 32" in done.output and "flicker" in done.output
     assert tifffile.imread(tmp_path / "out" / "v_mask.tif").shape == (3, 32, 32)
+    assert json.loads((tmp_path / "out" / "v_mask.json").read_text())["voxel_nm"] == [None, 25, 25]
     assert "images_mask" in run(model, images, "--volume", "--out", tmp_path / "out").output
     for words in (["--smooth"], ["--volume", "--resume"]):
         assert run(model, images, "--out", tmp_path, *words, catch_exceptions=True).exit_code == 2
