@@ -219,9 +219,11 @@ def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path
     assert report.scores["single"] == pytest.approx(expected.score)
 
 
-def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(tiny, image, tmp_path, monkeypatch):
+def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
+    segmenter, image, tmp_path, monkeypatch
+):
     """The model's pixels are 10 nm, the images' 20, which their files state as 5 or not at all."""
-    segmenter = Segmenter(tiny(card={"pixel_size_nm": 10.0}), tile_px=128)
+    monkeypatch.setitem(segmenter.card, "pixel_size_nm", 10.0)
     slices = np.stack([image(40, 30, index) for index in range(2)])
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "stack.tif", slices, photometric="minisblack")
