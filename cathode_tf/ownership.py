@@ -1,10 +1,11 @@
 """A folder in, what in it is not ours out: `--force` replaces only what this package wrote and nobody changed.
 
-A finished folder holds a list of its files and their sizes, `.cathode-tf.json`; the same files give the same bytes.
+A finished folder holds a list of its files and their SHA-256, `.cathode-tf.json`; the same files give the same bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,7 +21,7 @@ DESKTOP = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 def write_manifest(folder: Path) -> None:
     """List what `folder` holds now, as the files that are ours."""
-    content = {"files": dict(sorted(_files(folder)))}
+    content = {"files": {name: _sha256(path) for name, path in sorted(_files(folder))}}
     text = json.dumps(content, indent=1, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
@@ -34,7 +35,10 @@ def foreign_entry(folder: Path) -> str | None:
         ours = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
         ours = {}
-    return min((name for name, size in _files(folder) if ours.get(name) != size), default=None)
+    for name, path in sorted(_files(folder)):
+        if name not in ours or ours[name] != _sha256(path):
+            return name
+    return None
 
 
 def unlike_entry(folder: Path, ours: re.Pattern[str]) -> str | None:
@@ -69,12 +73,22 @@ def refuse_inputs(out: str | Path, inputs: Iterable[str | Path | None], name: st
             raise InputError(f"{name}: {where}. Received {out}. Choose another name.")
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int]]:
-    """Path, as in a URL, and size in bytes of each file under `folder`; a link to a folder counts as a file."""
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name from `folder` on, as in a URL, and path of each file under it; a link to a folder counts as a file."""
     for root, folders, files in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(root, name))]
         for name in (*files, *links):
             path = Path(root, name)
             relative = path.relative_to(folder).as_posix()
             if relative != MANIFEST and name not in DESKTOP:
-                yield relative, path.lstat().st_size
+                yield relative, path
+
+
+def _sha256(path: Path) -> str:
+    """Of the content of a file, or of where a link leads; "" for what has no content, such as a pipe."""
+    if path.is_symlink():
+        return hashlib.sha256(f"link {os.readlink(path)}".encode()).hexdigest()
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

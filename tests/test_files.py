@@ -66,12 +66,15 @@ def test_force_replaces_only_what_was_written_here(tmp_path):
     (out / "sub" / "notes.txt").write_text("mine")
     changed = _written(tmp_path / "changed")
     (changed / "a").write_text("labelled by hand")
+    corrected = _written(tmp_path / "corrected")
+    (corrected / "sub" / "b").write_text("21")  # as long as before
     linked = _written(tmp_path / "linked")
     (linked / "z").symlink_to(photos)
     for folder, entry in (
         (photos, r"cell\.tif"),
         (out, "sub/notes.txt"),
         (changed, "also a"),
+        (corrected, "also sub/b"),
         (linked, "also z"),
     ):
         with pytest.raises(InputError, match=f"only what cathode-tf wrote.*{entry}"):
