@@ -50,8 +50,8 @@ def refuse_foreign(folder: Path, entry: str | None) -> None:
     """Raise `InputError` if there is an `entry` that must not go when `folder` is replaced."""
     if entry is not None:
         raise InputError(
-            f"{folder}: --force replaces only what cathode-tf wrote there and nobody changed since. Received "
-            f"also {entry}. Move it away, or choose another name."
+            f"{folder}: --force replaces only what cathode-tf wrote there. Received also {entry}, which it did "
+            "not write, or not as it is now. Move it away, or choose another name."
         )
 
 
