@@ -67,9 +67,9 @@ def command(
             **options,
         )
     except KeyboardInterrupt:
-        if not (out / "best.keras").exists():
-            raise
-        click.echo(f"\nStopped. {out} can be evaluated; the same command goes on with it.", err=True)
+        there = (out / "best.keras").exists()
+        state = f"{out} can be evaluated" if there else "nothing was learned yet"
+        click.echo(f"\nStopped: {state}; the same command goes on with it.", err=True)
         raise SystemExit(130) from None
     click.echo(f"Ended: {run.stopped}. Best validation mean Dice {run.best_dice:.3f}.")
     click.echo(f"Wrote {run.best_path} and, beside it, the card, history.csv, curves.png and logs/.")

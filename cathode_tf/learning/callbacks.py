@@ -186,8 +186,8 @@ class EpochEnd(keras.callbacks.Callback):
         self.loss = float(logs["loss"])
 
     def save_interrupted(self) -> None:
-        """After Ctrl-C: keep the weights at hand if no epoch was complete, so that there is a model."""
-        if not (self.folder / BEST).exists():
+        """After Ctrl-C in the first epoch: keep the weights, if a step was done, so that there is a model."""
+        if not math.isnan(self.loss) and not (self.folder / BEST).exists():
             self._keep(self.progress.epoch, self.loss)
 
 

@@ -100,15 +100,25 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(run, striped, tmp_path, monke
                 np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-def test_ctrl_c_in_the_first_epoch_leaves_a_model(striped, tmp_path, monkeypatch):
-    def interrupt(self, batch, logs=None):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("steps_done", [0, 1])
+def test_ctrl_c_in_the_first_epoch_leaves_a_model_if_anything_was_learned(
+    striped, tmp_path, monkeypatch, steps_done
+):
+    real = Schedule.on_train_batch_begin
 
-    monkeypatch.setattr(Schedule, "on_train_batch_end", interrupt)
+    def interrupt(self, batch, logs=None):
+        if self.clock.step == steps_done:
+            raise KeyboardInterrupt
+        real(self, batch, logs)
+
+    monkeypatch.setattr(Schedule, "on_train_batch_begin", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(striped, tmp_path / "run", **TINY)
-    _, card = load_model(tmp_path / "run")
-    assert 0 <= card["dice"]["mean"] <= 1
+    if steps_done:
+        _, card = load_model(tmp_path / "run")
+        assert 0 <= card["dice"]["mean"] <= 1
+    else:
+        assert not (tmp_path / "run/best.keras").exists()
 
 
 def test_time_limit_stops_in_time_with_a_model(striped, tmp_path):
