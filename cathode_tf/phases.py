@@ -5,8 +5,10 @@ This is the only place that knows an id. `phases.toml` comes in; look-up tables 
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 
 IGNORE = 255
 """Unlabelled or doubtful: out of loss, metrics and fractions, and never predicted."""
@@ -27,6 +29,11 @@ ROLES = ("pore", "particle", "binder", "additive", "other")
 
 # Okabe & Ito's palette, which people with any common colour-vision deficiency can tell apart.
 _PALETTE = ("#56b4e9", "#d55e00", "#f0e442", "#009e73", "#cc79a7", "#0072b2", "#e69f00", "#999999")
+
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
+
+_NEAR = 15
+"""Distance in CIELAB below which two colours pass for one in a picture; in the palette it is 26 at least."""
 
 _ROLE_OF_NAME = {
     "pore": "pore",
@@ -131,7 +138,8 @@ class Phases:
             ignore_values: What means "not labelled" in annotation files; default 255, unless a phase
                 claims it.
         """
-        entries = tuple(_phase(table, position) for position, table in enumerate(tables))
+        colors = _default_colors(tables)
+        entries = tuple(_phase(table, color) for table, color in zip(tables, colors, strict=True))
         if ignore_values is None:
             claimed = {value for phase in entries for value in phase.values}
             ignore_values = () if IGNORE in claimed else (IGNORE,)
@@ -160,9 +168,18 @@ class Phases:
         if not isinstance(ignore, dict) or not isinstance(ignore.get("values", []), list):
             raise InputError(f"{path}: [ignore] must be a table with a list of values. Received {ignore!r}.")
         try:
-            return cls.from_list(tables, ignore.get("values"))
+            phases = cls.from_list(tables, ignore.get("values"))
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
+        for one, other in itertools.combinations(phases, 2):
+            if _near(one.color, other.color):
+                warnings.warn(
+                    f"{path}: the colours of phases should differ. {one.name!r} ({one.color}) and {other.name!r} "
+                    f"({other.color}) look alike in overlays and figures; change one of them.",
+                    InputWarning,
+                    stacklevel=2,
+                )
+        return phases
 
     def to_list(self) -> list[dict[str, Any]]:
         """Plain tables that `from_list` reads, for JSON and TOML."""
@@ -292,7 +309,40 @@ def rgb(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
-def _phase(table: Mapping[str, Any], position: int) -> Phase:
+def _lab(color: str) -> np.ndarray:
+    """CIELAB of an sRGB colour under D65."""
+    share = np.array(rgb(color)) / 255
+    linear = np.where(share > 0.04045, ((share + 0.055) / 1.055) ** 2.4, share / 12.92)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    ratio = xyz / (0.9505, 1, 1.089)
+    x, y, z = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def _near(one: str, other: str) -> bool:
+    return bool(np.linalg.norm(_lab(one) - _lab(other)) < _NEAR)
+
+
+def _default_colors(tables: Sequence[Any]) -> list[str]:
+    """A colour for each phase that gives none: that of its position, or the first that no other phase is near."""
+    given = [table.get("color") if isinstance(table, Mapping) else None for table in tables]
+    taken = [color for color in given if isinstance(color, str) and _COLOR.fullmatch(color)]
+    free = [color for color in _PALETTE if not any(_near(color, other) for other in taken)]
+    own = [
+        color if color in free and given[position] is None else None
+        for position, color in enumerate(_PALETTE[: len(tables)])
+    ]
+    others = iter([color for color in free if color not in own])
+    colors = []
+    for position, table_color in enumerate(given):
+        color = own[position] if position < len(own) else None
+        if color is None and table_color is None:
+            color = next(others, None)
+        colors.append(color or _PALETTE[position % len(_PALETTE)])
+    return colors
+
+
+def _phase(table: Mapping[str, Any], default_color: str) -> Phase:
     if not isinstance(table, Mapping):
         raise InputError("phases: each phase must be a table with name and id.")
     unknown = sorted(set(table) - {"name", "id", "color", "values", "role"})
@@ -308,8 +358,8 @@ def _phase(table: Mapping[str, Any], position: int) -> Phase:
         )
     if not isinstance(id_, int) or isinstance(id_, bool):
         raise InputError(f"phases: the id of {name!r} must be a whole number. Received {id_!r}.")
-    color = table.get("color", _PALETTE[position % len(_PALETTE)])
-    if not isinstance(color, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+    color = table.get("color", default_color)
+    if not isinstance(color, str) or not _COLOR.fullmatch(color):
         raise InputError(f'phases: the color of {name!r} must look like "#d95f02". Received {color!r}.')
     values = table.get("values", [id_])
     if not isinstance(values, list) or not values:
@@ -321,7 +371,7 @@ def _phase(table: Mapping[str, Any], position: int) -> Phase:
 
 
 def _value(value: Any, name: str) -> float | str:
-    if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+    if isinstance(value, str) and _COLOR.fullmatch(value):
         return value.lower()
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases
+from cathode_tf.errors import InputWarning
 
 TOML = """
 [[phase]]
@@ -99,3 +100,19 @@ def test_bad_tables_get_one_clear_sentence(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
         Phases.from_toml(tmp_path / "none.toml")
+
+
+def test_a_default_colour_keeps_away_from_the_given_ones(tmp_path):
+    # "#d95f02" is what nobody can tell from "#d55e00", the default of the second phase.
+    tables = [{"name": "pore", "id": 0}, {"name": "binder", "id": 3}, {"name": "ncm", "id": 1}]
+    given = Phases.from_list([*tables[:2], tables[2] | {"color": "#d95f02"}])
+    assert [phase.color for phase in given] == ["#56b4e9", "#f0e442", "#d95f02"]
+    assert [phase.color for phase in Phases.from_list(tables)] == ["#56b4e9", "#d55e00", "#f0e442"]
+    assert len({phase.color for phase in Phases.from_names("abcdefgh")}) == 8
+    assert len(Phases.from_names("abcdefghij")) == 10
+
+
+def test_two_given_colours_that_look_alike_are_named(tmp_path):
+    text = TOML.replace("id = 2\n", 'id = 2\ncolor = "#d55e00"\n')
+    with pytest.warns(InputWarning, match="'pore' .* and 'ncm' .* look alike"):
+        Phases.from_toml(write(tmp_path, text))
