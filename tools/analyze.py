@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ CORRECTIONS = {
     epilog="\b\nExample: cathode-tf analyze masks --phases phases.toml --pixel-size-nm 25 --out analysis/b7",
 )
 @click.argument("masks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MASK...")
-@click.option("--phases", "phases_file", type=click.Path(path_type=Path), help="phases.toml of the masks.")
+@click.option(
+    "--phases",
+    "phases_file",
+    type=click.Path(path_type=Path),
+    help="phases.toml of the masks; default: the one in their folder.",
+)
 @click.option("--pixel-size-nm", type=float, help="Side of a pixel in nm; without it all is in pixels.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
@@ -143,6 +149,7 @@ def command(
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
+    from cathode_tf.imaging.phase_files import write_phases
     from cathode_tf.inference.batches import Masks, Segmented
     from cathode_tf.ownership import refuse_inputs
     from cathode_tf.progress import track
@@ -168,7 +175,7 @@ def command(
             raise InputError(f"--volume: must be given one volume at a time. Received {len(masks)}.")
         sizes = voxel_size_nm or (None if pixel_size_nm is None else (pixel_size_nm,) * 3)
         measure_volume(
-            masks[0], read_phases(phases_file), sizes, chosen["neck_depth"], tortuosity, out, force
+            masks[0], read_phases(masks, phases_file), sizes, chosen["neck_depth"], tortuosity, out, force
         )
         return
     settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
@@ -182,8 +189,9 @@ def command(
         source: Segmented | Masks
         if model is not None:
             source = Segmented(model, paths, pixel_size_nm, folder / "masks")
+            write_phases(folder / "masks", source.phases)
         else:
-            source = Masks(paths, read_phases(phases_file), pixel_size_nm)
+            source = Masks(paths, read_phases(paths, phases_file), pixel_size_nm)
 
         def each():
             for name, mask, image in track(source, "Measuring", total=len(paths)):
@@ -252,14 +260,14 @@ def refuse_idle(ctx: click.Context) -> None:
             raise InputError(f"{', '.join(idle)}: must be left out. It is {why}.")
 
 
-def read_phases(path: Path | None):
-    """The phases of the masks."""
-    from cathode_tf.errors import InputError
-    from cathode_tf.phases import Phases
+def read_phases(masks: Sequence[Path], given: Path | None):
+    """The phases of the masks; where nobody named their file, it says which one it took."""
+    from cathode_tf.imaging.phase_files import phases_beside
 
-    if path is None:
-        raise InputError("--phases: must name the phases.toml of the masks. Received none.")
-    return Phases.from_toml(path)
+    phases, source = phases_beside(masks, given)
+    if given is None:
+        click.echo(f"Phases of {source}: {phases.describe()}.")
+    return phases
 
 
 def measure_volume(

@@ -62,7 +62,7 @@ def command(
 
     Writes <stem>_mask.png, indexed with the phases' colours, and <stem>_overlay.png. A TIFF of several
     pages gives a label volume, a TIFF of more than 50 million pixels is worked on in parts; both give
-    <stem>_mask.tif.
+    <stem>_mask.tif. Beside them lies phases.toml, which says what the ids in them mean.
     """
     if not volume and (zarr or three_axes or remove_drift or smooth):
         raise click.UsageError("--zarr, --three-axes, --remove-drift and --smooth go with --volume.")
@@ -70,28 +70,36 @@ def command(
         raise click.UsageError("--uncertainty, --resume and --runner do not go with --volume.")
     if runner_options and not runner:
         raise click.UsageError("--runner-option goes with --runner.")
+    from cathode_tf.files import no_empty_folder
     from cathode_tf.inference import Segmenter
 
     members = [model, *others]
+    from cathode_tf.imaging.phase_files import refuse_other_phases, write_phases
+
     segmenter = Segmenter(members if others else model, max_memory=max_memory, orientations=int(average))
+    refuse_other_phases(out, segmenter.phases, force)
     if volume:
         _volume(segmenter, images, out, pixel_size_nm, zarr, force, three_axes, remove_drift, smooth)
+        write_phases(out, segmenter.phases, force)
         return
     from cathode_tf import InputError
     from cathode_tf.inference.folders import segment_files
     from cathode_tf.words import counted, some
 
-    report = segment_files(
-        segmenter,
-        images,
-        out,
-        uncertainty=uncertainty,
-        pixel_size_nm=pixel_size_nm,
-        resume=resume,
-        force=force,
-        runner=runner,
-        runner_options=runner_options,
-    )
+    with no_empty_folder(out):
+        report = segment_files(
+            segmenter,
+            images,
+            out,
+            uncertainty=uncertainty,
+            pixel_size_nm=pixel_size_nm,
+            resume=resume,
+            force=force,
+            runner=runner,
+            runner_options=runner_options,
+        )
+    if report.scores or report.skipped:
+        write_phases(out, segmenter.phases, force)
     skipped = f", skipped {len(report.skipped)} that were done" if report.skipped else ""
     if report.scores or report.skipped:
         click.echo(f"Wrote masks and overlays of {counted(len(report.scores), 'image')} to {out}{skipped}.")

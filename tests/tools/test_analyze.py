@@ -91,11 +91,21 @@ def test_a_pixel_size_must_be_above_zero(masks, size):
         run(masks, "--pixel-size-nm", size)
 
 
-def test_phases_must_be_named(masks):
+def test_phases_are_named_or_lie_beside_the_masks(masks):
+    words = [str(masks / "masks"), "--out", str(masks / "out")]
     with pytest.raises(InputError, match="--phases"):
-        CliRunner().invoke(
-            command, [str(masks / "masks"), "--out", str(masks / "out")], catch_exceptions=False
-        )
+        CliRunner().invoke(command, words, catch_exceptions=False)
+    (masks / "masks" / "phases.toml").write_text(PHASES.to_toml())
+    result = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert "masks/phases.toml: 0 pore, 1 ncm" in result.output and "ncm fraction: 0.3" in result.output
+
+
+def test_phases_other_than_those_beside_the_masks_are_refused(masks):
+    (masks / "masks" / "phases.toml").write_text(PHASES.to_toml())
+    assert run(masks).exit_code == 0
+    (masks / "phases.toml").write_text(Phases.from_names(("ncm", "pore", "additive", "binder")).to_toml())
+    with pytest.raises(InputError, match=r"must have the names and ids of .*masks/phases\.toml"):
+        run(masks, "--force")
 
 
 def test_a_volume_is_measured_in_three_dimensions(masks):

@@ -47,6 +47,19 @@ def test_masks_are_those_of_the_python_api(model, images, tmp_path):
     assert "skipped 2" in again.output
 
 
+def test_phases_lie_beside_the_masks_and_others_are_not_replaced(model, images, tmp_path):
+    out = tmp_path / "out"
+    run(model, images / "i0.png", "--out", out)
+    assert Phases.from_toml(out / "phases.toml") == Phases.default()
+    swapped = Phases.from_names(("ncm", "pore", "additive", "binder")).to_toml()
+    (out / "phases.toml").write_text(swapped)
+    with pytest.raises(InputError, match=r"phases\.toml: must have the names and ids of the model"):
+        run(model, images / "i1.png", "--out", out)
+    assert not (out / "i1_mask.png").exists() and (out / "phases.toml").read_text() == swapped
+    run(model, images / "i1.png", "--out", out, "--force")
+    assert Phases.from_toml(out / "phases.toml") == Phases.default()
+
+
 def test_a_broken_image_ends_in_one_sentence_and_exit_code_1(model, images, tmp_path, capsys):
     (images / "broken.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(SystemExit) as stopped:
@@ -80,3 +93,18 @@ def test_volumes_have_their_own_options(model, images, tmp_path):
     assert "images_mask" in run(model, images, "--volume", "--out", tmp_path / "out").output
     for words in (["--smooth"], ["--volume", "--resume"]):
         assert run(model, images, "--out", tmp_path, *words, catch_exceptions=True).exit_code == 2
+
+
+def test_no_such_model_lists_what_a_model_may_be(images, tmp_path):
+    with pytest.raises(
+        InputError, match='run\'s folder, a .keras file, an exported SavedModel, or "default"'
+    ):
+        run("defualt", images, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_every_image_fails_no_empty_folder_stays(model, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(InputError, match="could not segment"):
+        run(model, tmp_path / "broken.png", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
