@@ -121,6 +121,19 @@ def temporary_folder(parent: str | Path) -> Iterator[Path]:
             yield Path(name)
 
 
+@contextlib.contextmanager
+def no_empty_folder(path: str | Path) -> Iterator[None]:
+    """A folder that was made in the block and holds nothing at its end, as where all failed, goes again."""
+    path = Path(path)
+    was_there = path.exists()
+    try:
+        yield
+    finally:
+        if not was_there:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
 def _refuse_replacing(path: Path, force: bool, manifest: bool) -> None:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: must be a folder. Received a file. Choose another name.")

@@ -71,12 +71,26 @@ def _print_micrograph(file: Path) -> None:
     rows = known.pop("databar_rows", 0)
     stack = f", {slices} slices" if slices > 1 else ""
     source = f" ({first.pixel_size_source})" if first.pixel_size_source else ""
-    click.echo(f"{file}: {first.width} x {first.height} px, {first.pixels.dtype}{stack}")
+    scaling = known.pop("float_scaling", None)
+    dtype = str(first.pixels.dtype)
+    if scaling:
+        with open_raster(file) as raster:
+            samples = raster.read(0).samples
+        dtype = f"{samples.dtype.name}, stored as {dtype} ({_scaling(scaling, slices)})"
+    click.echo(f"{file}: {first.width} x {first.height} px, {dtype}{stack}")
     click.echo(f"  {'pixel size':<20} {_nanometres(first.pixel_size_nm)}{source}")
     if rows:
         click.echo(f"  {'databar':<20} {rows} rows cut at the bottom")
     for name, value in known.items():
         click.echo(f"  {name:<20} {value}")
+
+
+def _scaling(scaling: dict[str, float], slices: int) -> str:
+    """From where to where an image was scaled: constants of its own, which shift it where the step is 1."""
+    low, step = scaling["offset"], scaling["scale"]
+    if low in (-128, -32768) and step == 1:
+        return f"shifted by {-low:g}"
+    return f"scaled from {low:g} to {low + 65535 * step:g}{' in the first slice' if slices > 1 else ''}"
 
 
 def _inspect_records(records: Path, out: Path | None, images: int, force: bool) -> None:

@@ -40,7 +40,9 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         if path.is_dir():
             inside = _files(path, SUFFIXES)
             if not inside:
-                raise InputError(f"{path}: must hold images ({', '.join(SUFFIXES)}). Received none.")
+                raise InputError(
+                    f"{path}: must hold images ({', '.join(SUFFIXES)}). Received none{_in_subfolders(path)}."
+                )
             found += inside
         elif path.is_file():
             found.append(path)
@@ -207,6 +209,19 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
         return sorted((p for p in inside if p.is_file()), key=lambda p: (natural_key(p.stem), p.suffix))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}).") from error
+
+
+def _in_subfolders(folder: Path) -> str:
+    """Which of the folders in a folder hold images, as the end of a sentence; "" where none does."""
+    try:
+        inside = sorted((p for p in folder.iterdir() if p.is_dir()), key=natural_key)
+        names = [p.name for p in inside if not p.name.startswith(".") and _files(p, SUFFIXES)]
+    except (OSError, InputError):
+        return ""
+    if not names:
+        return ""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f" directly in it, but {names[0]}{more} in it holds images: give the folder that is meant"
 
 
 def _split_phase(stem: str, phases: Phases | None) -> tuple[str, str]:

@@ -115,6 +115,12 @@ def _build(
 ) -> Traced:
     if orientations not in (1, 2, 4, 8):
         raise InputError(f"orientations: must be 1, 2, 4 or 8. Received {orientations}.")
+    for member in members:
+        if not isinstance(member, keras.Model) and member != "default" and not Path(member).exists():
+            raise InputError(
+                f"{member}: must be a model: a run's folder, a .keras file, an exported SavedModel, or "
+                '"default". There is no such file or folder.'
+            )
     loaded = [
         (member, read_card(member)) if isinstance(member, keras.Model) else load_model(member)
         for member in members

@@ -59,7 +59,9 @@ def load_model(path: str | Path) -> tuple[keras.Model, dict[str, Any]]:
             "Received a folder without it."
         )
     if not file.exists():
-        raise InputError(f"{path}: must be a run's folder or a .keras file. There is no such file.")
+        raise InputError(
+            f'{path}: must be a run\'s folder, a .keras file, or "default". There is no such file or folder.'
+        )
     if file.suffix != ".keras" or not zipfile.is_zipfile(file):
         raise InputError(f"{file}: must be a .keras file. Received something else, or a truncated one.")
     try:

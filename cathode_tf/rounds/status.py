@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.phases import Phases
-from cathode_tf.rounds.curve import advise, fit_curve
+from cathode_tf.rounds.curve import Advice, advise, fit_curve
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.promotion import difference
 from cathode_tf.rounds.shipped import translation
@@ -29,6 +29,8 @@ def project_status(project: Project) -> dict[str, Any]:
         table = np.array([_measured(state, model) for model in points])
         curve = fit_curve(np.array([len(model.images) for model in points]), table)
     advice = advise(curve)
+    if not state.annotated("pool"):
+        advice = Advice("go on", "Nothing is annotated to learn from yet; annotate a few images first.")
     return {
         "name": state.name,
         "round": state.round,

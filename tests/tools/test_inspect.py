@@ -57,3 +57,16 @@ def test_a_folder_of_micrographs_says_what_each_states(tmp_path):
     picture = str(tmp_path / "picture.png")
     result = CliRunner().invoke(cli, ["inspect", str(tmp_path), "--out", picture])
     assert result.exit_code == 1
+
+
+def test_a_float_image_is_said_to_be_one_and_how_it_is_stored(tmp_path):
+    tifffile.imwrite(tmp_path / "f.tif", np.linspace(-1, 3, 96 * 128, dtype=np.float32).reshape(96, 128))
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "f.tif")], catch_exceptions=False)
+    assert "128 x 96 px, float32, stored as uint16 (scaled from -1 to 3)\n" in result.output
+
+
+def test_images_in_subfolders_only_are_pointed_at(tmp_path):
+    (tmp_path / "day_1").mkdir()
+    cv2.imwrite(str(tmp_path / "day_1" / "a.png"), np.zeros((8, 8), np.uint8))
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path)])
+    assert "directly in it, but day_1 in it holds images" in str(result.exception)

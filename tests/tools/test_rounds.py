@@ -25,6 +25,7 @@ def test_init_status_accept_log_export_import(tmp_path, capsys, small_project):
     project = small_project.path
     code, out, _ = run(capsys, "rounds", "status", project)
     assert code == 0 and "4 images (4 proposed)" in out and "Next:" in out
+    assert "annotate a few images first" in out
     code, out, _ = run(capsys, "rounds", "accept", project, "cell_0", "--who", "ann")
     assert code == 0 and "masks/" in out
     code, out, _ = run(capsys, "rounds", "export", project, "--out", tmp_path / "out", "--format", "labelme")

@@ -96,9 +96,7 @@ def test_volumes_have_their_own_options(model, images, tmp_path):
 
 
 def test_no_such_model_lists_what_a_model_may_be(images, tmp_path):
-    with pytest.raises(
-        InputError, match='run\'s folder, a .keras file, an exported SavedModel, or "default"'
-    ):
+    with pytest.raises(InputError, match="an exported SavedModel, or"):
         run("defualt", images, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
