@@ -144,6 +144,8 @@ def command(
     rates, if these images are like those; --draw-points writes OUT/reference_points.csv, in whose column
     reference someone writes what is really there, and --reference-points corrects with that.
     """
+    from dataclasses import replace
+
     from cathode_tf.analysis import Electrode, Settings, analyze, draw_reference_points
     from cathode_tf.datasets.sheets import read_groups
     from cathode_tf.errors import InputError
@@ -213,6 +215,8 @@ def command(
             settings=settings,
             evaluation=evaluation,
         )
+        if isinstance(source, Segmented):
+            analysis = replace(analysis, model=source.model)
         if reference_points is not None:
             analysis = analysis.with_reference_points(read_points(reference_points))
         if coating is not None:

@@ -62,6 +62,7 @@ class Analysis:
         by_points: Fractions corrected by reference points, if there are any.
         electrode: Mass and thickness of the coating, if they are known.
         mask_phases: Names and ids in the masks; with `pore_back` where that was merged.
+        model: What is known of the model that made the masks; None where nobody said that one did.
     """
 
     phases: Phases
@@ -72,6 +73,7 @@ class Analysis:
     by_points: Mapping[str, Estimate] = field(default_factory=dict)
     electrode: Electrode | None = None
     mask_phases: Phases | None = None
+    model: Mapping[str, Any] | None = None
 
     @property
     def unit(self) -> str:
@@ -223,6 +225,7 @@ class Analysis:
             "length_unit": self.unit,
             "phases": self.phases.to_list(),
             "settings": vars(self.settings),
+            **({} if self.model is None else {"model": dict(self.model)}),
             "images": [
                 {
                     "image": image.name,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_mask, write_mask
 from cathode_tf.inference.ledger import KINDS
 from cathode_tf.phases import Phases
+
+if TYPE_CHECKING:
+    from cathode_tf.inference import Segmenter
 
 
 class Masks:
@@ -46,6 +51,7 @@ class Segmented:
     Attributes:
         phases: Of the model.
         pixel_size_nm: The one given, or else what the first micrograph says; the others must agree.
+        model: What is known of the model, for the reader of the analysis (`model_facts`).
 
     Raises:
         InputError: If two micrographs have one stem; when asked for, if one has another pixel size.
@@ -65,6 +71,7 @@ class Segmented:
         self._segmenter = Segmenter(model)
         self._paths, self._out, self._given = paths, out, pixel_size_nm
         self.phases = self._segmenter.phases
+        self.model = model_facts(model, self._segmenter)
         self.pixel_size_nm = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm)).pixel_size_nm
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -83,6 +90,28 @@ class Segmented:
                 f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
                 f"Received {size or 'unknown'} nm. Analyse them separately, or give --pixel-size-nm."
             )
+
+
+def model_facts(path: str, segmenter: Segmenter) -> dict[str, Any]:
+    """Path, SHA-256 and fingerprint of a model, and what its card says: title, pixel size, validation Dice.
+
+    Args:
+        path: A run, `.keras` file, SavedModel, or the word default.
+        segmenter: Of that model.
+    """
+    from cathode_tf.learning.models import BEST, DEFAULT
+
+    file = DEFAULT if path == "default" else Path(path)
+    file = file / BEST if file.is_dir() else file
+    card = segmenter.card
+    return {
+        "path": path,
+        "title": card.get("title"),
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None,
+        "fingerprint": segmenter.fingerprint,
+        "pixel_size_nm": card["pixel_size_nm"],
+        "dice": card.get("dice"),
+    }
 
 
 def pictures_among(paths: Sequence[Path]) -> list[Path]:

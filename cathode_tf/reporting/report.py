@@ -116,7 +116,7 @@ def _lead(analysis: Analysis) -> str:
 
 
 def _notes(analysis: Analysis) -> list[str]:
-    notes = []
+    notes = [] if analysis.model is None else [_made_by(analysis, analysis.model)]
     if analysis.pixel_size_nm is None:
         notes.append("The pixel size is unknown: all lengths and areas are in pixels.")
     if len(analysis.images) == 1:
@@ -125,6 +125,29 @@ def _notes(analysis: Analysis) -> list[str]:
             "one, comes from the structure inside the image alone."
         )
     return notes
+
+
+def _made_by(analysis: Analysis, model: Mapping[str, Any]) -> str:
+    """What a reader must know of masks that a model made and nobody corrected."""
+    digest = (
+        f"SHA-256 {model['sha256'][:16]}" if model["sha256"] else f"fingerprint {model['fingerprint'][:16]}"
+    )
+    size = "any pixel size" if model["pixel_size_nm"] is None else f"{model['pixel_size_nm']:g} nm a pixel"
+    text = f"The masks are a model's: {model['path']} ({digest}..., made for {size})."
+    if model["dice"]:
+        dice = {name: value for name, value in model["dice"].items() if name not in ("split", "mean")}
+        each = ", ".join(
+            f"{name} {'absent' if value is None else f'{value:.2f}'}" for name, value in dice.items()
+        )
+        text += f" Its Dice on {model['dice']['split']} images: {model['dice']['mean']:.2f} ({each})."
+    if model["title"] == "default":
+        text += " It was trained on synthetic cathodes only, and nobody has validated it on these images."
+    if any(quantity in analysis.summary for quantity in CORRECTED if quantity != "fraction"):
+        return (
+            f"{text} The model's errors are counted in the corrected fractions alone; all other intervals are those "
+            "of sampling."
+        )
+    return f"{text} All intervals are those of sampling: the model's errors are not in them."
 
 
 def _cards(analysis: Analysis) -> list[Card]:

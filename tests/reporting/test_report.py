@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -65,6 +66,17 @@ def test_a_report_is_not_overwritten(batch, tmp_path):
 def test_one_image_comes_with_a_warning(batch, tmp_path):
     _, text = write({"a": batch["a"]}, tmp_path / "report.html")
     assert "One image cannot show" in text
+
+
+def test_a_model_that_made_the_masks_is_named_with_its_dice(batch, tmp_path):
+    analysis = analyze({"a": batch["a"]}, Phases.from_names(("pore", "ncm")))
+    dice = {"split": "validation", "mean": 0.59, "pore": 0.757, "ncm": None}
+    model = {"path": "default", "title": "default", "sha256": "ab" * 32, "fingerprint": "cd" * 32}
+    analysis = replace(analysis, model={**model, "pixel_size_nm": 25.0, "dice": dice})
+    text = write_report(analysis, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "default (SHA-256 abababababababab..., made for 25 nm a pixel)" in text
+    assert "Dice on validation images: 0.59 (pore 0.76, ncm absent)" in text
+    assert "synthetic cathodes only" in text and "errors are not in them" in text
 
 
 def test_a_refused_estimate_says_why_in_place_of_a_number():

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import click
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from cathode_tf import InputError, Phases
+from cathode_tf import InputError, Phases, build_unet
 from cathode_tf.imaging import write_mask
 from cathode_tf.tools.analyze import command
 
@@ -221,3 +222,21 @@ def test_the_model_is_a_word_or_a_path():
     # As a path, the word default would be looked for in the folder where one happens to be.
     (model,) = (parameter for parameter in command.params if parameter.name == "model")
     assert model.type is click.STRING
+
+
+@pytest.mark.slow
+def test_masks_of_a_model_are_called_so(masks):
+    build_unet(PHASES, filters=(4, 8)).save(masks / "tiny.keras")
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 50)).astype(np.uint8)
+    cv2.imwrite(str(masks / "photo.png"), pixels)
+    words = [str(masks / "photo.png"), "--model", str(masks / "tiny.keras"), "--out", str(masks / "out")]
+    CliRunner().invoke(command, words, catch_exceptions=False)
+    digest = hashlib.sha256((masks / "tiny.keras").read_bytes()).hexdigest()
+    model = json.loads((masks / "out" / "summary.json").read_text())["model"]
+    assert model["sha256"] == digest and model["path"].endswith("tiny.keras")
+    report = (masks / "out" / "report.html").read_text()
+    assert "masks are a model&#39;s" in report and f"SHA-256 {digest[:16]}" in report
+    assert "errors are not in them" in report and "synthetic" not in report
+    assert Phases.from_toml(masks / "out" / "masks" / "phases.toml") == PHASES
+    run(masks, "--force")
+    assert "model" not in json.loads((masks / "out" / "summary.json").read_text())
