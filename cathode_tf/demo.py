@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cathode_tf.files import atomic_folder, refuse_overwrite
+from cathode_tf.ownership import DESKTOP, refuse_foreign
 
 SECTIONS = 16
 SECTION_PX = 512
 TRAINING_S = 170.0
 REPLACED = ("sections", "new", "evaluation", "savedmodel", "masks", "analysis")
+WRITTEN = {*REPLACED, "records", "run", "report.html"}
 NEW_PX = (768, 1024)
 """The images to analyse are larger than those trained on, as in a lab."""
 
@@ -53,11 +55,14 @@ def run_demo(
         tell: Takes one line of progress at a time.
 
     Raises:
-        InputError: If `out` is not empty and `force` is not set.
+        InputError: If `out` is not empty and `force` is not set, or holds what no demo wrote.
     """
     from cathode_tf.synthesis import Parameters, synthesize, write_samples
 
     out = Path(out)
+    if force and out.is_dir():
+        others = {path.name for path in out.iterdir() if not path.name.startswith(".")} - WRITTEN - DESKTOP
+        refuse_foreign(out, min(others, default=None))
     for path in [out / name for name in REPLACED] if force else [out]:
         refuse_overwrite(path, force)
     start = time.monotonic()

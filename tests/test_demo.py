@@ -26,3 +26,11 @@ def test_the_demo_ends_in_a_report_and_force_leaves_nothing_of_the_last(tmp_path
     assert len(list((tmp_path / "demo" / "masks").glob("*_mask.png"))) == 4
     with pytest.raises(InputError, match="exists already"):
         demo.run_demo(tmp_path / "demo", tell=told.append)
+
+
+def test_force_refuses_a_folder_with_a_file_of_somebody_else(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="also notes"):
+        demo.run_demo(tmp_path, force=True)
+    assert (tmp_path / "notes.txt").read_text() == "mine"

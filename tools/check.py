@@ -36,7 +36,7 @@ def command(
     The exit code is 0 when there is no error, and 1 when there is one. Nothing is written.
     """
     from cathode_tf import Phases
-    from cathode_tf.datasets.checking import check, sentences
+    from cathode_tf.datasets.checking import check, is_record_set, sentences
     from cathode_tf.words import counted
 
     report = check(
@@ -47,6 +47,8 @@ def command(
         annotated_only=annotated_only,
         max_megapixels=max_megapixels,
     )
+    if not (as_json or phases or is_record_set(path)):
+        click.echo(f"No --phases was given; taken are {Phases.default().describe()}.")
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:

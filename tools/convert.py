@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -99,3 +101,19 @@ def command(
     counts = ", ".join(f"{count} {split}" for split, count in records.splits.items())
     click.echo(f"Wrote {out} (version {records.version}): {counts}.")
     click.echo(f"Look at it: cathode-tf inspect {out}")
+    drawn_apart = not (options["groups"] or options["group_regex"] or options["split_file"])
+    alone = [row.id for row in records.rows if row.group == row.id]
+    if drawn_apart and (names := _neighbours(alone)):
+        click.echo(
+            f"Images named {', '.join(names[:2])}, ... may be slices of one stack: give --groups, or neighbours will "
+            "stand on both sides of the split."
+        )
+
+
+def _neighbours(ids: list[str]) -> list[str]:
+    """The ids that are one prefix and a number, in their order, where that is most of at least three; else none."""
+    parts = [(match[1], int(match[2]), id_) for id_ in ids if (match := re.fullmatch(r"(.*?)(\d+)", id_))]
+    prefix, count = max(Counter(part[0] for part in parts).items(), key=lambda item: item[1], default=("", 0))
+    if count < 3 or 2 * count <= len(ids):
+        return []
+    return [id_ for own, _, id_ in sorted(parts) if own == prefix]

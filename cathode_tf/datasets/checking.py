@@ -27,6 +27,7 @@ from cathode_tf.datasets.tfrecord import read_frames
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import pixel_sha256
 from cathode_tf.imaging import MAX_MEGAPIXELS
+from cathode_tf.imaging.folders import suggest_suffix
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
@@ -111,13 +112,18 @@ def check(
     if not path.exists():
         raise InputError(f"{path}: must be a record set or a folder of images. It does not exist.")
     looked = _Looked(Report(path))
-    if versions(path) or (path / "features.json").is_file():
+    if is_record_set(path):
         _check_records(path, looked)
     else:
         options = {"pixel_size_nm": None, "databar": "auto", "max_megapixels": max_megapixels}
         template = Source(0, Path(), Path(), options, phases or Phases.default())
         _check_folder(path, masks, mask_suffix, template, looked, annotated_only)
     return looked.finish()
+
+
+def is_record_set(path: Path) -> bool:
+    """Whether `path` is looked at as a record set, or one version of it; else as images."""
+    return bool(versions(path)) or (path / "features.json").is_file()
 
 
 class _Looked:
@@ -237,6 +243,9 @@ def _check_folder(
         sources, missing = sources_of(path, masks, suffix, template)
     except InputError as error:
         looked.error("files", path, str(error))
+        return
+    if not sources and (suggestion := suggest_suffix(missing)):
+        looked.error("files", path, suggestion)
         return
     for image in () if annotated_only else missing:
         looked.error("missing mask", image, "has no mask.")

@@ -26,6 +26,7 @@ from cathode_tf.datasets.writing import foreign_entry, write_pointers, write_ver
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_folder, refuse_overwrite
 from cathode_tf.imaging import MAX_MEGAPIXELS, find_images, match_masks
+from cathode_tf.imaging.folders import suggest_suffix
 from cathode_tf.litter import clear_litter
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
 from cathode_tf.phases import Phases
@@ -145,9 +146,11 @@ def convert(
     )
     sources, missing = sources_of(images, masks, mask_suffix, template)
     if not sources or (missing and not annotated_only):
+        suggestion = "" if sources else suggest_suffix(missing)
+        remedy = suggestion or "Add the masks, or give --annotated-only to leave these out."
         raise InputError(
             f"{missing[0] if missing else images}: must have a mask. Received none for {len(missing)} of "
-            f"{len(missing) + len(sources)} images. Add the masks, or give --annotated-only to leave these out."
+            f"{len(missing) + len(sources)} images. {remedy}"
         )
     if missing:
         warnings.warn(

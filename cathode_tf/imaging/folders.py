@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def match_masks(
     if not candidates:
         raise InputError(f"{place}: must hold masks. Received none.")
     return _match(images, candidates, (suffix, ""), phases)
+
+
+def suggest_suffix(images: Sequence[Path]) -> str:
+    """A sentence that names the suffix of the masks, where most of these files come in pairs; else ""."""
+    stems = {path.stem for path in images}
+    tails = Counter(
+        stem[len(own) :]
+        for stem in stems
+        for own in (stem[:end] for end in range(1, len(stem)) if re.match(r"[^\w]|_", stem[end]))
+        if own in stems and not stem[len(own) + 1 :].isdigit()
+    )
+    tail, count = max(tails.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+    if 4 * count <= len(stems):  # half of the files are in pairs
+        return ""
+    return f"Most names come in pairs NAME / NAME{tail}: give --mask-suffix {tail}."
 
 
 def _match_beside(

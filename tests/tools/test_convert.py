@@ -87,3 +87,10 @@ def test_wrong_input_leaves_with_1_and_one_line(images, capsys):
     assert error.startswith("Error: ")
     assert "\n" not in error
     assert not (images / "set").exists()
+
+
+def test_numbered_images_without_groups_get_a_hint(images):
+    words = (images / "images", "--phases", images / "phases.toml", "--jobs", 1)
+    hint = "Images named s0, s1, ... may be slices of one stack: give --groups"
+    assert hint in run(*words, "--out", images / "a").output
+    assert "slices of one stack" not in run(*words, "--out", images / "b", "--group-regex", "^..").output
