@@ -146,7 +146,7 @@ class Estimate:
 def _digits(value: float, uncertainty: float) -> str:
     """`value` rounded to two digits of its uncertainty."""
     if not uncertainty:
-        return f"{value:.4g}"
+        return f"{value:.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
     places = 1 - math.floor(math.log10(uncertainty))
     return f"{value:.{min(places, 9)}f}" if places > 0 else f"{round(value, places):.0f}"
 

@@ -152,15 +152,17 @@ def particles_needed(distribution: SizeDistribution, estimate: Estimate) -> int 
     Args:
         distribution: Of the particles; its own interval knows only their spread.
         estimate: Their `x50_3` with all its components. What more particles do not lessen is first taken off the 5 %.
+
+    Returns:
+        The number; None where there is no D50, or no number of particles is enough.
     """
-    if estimate.value is None:
-        target = TARGET_D50
-    else:
-        target = _left_to_samples(estimate, TARGET_D50 * estimate.value) / estimate.value
+    if not estimate.value:
+        return None
+    target = _left_to_samples(estimate, TARGET_D50 * estimate.value) / estimate.value
     if not target:
         return None
     half_width = distribution["x50_3"].half_width
-    if estimate.value and half_width:
+    if half_width:
         return math.ceil(distribution.n * (half_width / estimate.value / target) ** 2)
     if distribution.n < 5:
         return None

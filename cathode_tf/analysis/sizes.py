@@ -233,12 +233,12 @@ def _doubts(sample: _Sample, whole: pd.DataFrame, lost: float, few_groups: int |
     flags = {}
     if few_groups is not None:
         flags["GROUPS_NOT_RESAMPLED"] = (
-            f"{few_groups} group{'' if few_groups == 1 else 's'} say little about the spread between groups; "
+            f"{few_groups} group{' says' if few_groups == 1 else 's say'} little about the spread between groups; "
             f"what differs between them is not in the interval"
         )
     if sample.n_images < MIN_IMAGES:
         flags["PARTICLES_RESAMPLED"] = (
-            f"{sample.n_images} image{'' if sample.n_images == 1 else 's'} say little about the spread between "
+            f"{sample.n_images} image{' says' if sample.n_images == 1 else 's say'} little about the spread between "
             f"images, so particles were resampled; differences between places are not in the interval"
         )
     if len(whole) and float(whole["edge_weight"].max()) > 4:

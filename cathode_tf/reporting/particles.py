@@ -12,7 +12,7 @@ from cathode_tf.analysis import Analysis, Estimate
 from cathode_tf.analysis.sizes import MEANS, PERCENTILES, WEIGHTINGS, display_name
 from cathode_tf.reporting.figures import cumulative_curves, histogram
 from cathode_tf.reporting.page import Drawing, Section, Table
-from cathode_tf.reporting.tables import estimates_table, split_text
+from cathode_tf.reporting.tables import estimates_table, sentence, split_text
 
 PERCENTILE = re.compile(rf"({'|'.join(PERCENTILES)})_[0-3]")
 SAMPLES = {
@@ -149,4 +149,4 @@ def _basis(quantity: str, estimate: Estimate) -> str:
 def _notes(estimates: Sequence[Estimate]) -> list[str]:
     """What flags say, each once."""
     reasons = dict.fromkeys(reason for estimate in estimates for reason in estimate.flags.values())
-    return [reason[:1].upper() + reason[1:] + "." for reason in reasons]
+    return [f"{sentence(reason)}." for reason in reasons]

@@ -19,7 +19,7 @@ from cathode_tf.reporting.figures import (
 )
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
 from cathode_tf.reporting.particles import instance_sections, is_size, size_sections
-from cathode_tf.reporting.tables import estimates_table, for_page, split_text
+from cathode_tf.reporting.tables import estimates_table, for_page, intervals_caption, plain, split_text
 
 PICTURES = 6
 """At most this many micrographs are shown; the tables cover all."""
@@ -107,12 +107,14 @@ def _lead(analysis: Analysis) -> str:
     number = len(analysis.images)
     area = sum(image.shape[0] * image.shape[1] for image in analysis.images)
     if analysis.pixel_size_nm is None:
-        where = f"{area / 1e6:.3g} megapixels"
+        where = f"{plain(area / 1e6, 3)} megapixels"
     else:
-        where = (
-            f"{area * (analysis.pixel_size_nm / 1000) ** 2:.4g} µm² at {analysis.pixel_size_nm:g} nm a pixel"
-        )
-    return f"{number} image{'' if number == 1 else 's'}, {where}. Every number carries a 95 % interval."
+        where = f"{plain(area * (analysis.pixel_size_nm / 1000) ** 2)} µm² at {analysis.pixel_size_nm:g} nm a pixel"
+    estimates = [e for mine in analysis.summary.values() for e in mine.values() if not e.is_refused]
+    without = [estimate for estimate in estimates if estimate.ci is None]
+    where_told = "Numbers carry a 95 % interval where one can be told; the others say that they have none."
+    carry = where_told if without else "Every number carries a 95 % interval."
+    return f"{number} image{'' if number == 1 else 's'}, {where}. {carry}"
 
 
 def _notes(analysis: Analysis) -> list[str]:
@@ -165,7 +167,9 @@ def _composition(analysis: Analysis) -> Section:
     return Section(
         "Composition",
         texts=["In a fair section the area fraction of a phase estimates its volume fraction without bias."],
-        drawings=[Drawing(bars_with_intervals(fractions, colors, "area fraction"), "Bars: 95 % intervals.")],
+        drawings=[
+            Drawing(bars_with_intervals(fractions, colors, "area fraction"), intervals_caption(fractions))
+        ],
         tables=[estimates_table(fractions, "phase"), *_side_by_side(analysis)],
     )
 

@@ -35,6 +35,35 @@ def for_page(text: str) -> str:
     return re.sub(r"\bum([23]?)\b", lambda found: f"µm{POWERS[found[1]]}", text.replace("+-", "±"))
 
 
+def plain(value: float, digits: int = 4) -> str:
+    """A number of so many digits; a large one without an exponent, its thousands apart.
+
+    Example:
+        >>> plain(31457.3).replace("\\u00a0", " "), plain(0.6144)
+        ('31 460', '0.6144')
+    """
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}".replace(",", "\u00a0") if abs(rounded) >= 1e4 else f"{rounded:g}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning.
+
+    Example:
+        >>> sentence("one image says nothing")
+        'One image says nothing'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def intervals_caption(estimates: Mapping[str, Estimate]) -> str:
+    """What the bars of a drawing show: intervals, if any of the estimates has one."""
+    having = [estimate.ci is not None for estimate in estimates.values() if not estimate.is_refused]
+    if not any(having):
+        return "No interval can be told."
+    return "Bars: 95 % intervals." if all(having) else "Bars: 95 % intervals, where there is one."
+
+
 def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str = "") -> Table:
     """A row an Estimate: name, number with interval, what it rests on; below, what flags say of which rows."""
     rows = []
@@ -46,9 +75,9 @@ def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str =
                 names = said.setdefault(reason, [])
                 names += [rows[-1][0]] if rows[-1][0] not in names else []
     # What holds for all rows is said once.
-    common = [reason for reason, names in said.items() if len(names) == len(rows)]
+    common = [sentence(reason) for reason, names in said.items() if len(names) == len(rows)]
     notes = [
-        f"{', '.join(names)}: {for_page(reason)}." for reason, names in said.items() if reason not in common
+        f"{', '.join(names)}: {for_page(reason)}." for reason, names in said.items() if len(names) < len(rows)
     ]
     caption = ". ".join([caption.rstrip("."), *common] if caption else common)
     return Table([what, "estimate", "rests on"], rows, caption, notes=notes)

@@ -9,7 +9,7 @@ import numpy as np
 from cathode_tf.analysis import VolumeAnalysis
 from cathode_tf.reporting.figures import bars_with_intervals, histogram, picture_data
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, write_page
-from cathode_tf.reporting.tables import estimates_table, split_text
+from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
 
 TITLES = {
     "surface_density": "Surface per volume",
@@ -40,7 +40,7 @@ def write_volume_report(analysis: VolumeAnalysis, path: str | Path, *, force: bo
     composition = Section(
         "Composition",
         drawings=[
-            Drawing(bars_with_intervals(fractions, colors, "volume fraction"), "Bars: 95 % intervals.")
+            Drawing(bars_with_intervals(fractions, colors, "volume fraction"), intervals_caption(fractions))
         ],
         tables=[estimates_table(fractions, "phase")],
     )

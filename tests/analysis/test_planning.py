@@ -61,6 +61,17 @@ def test_more_particles_do_not_lessen_what_does_not_come_from_particles():
     assert "pixel size" in hopeless["sentence"]
 
 
+def test_a_d50_that_is_not_estimable_has_no_number_of_particles():
+    d = np.linspace(1, 2, 12)
+    table = pd.DataFrame({"equivalent_diameter_um": d, "area_um2": d**2})
+    sizes = {
+        "ncm": size_distribution(table.assign(touches_border=False, edge_weight=1.0), sample_type="dispersed")
+    }
+    assert sizes["ncm"]["x50_3"].is_refused
+    (row,) = plan({"fraction": {}, "x50_3": {"ncm": sizes["ncm"]["x50_3"]}}, sizes)
+    assert row["need"] is None and "needs" not in row["sentence"]
+
+
 def test_particles_for_a_percentile():
     assert required_particles(1.4, 50) == 756
     assert required_particles(1.4, 90) == 5072

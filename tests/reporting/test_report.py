@@ -12,7 +12,7 @@ from cathode_tf import InputError, Phases
 from cathode_tf.analysis import Estimate, analyze
 from cathode_tf.reporting import evaluation_section, write_report
 from cathode_tf.reporting.figures import PICTURE_PX, instance_picture, picture_data
-from cathode_tf.reporting.tables import estimates_table, split_text
+from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,15 @@ def test_a_report_is_not_overwritten(batch, tmp_path):
 def test_one_image_comes_with_a_warning(batch, tmp_path):
     _, text = write({"a": batch["a"]}, tmp_path / "report.html")
     assert "One image cannot show" in text
+    assert "Every number" not in text and "interval where one can be told" in text
+    assert "1 image says little" in text
+
+
+def test_bars_have_intervals_only_where_estimates_have():
+    sure, unsure = Estimate(1.0, ci=(0.9, 1.1), n=3), Estimate(1.0, n=1, flags={"NO_INTERVAL": "one"})
+    assert intervals_caption({"a": sure}) == "Bars: 95 % intervals."
+    assert intervals_caption({"a": sure, "b": unsure}).endswith("where there is one.")
+    assert intervals_caption({"b": unsure}) == "No interval can be told."
 
 
 def test_a_model_that_made_the_masks_is_named_with_its_dice(batch, tmp_path):
@@ -87,7 +96,7 @@ def test_a_refused_estimate_says_why_in_place_of_a_number():
 def test_a_note_that_all_rows_share_is_said_once_in_the_caption():
     one = Estimate(1.0, ci=(0.9, 1.1), n=3, flags={"X": "shared"})
     table = estimates_table({"a": one, "b": one}, "phase", "Caption")
-    assert table.caption == "Caption. shared"
+    assert table.caption == "Caption. Shared"
     assert len(table.header) == len(table.rows[0]) == 3
 
 
