@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -68,15 +69,22 @@ def cli() -> None:
     """
 
 
-def _print_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    if issubclass(category, InputWarning):
-        click.echo(f"Warning: {message}", err=True)
+def _warning_printer() -> Callable[..., None]:
+    """Prints each sentence once, however many files of a batch give it."""
+    told: set[str] = set()
+
+    def show(message, category, filename, lineno, file=None, line=None) -> None:
+        if issubclass(category, InputWarning) and str(message) not in told:
+            told.add(str(message))
+            click.echo(f"Warning: {message}", err=True)
+
+    return show
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with 0 (done), 1 (the input is wrong), 2 (wrong usage), or a verb's own code."""
     quieten_tensorflow()
-    warnings.showwarning = _print_warning
+    warnings.showwarning = _warning_printer()
     try:
         code = cli.main(args=args, prog_name="cathode-tf", standalone_mode=False)
     except click.ClickException as error:

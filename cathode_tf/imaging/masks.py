@@ -116,7 +116,29 @@ def _by_grey(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndar
                 InputWarning,
                 stacklevel=2,
             )
+        _warn_of_ids(samples, phases, source)
     return mask
+
+
+def _warn_of_ids(samples: np.ndarray, phases: Phases, source: str | Path) -> None:
+    """Say it where every value is a phase's id too, and would mean another phase as such."""
+    meanings = dict(reversed(_values(phases)))
+    names = {p.id: p.name for p in phases} | {IGNORE: "ignored"}
+    swapped = [id_ for id_ in phases.ids if meanings.get(id_, id_) != id_]
+    if not swapped:
+        return
+    found = {int(value) for value in np.unique(samples)}
+    differ = sorted(found.intersection(swapped))
+    if differ and found <= names.keys() and len(found - {IGNORE}) > 1:
+        read = ", ".join(f"{value} is {names[meanings[value]]}, not {names[value]}" for value in differ)
+        # By the folder, so that a batch of masks gives one sentence.
+        place = f"masks in {source.parent}" if isinstance(source, Path) else source
+        warnings.warn(
+            f"{place}: read as the values of phases.toml ({read}). If these are phase ids, save the masks indexed, "
+            "as segment writes them, or give a phases.toml whose values are the ids.",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def _by_opacity(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
@@ -193,15 +215,18 @@ def _compare(samples: np.ndarray, phases: Phases) -> tuple[np.ndarray, np.ndarra
 def _unknown(unknown: np.ndarray, examples: list[str], kinds: int) -> str:
     row, column = (int(i) for i in np.argwhere(unknown)[0])
     more = ", ..." if kinds > len(examples) else ""
-    blurred = (
-        f" {kinds} values that no phase has: the mask seems smoothed, resized with interpolation, or saved "
-        "as JPEG. Export it again without."
-        if kinds > 8
-        else " Add them to the values of a phase or of [ignore], or correct the mask."
-    )
+    if kinds > 32 and unknown.mean() > 0.5:
+        advice = " The file looks like an image; name the masks, as *_mask.png."
+    elif kinds > 8:
+        advice = (
+            f" {kinds} values that no phase has: the mask seems smoothed, resized with interpolation, or saved as "
+            "JPEG. Export it again without."
+        )
+    else:
+        advice = " Add them to the values of a phase or of [ignore], or correct the mask."
     return (
         f"Received {', '.join(examples)}{more} in {int(unknown.sum())} pixels, the first at row {row}, "
-        f"column {column}.{blurred}"
+        f"column {column}.{advice}"
     )
 
 

@@ -297,4 +297,14 @@ def test_a_mask_written_here_is_read_back_whatever_values_other_programs_use(tmp
     np.testing.assert_array_equal(read_mask(tmp_path / "a.tif", three), mask)
     # The same numbers without that palette are the lab's values.
     Image.fromarray(mask).save(tmp_path / "b.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "b.png", three), [[1, 2, 0, 255]])
+    with pytest.warns(
+        InputWarning, match=r"read as the values of phases.toml \(0 is particle, not pore, 1 is"
+    ):
+        read = read_mask(tmp_path / "b.png", three)
+    np.testing.assert_array_equal(read, [[1, 2, 0, 255]])
+
+
+def test_values_that_cannot_be_ids_are_not_doubted(tmp_path):
+    # Black and white says nothing of ids; and 3 is no id here.
+    read_mask(save(tmp_path, np.array([[0, 255]], np.uint8)), phases([255], [0]))
+    read_mask(save(tmp_path, np.array([[1, 2, 3]], np.uint8)), phases([1], [2], [3]))

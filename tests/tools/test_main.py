@@ -79,6 +79,8 @@ def test_ctrl_c_is_one_word(monkeypatch, capsys):
 
 
 def test_only_our_own_warnings_reach_the_user(capsys):
-    main_module._print_warning("the scale is doubtful", InputWarning, "f", 1)
-    main_module._print_warning("numpy grumbles", RuntimeWarning, "f", 1)
+    show = main_module._warning_printer()
+    show("the scale is doubtful", InputWarning, "f", 1)
+    show("the scale is doubtful", InputWarning, "f", 1)
+    show("numpy grumbles", RuntimeWarning, "f", 1)
     assert capsys.readouterr().err == "Warning: the scale is doubtful\n"
