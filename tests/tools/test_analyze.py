@@ -195,6 +195,13 @@ def test_pictures_beside_masks_are_left_out(masks):
     assert len(pd.read_csv(masks / "out" / "per_image.csv")) == 3
 
 
+def test_an_image_among_the_masks_is_called_one(masks):
+    noise = np.random.default_rng(0).integers(0, 255, (50, 60)).astype(np.uint8)
+    cv2.imwrite(str(masks / "masks" / "a.png"), noise)
+    with pytest.raises(InputError, match=r"a\.png.* looks like an image; name the masks, as \*_mask\.png"):
+        run(masks)
+
+
 @pytest.mark.slow
 def test_what_is_known_beside_the_masks_is_counted_in(masks):
     (masks / "electrode.toml").write_text(
