@@ -104,8 +104,11 @@ def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Itera
         return
     import multiprocessing
 
-    # Not forked: a fork copies the state of OpenCV's and TensorFlow's threads, and may hang.
-    context = multiprocessing.get_context("spawn")
+    # Not forked from here: a fork copies the state of OpenCV's and TensorFlow's threads, and may hang. A fork server
+    # has no threads of theirs, and imports this module once for all workers.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    context.set_forkserver_preload([__name__])
     workers = ProcessPoolExecutor(jobs, mp_context=context, initializer=_set_up_worker)
     busy = True
     try:
