@@ -19,7 +19,7 @@ def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
     seen = []
 
     class Model:
-        phases = PHASES
+        phases, card, fingerprint = PHASES, {"pixel_size_nm": None}, "abc"
 
         def __init__(self, path):
             pass
