@@ -66,7 +66,7 @@ def segment_with_beam(
 def _segment_and_note(
     names: tuple[str, str], recipe: str, uncertainty: bool, pixel_size_nm: float | None
 ) -> None:
-    from cathode_tf.inference.folders import segment_file
+    from cathode_tf.inference.image_files import segment_file
 
     path, folder = map(Path, names)
     shutil.rmtree(folder, ignore_errors=True)  # of a worker that died

@@ -12,7 +12,7 @@ import tifffile
 from cathode_tf import InputError, InputWarning, Micrograph
 from cathode_tf.files import read_json
 from cathode_tf.imaging import read_mask, read_micrograph
-from cathode_tf.inference import Segmenter, folders
+from cathode_tf.inference import Segmenter, folders, image_files
 from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.segmentation import scale_to_model, segment_at_scale
 
@@ -211,7 +211,7 @@ def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path
         np.testing.assert_array_equal(file.pages[0].asarray(), expected.mask)
         assert file.pages[0].get_resolution("CENTIMETER") == pytest.approx((5e5, 5e5))
     assert read_json(tmp_path / "out" / "stack_mask.json")["voxel_nm"] == pytest.approx([50, 20, 20])
-    monkeypatch.setattr(folders, "LARGE_PX", 1000)
+    monkeypatch.setattr(image_files, "LARGE_PX", 1000)
     report = segment_files(segmenter, [tmp_path / "single.tif"], tmp_path / "out", uncertainty=True)
     for name in ("mask", "margin", "entropy"):
         found = tifffile.imread(tmp_path / "out" / f"single_{name}.tif")
@@ -241,7 +241,7 @@ def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
     np.testing.assert_array_equal(tifffile.imread(out / "stack_mask.tif", key=0), expected)
     stated = read_json(out / "stack_mask.json")
     assert (stated["voxel_nm"], stated["pixel_size_source"]) == ([None, 20, 20], "given by hand")
-    monkeypatch.setattr(folders, "LARGE_PX", 1000)
+    monkeypatch.setattr(image_files, "LARGE_PX", 1000)
     segment_files(segmenter, [tmp_path / "in" / "single.tif"], tmp_path / "large", pixel_size_nm=20)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "large" / "single_mask.tif"), expected)
     with pytest.raises(InputError, match="--pixel-size-nm: must be above 0"):

@@ -1,0 +1,69 @@
+"""One image file in, its mask, overlay and maps of uncertainty out, whatever its size."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+from cathode_tf.errors import InputWarning
+from cathode_tf.files import atomic_file
+from cathode_tf.imaging import Micrograph, read_micrograph, write_mask, write_overlay
+from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.inference.large import TiffWindows, segment_large
+from cathode_tf.inference.segmentation import Segmentation
+from cathode_tf.inference.segmenter import Segmenter
+from cathode_tf.inference.stacks import TiffVolume
+from cathode_tf.inference.volumes import segment_volume
+from cathode_tf.phases import Phases
+
+LARGE_PX = 50_000_000
+"""TIFFs of more pixels are read and written in parts."""
+
+
+def segment_file(
+    segmenter: Segmenter, path: Path, out: Path, uncertainty: bool, pixel_size_nm: float | None
+) -> dict[str, float]:
+    """Write the files of an image to a folder of their own; its score by its id."""
+    pages, pixels = _tiff_size(path)
+    if pages > 1:
+        target = out / f"{path.stem}_mask.tif"
+        volume = segment_volume(segmenter, TiffVolume(path), target, pixel_size_nm=pixel_size_nm)
+        return {path.stem: volume.score}
+    if pixels > LARGE_PX:
+        windows = TiffWindows(path, pixel_size_nm=pixel_size_nm)
+        _, score = segment_large(segmenter, windows, out, path.stem, uncertainty=uncertainty)
+        return {path.stem: score}
+    micrograph = read_micrograph(path, pixel_size_nm=pixel_size_nm)
+    assert isinstance(micrograph, Micrograph)
+    if micrograph.pixels.min() == micrograph.pixels.max():
+        warnings.warn(
+            f"{path}: must show something. All its pixels are {micrograph.pixels.flat[0]}: its mask means nothing.",
+            InputWarning,
+            stacklevel=2,
+        )
+    segmentation = segmenter.segment(micrograph)
+    _write(out, micrograph, segmentation, segmenter.phases, uncertainty)
+    return {micrograph.id: segmentation.score}
+
+
+def _tiff_size(path: Path) -> tuple[int, int]:
+    """Pages and pixels of a page of a TIFF; 1 and 0 for every other file."""
+    with open_raster(path, max_megapixels=math.inf) as raster:
+        return raster.count, raster.height * raster.width if raster.tiff else 0
+
+
+def _write(
+    out: Path,
+    micrograph: Micrograph,
+    segmentation: Segmentation,
+    phases: Phases,
+    uncertainty: bool,
+) -> None:
+    import cv2
+
+    write_mask(out / f"{micrograph.id}_mask.png", segmentation.mask, phases)
+    write_overlay(out / f"{micrograph.id}_overlay.png", micrograph.pixels, segmentation.mask, phases)
+    for name in ("margin", "entropy") if uncertainty else ():
+        with atomic_file(out / f"{micrograph.id}_{name}.png") as temporary:
+            cv2.imwrite(str(temporary), getattr(segmentation, name))
