@@ -6,7 +6,6 @@ slab by slab, so that no label image of the whole volume is ever needed.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ import pandas as pd
 from scipy import ndimage
 from skimage.measure import label as connected_components
 from skimage.morphology import local_maxima
-from skimage.segmentation import expand_labels, watershed
+from skimage.segmentation import watershed
 
+from cathode_tf.analysis.distances import distance_inside
 from cathode_tf.analysis.instances import DEPTH, Separation, _necks
-from cathode_tf.analysis.voxels import DIRECTIONS, direction_weights
+from cathode_tf.analysis.voxels import DIRECTIONS, block_sums, direction_weights
 
 COARSE_VOXELS = 16_000_000
 """So many voxels at most are flooded to find where instances touch."""
@@ -38,7 +38,7 @@ class VolumeSeparation(Separation):
         self._solid = solid
         # In a volume the space between particles is open to the outside; what is closed lies inside one.
         solid = ndimage.binary_fill_holes(solid)
-        distance = ndimage.distance_transform_edt(solid, sampling=spacing).astype(np.float32)
+        distance = distance_inside(solid, spacing)
         if solid.all():
             distance = np.ones(solid.shape, np.float32)
         smooth = ndimage.gaussian_filter(distance, 0.7, mode="nearest", truncate=2) * solid
@@ -46,7 +46,8 @@ class VolumeSeparation(Separation):
         peaks = connected_components(tops & solid, connectivity=3)
         self.basins = watershed(-smooth, peaks, mask=solid).astype(np.int32)
         heights = np.zeros(int(self.basins.max(initial=0)) + 1)
-        np.maximum.at(heights, peaks.ravel(), smooth.ravel())
+        at_peaks = peaks > 0
+        np.maximum.at(heights, peaks[at_peaks], smooth[at_peaks])
         self._heights = heights
         self._necks = _necks(self.basins, smooth)
 
@@ -107,8 +108,18 @@ def find_grains(
         labels = connected_components(solid, connectivity=1).astype(np.int32)
     if max(shrink) > 1:
         # Voxels of the phase in blocks that mostly are something else belong to the instance beside them.
-        labels = expand_labels(labels, 2)
+        labels = _grown(_grown(labels))
     return CoarseLabels(labels.astype(np.min_scalar_type(int(labels.max(initial=0)))), shrink)
+
+
+def _grown(labels: np.ndarray) -> np.ndarray:
+    """Every label one voxel further along each axis, where there was none."""
+    grown = labels.copy()
+    for axis in range(3):
+        for target, source in (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None)):
+            there = np.moveaxis(grown, axis, 0)[target]
+            np.copyto(there, np.moveaxis(labels, axis, 0)[source], where=there == 0)
+    return grown
 
 
 def measure_grains(
@@ -270,18 +281,16 @@ def coarse_share(
     read_solid: Callable[[int, int], np.ndarray], shape: tuple[int, int, int], shrink: tuple[int, int, int]
 ) -> np.ndarray:
     """Share of a phase in each block of the coarse grid, float32; blocks cut by the border count what is there."""
-    edges = [np.append(np.arange(0, side, by), side) for side, by in zip(shape, shrink, strict=True)]
-    result = np.empty([len(edge) - 1 for edge in edges], np.float32)
-    area = np.diff(edges[1])[:, None] * np.diff(edges[2])
+    depth, height, width = (
+        np.diff(np.append(np.arange(0, side, by), side)) for side, by in zip(shape, shrink, strict=True)
+    )
+    result = np.empty((len(depth), len(height), len(width)), np.float32)
+    area = height[:, None] * width
     layers = max(1, SLAB_LAYERS // shrink[0])
     for first in range(0, len(result), layers):
-        ends = edges[0][first : first + layers + 1]
-        solid = read_solid(int(ends[0]), int(ends[-1]))
-        sums = np.add.reduceat(solid, edges[2][:-1], axis=2, dtype=np.int32)
-        sums = np.add.reduceat(sums, edges[1][:-1], axis=1)
-        sums = np.add.reduceat(sums, ends[:-1] - ends[0], axis=0)
-        depth = np.array([b - a for a, b in itertools.pairwise(ends)])
-        result[first : first + layers] = sums / (depth[:, None, None] * area)
+        own = slice(first, first + layers)
+        solid = read_solid(first * shrink[0], min((first + layers) * shrink[0], shape[0]))
+        result[own] = block_sums(solid, shrink) / (depth[own, None, None] * area)
     return result
 
 
@@ -296,17 +305,18 @@ def local_thickness(solid: np.ndarray, spacing: tuple[float, float, float], radi
     Reference:
         Hildebrand and Ruegsegger, J. Microsc. 185 (1997) 67.
     """
-    distance = ndimage.distance_transform_edt(solid, sampling=spacing).astype(np.float32)
     thickness = np.zeros(solid.shape, np.float32)
     if not solid.any() or solid.all():
         return thickness
+    distance = distance_inside(solid, spacing)
     tried = np.geomspace(float(distance.max()), min(spacing), radii)
     between = math.sqrt(tried[0] / tried[1]) if tried[1] < tried[0] else 1.0
+    left = solid.copy()
     for number, radius in enumerate(tried):
-        centres = distance >= radius
-        reach = ndimage.distance_transform_edt(~centres, sampling=spacing)
-        fresh = (reach < radius) & solid & (thickness == 0)
+        fresh = distance_inside(distance < radius, spacing, limit=radius) < radius
+        fresh &= left
         # The true radius lies between this one and the last that did not fit.
         thickness[fresh] = 2 * radius * (between if number else 1.0)
-    thickness[solid & (thickness == 0)] = min(spacing)
+        left ^= fresh
+    thickness[left] = min(spacing)
     return thickness

@@ -48,16 +48,16 @@ class Connecting:
         self._sizes.append(np.bincount(labels.ravel(), minlength=number + 1)[1:])
         faces = np.zeros((number + 1, 6), bool)
         if start == 0:
-            faces[np.unique(labels[0]), 0] = True
+            faces[labels[0], 0] = True
         if start + len(solid) == self._depth:
-            faces[np.unique(labels[-1]), 1] = True
+            faces[labels[-1], 1] = True
         for column, face in enumerate((labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])):
-            faces[np.unique(face), 2 + column] = True
+            faces[face, 2 + column] = True
         self._faces.append(faces[1:])
         if self._last is not None:
             both = (self._last >= 0) & (labels[0] > 0)
-            pairs = np.column_stack([self._last[both], labels[0][both] + self._count - 1])
-            self._joints.append(np.unique(pairs, axis=0))
+            pairs = np.unique(self._last[both].astype(np.int64) * number + labels[0][both] - 1)
+            self._joints.append(np.column_stack(np.divmod(pairs, max(number, 1))) + [0, self._count])
         self._last = np.where(labels[-1] > 0, labels[-1] + (self._count - 1), -1)
         self._count += number
 

@@ -14,6 +14,9 @@ from cathode_tf.errors import InputError
 from cathode_tf.imaging.ome_zarr import voxel_edges
 from cathode_tf.phases import Phases
 
+UNDEFINED = 254
+"""Stands for labels of no phase, until they are refused; 255 stands for ignored ones."""
+
 
 class Volume:
     """A label volume that is read slab by slab.
@@ -78,33 +81,22 @@ class Volume:
             InputError: If a label stands for no phase.
         """
         slab = np.asarray(self._data[start:stop])
-        found, place = (
-            _small_unique(slab) if slab.dtype.kind in "bui" and slab.dtype.itemsize == 1 else (None, None)
-        )
-        if found is None:
-            found, place = np.unique(slab, return_inverse=True)
+        place: np.ndarray
+        if slab.dtype.itemsize == 1:
+            # Every label there can be is looked up once, not every voxel's.
+            labels, place = np.arange(256, dtype=np.uint8).view(slab.dtype), slab.view(np.uint8)
+        else:
+            labels, place = np.unique(slab, return_inverse=True)
             place = place.reshape(slab.shape)
-        table = np.empty(len(found), np.uint8)
-        for index, value in enumerate(found.tolist()):
-            if float(value) not in self._values:
-                raise InputError(
-                    f"{self.source}: must hold only the values of phases.toml "
-                    f"({', '.join(f'{v:g}' for v in self._values)}). Received {value} in layers {start}-{stop}."
-                )
-            table[index] = self._values[float(value)]
-        return table[place]
-
-
-def _small_unique(slab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`np.unique` with the inverse, for 8-bit labels, without sorting."""
-    codes = slab.view(np.uint8) if slab.dtype != np.uint8 else slab
-    present = np.zeros(256, bool)
-    for layer in codes:
-        present |= np.bincount(layer.ravel(), minlength=256) > 0
-    found = np.flatnonzero(present).astype(np.uint8)
-    place = np.zeros(256, np.uint8)
-    place[found] = np.arange(len(found))
-    return found.view(slab.dtype), place[codes]
+        table = np.array([self._values.get(float(label), UNDEFINED) for label in labels.tolist()], np.uint8)
+        indices = table[place]
+        if UNDEFINED in table and (undefined := indices == UNDEFINED).any():
+            raise InputError(
+                f"{self.source}: must hold only the values of phases.toml "
+                f"({', '.join(f'{v:g}' for v in self._values)}). "
+                f"Received {slab[undefined].min()} in layers {start}-{stop}."
+            )
+        return indices
 
 
 @contextlib.contextmanager

@@ -209,9 +209,8 @@ def _stream(
     blocks: dict[tuple[int, int, int], Block] = {}
     slabs = slab_sums(volume.read, volume.shape, volume.phases)
     total = sum(-(-int(layers) // SLAB_LAYERS) for layers in np.diff(block_edges(volume.shape)[0]))
-    for start, stop, sums in track(slabs, "Reading the volume", total=total):
+    for start, slab, sums in track(slabs, "Reading the volume", total=total):
         add_blocks(blocks, sums)
-        slab = volume.read(start, stop)
         shares.add(start, slab)
         for phase, connection in enumerate(connecting):
             connection.add(start, slab == phase)

@@ -71,7 +71,7 @@ def block_edges(shape: tuple[int, ...]) -> list[np.ndarray]:
 
 def slab_sums(
     read: Callable[[int, int], np.ndarray], shape: tuple[int, int, int], phases: Phases
-) -> Iterator[tuple[int, int, dict[tuple[int, int, int], Block]]]:
+) -> Iterator[tuple[int, np.ndarray, dict[tuple[int, int, int], Block]]]:
     """Sums of each slab, by block of the volume.
 
     Args:
@@ -80,7 +80,7 @@ def slab_sums(
         phases: Names and ids.
 
     Yields:
-        First layer, layer after the last, and the sums by position of the block.
+        First layer, the slab's class indices, and its sums by position of the block.
     """
     z_edges, y_edges, x_edges = block_edges(shape)
     for block_z, (z_start, z_stop) in enumerate(itertools.pairwise(z_edges)):
@@ -92,7 +92,7 @@ def slab_sums(
             for j, rows in enumerate(itertools.pairwise(y_edges)):
                 for k, columns in enumerate(itertools.pairwise(x_edges)):
                     sums[block_z, j, k] = _block(slab, (0, stop - start), rows, columns, len(phases))
-            yield start, stop, sums
+            yield start, slab[: stop - start], sums
 
 
 def _block(
@@ -114,8 +114,9 @@ def _block(
             first.append(slice(low + (move < 0), low + (move < 0) + length))
             second.append(slice(low + (move > 0), low + (move > 0) + length))
         a, b = slab[tuple(first)], slab[tuple(second)]
-        differ = a != b
-        code = a[differ].astype(np.int32) * 256 + b[differ]
+        # The few places that differ are looked up by number, which is faster than by a Boolean array.
+        differ = np.flatnonzero(a != b)
+        code = a.reshape(-1)[differ].astype(np.int32) * 256 + b.reshape(-1)[differ]
         table = np.bincount(code, minlength=65536).reshape(256, 256)[:n, :n]
         changes[index] = table + table.T
         if known:
@@ -158,6 +159,32 @@ def surface_per_volume(blocks: list[Block], spacing: tuple[float, float, float])
     return 2 * np.tensordot(factor, changes, 1)
 
 
+def block_sums(solid: np.ndarray, shrink: tuple[int, int, int]) -> np.ndarray:
+    """How many voxels of each block are set; blocks cut by the border count what is there.
+
+    Args:
+        solid: Boolean (z, y, x).
+        shrink: Voxels of a block along each axis.
+
+    Returns:
+        Integers, one a block.
+
+    Example:
+        >>> block_sums(np.ones((1, 2, 5), bool), (1, 2, 2)).tolist()
+        [[[4, 4, 2]]]
+    """
+    sums = solid.view(np.uint8).astype(np.min_scalar_type(math.prod(shrink)))
+    for axis in (2, 1, 0):
+        by = shrink[axis]
+        # Whole rows of blocks added to each other are faster than `np.add.reduceat`.
+        total = np.moveaxis(sums, axis, 0)[::by].copy()
+        for place in range(1, by):
+            more = np.moveaxis(sums, axis, 0)[place::by]
+            total[: len(more)] += more
+        sums = np.moveaxis(total, 0, axis)
+    return sums
+
+
 class CoarseShares:
     """Local phase shares on a coarse grid, filled slab by slab, for the two-point sums of a volume.
 
@@ -167,7 +194,8 @@ class CoarseShares:
     """
 
     def __init__(self, shape: tuple[int, int, int], phases: int) -> None:
-        self.shrink = tuple(max(1, math.ceil(side / COARSE_SIDE)) for side in shape)
+        depth, height, width = (max(1, math.ceil(side / COARSE_SIDE)) for side in shape)
+        self.shrink = (depth, height, width)
         self._shape = shape
         coarse = tuple(-(-side // by) for side, by in zip(shape, self.shrink, strict=True))
         self.shares = np.zeros((phases, *coarse), np.float32)
@@ -175,14 +203,10 @@ class CoarseShares:
     def add(self, start: int, slab: np.ndarray) -> None:
         """Add layers from `start` on: class indices (layers, y, x)."""
         _, by_y, by_x = self.shrink
-        rows = np.arange(0, slab.shape[1], by_y)
-        columns = np.arange(0, slab.shape[2], by_x)
-        layers = (np.arange(start, start + len(slab))) // self.shrink[0]
         size = float(np.prod(self.shrink))
-        for phase in range(len(self.shares)):
-            sums = np.add.reduceat(slab == phase, columns, axis=2, dtype=np.int32)
-            sums = np.add.reduceat(sums, rows, axis=1)
-            np.add.at(self.shares[phase], layers, sums / np.float32(size))
+        for phase, shares in enumerate(self.shares):
+            for layer, sums in enumerate(block_sums(slab == phase, (1, by_y, by_x)), start):
+                shares[layer // self.shrink[0]] += sums / np.float32(size)
 
     def covariance(self, voxel: tuple[float, float, float]) -> Covariance:
         """Two-point sums, distances in units of the smallest voxel edge."""
