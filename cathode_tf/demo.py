@@ -141,7 +141,13 @@ def _analyze(segmenter, unseen: Path, out: Path, pixel_size_nm: float, section, 
             mask = segmenter.segment(micrograph).mask
             masks[micrograph.id], micrographs[micrograph.id] = mask, micrograph.pixels
             write_mask(folder / f"{micrograph.id}_mask.png", mask, segmenter.phases)
-            write_overlay(folder / f"{micrograph.id}_overlay.png", micrograph.pixels, mask, segmenter.phases)
+            write_overlay(
+                folder / f"{micrograph.id}_overlay.png",
+                micrograph.pixels,
+                mask,
+                segmenter.phases,
+                pixel_size_nm=pixel_size_nm,
+            )
     tell("7/7 Measuring particles, pores and interfaces ...")
     measured = track(masks.items(), "Measuring", total=len(masks))
     analysis = analyze(measured, segmenter.phases, pixel_size_nm=pixel_size_nm)

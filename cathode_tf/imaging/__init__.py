@@ -10,6 +10,7 @@ from cathode_tf.imaging.databar import find_databar, fit_mask_to_cut
 from cathode_tf.imaging.exports import write_annotation, write_coco, write_label_studio
 from cathode_tf.imaging.folders import find_images, match_masks, natural_key
 from cathode_tf.imaging.grey import scale_to_uint16
+from cathode_tf.imaging.legends import with_legend
 from cathode_tf.imaging.masks import iter_masks, read_mask, write_mask
 from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_micrograph
 from cathode_tf.imaging.pictures import display, overlay, write_overlay
@@ -39,6 +40,7 @@ __all__ = [
     "read_mask",
     "read_micrograph",
     "scale_to_uint16",
+    "with_legend",
     "write_annotation",
     "write_coco",
     "write_label_studio",

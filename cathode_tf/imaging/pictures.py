@@ -8,6 +8,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
+from cathode_tf.imaging.legends import with_legend
 from cathode_tf.phases import IGNORE, Phases
 
 
@@ -73,12 +74,28 @@ def overlay(pixels: np.ndarray, mask: np.ndarray, phases: Phases, alpha: float =
 
 
 def write_overlay(
-    path: str | Path, micrograph_pixels: np.ndarray, mask: np.ndarray, phases: Phases, *, force: bool = False
+    path: str | Path,
+    micrograph_pixels: np.ndarray,
+    mask: np.ndarray,
+    phases: Phases,
+    *,
+    pixel_size_nm: float | None = None,
+    force: bool = False,
 ) -> Path:
-    """Write `overlay` as an RGB PNG."""
+    """Write `overlay` as an RGB PNG, with the phases' colours and a scale bar in a strip below it.
+
+    Args:
+        path: The file.
+        micrograph_pixels: (height, width), any number type.
+        mask: Segmentation mask, uint8 (height, width) ids.
+        phases: Names and colours.
+        pixel_size_nm: Edge of a pixel; None = unknown, then there is no scale bar.
+        force: Replace an existing file.
+    """
     from PIL import Image
 
-    picture = Image.fromarray(overlay(micrograph_pixels, mask, phases))
+    colors = {phase.name: phase.color for phase in phases}
+    picture = with_legend(overlay(micrograph_pixels, mask, phases), colors, pixel_size_nm=pixel_size_nm)
     with atomic_file(path, force=force) as temporary:
-        picture.save(temporary, "PNG", compress_level=4)
+        Image.fromarray(picture).save(temporary, "PNG", compress_level=4)
     return Path(path)

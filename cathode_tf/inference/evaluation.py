@@ -195,6 +195,7 @@ def _evaluate(
                 segmentation.mask,
                 phases,
                 title=f"{example.id}   mean Dice {images[-1].mean_dice:.3f}",
+                pixel_size_nm=example.micrograph.pixel_size_nm,
             )
     return Evaluation(phases, images, tables, source)
 

@@ -63,7 +63,13 @@ def _write(
     import cv2
 
     write_mask(out / f"{micrograph.id}_mask.png", segmentation.mask, phases)
-    write_overlay(out / f"{micrograph.id}_overlay.png", micrograph.pixels, segmentation.mask, phases)
+    write_overlay(
+        out / f"{micrograph.id}_overlay.png",
+        micrograph.pixels,
+        segmentation.mask,
+        phases,
+        pixel_size_nm=micrograph.pixel_size_nm,
+    )
     for name in ("margin", "entropy") if uncertainty else ():
         with atomic_file(out / f"{micrograph.id}_{name}.png") as temporary:
             cv2.imwrite(str(temporary), getattr(segmentation, name))

@@ -237,7 +237,8 @@ def segment_large(
             write_label_tiff(path, tiles, image.shape, palette, pixel_size_nm=size, force=force)
             written.append(path)
     overlay = out / f"{stem}_overlay.png"
-    write_overlay(overlay, thin["pixels"], thin["mask"], segmenter.phases, force=force)
+    thin_nm = None if image.pixel_size_nm is None else image.pixel_size_nm * step
+    write_overlay(overlay, thin["pixels"], thin["mask"], segmenter.phases, pixel_size_nm=thin_nm, force=force)
     return [*written, overlay], mean_entropy(doubt, height * width)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import display
+from cathode_tf.imaging.legends import heading, text_height, with_legend
 from cathode_tf.phases import IGNORE, Phases
-
-DPI = 110
 
 PANEL_PX = 900
 """Larger images are thinned to this side for pictures."""
+
+LEAST_PANEL_PX = 400
+"""Smaller images are enlarged, each pixel to a square of pixels."""
 
 
 def draw_evaluation(
@@ -24,6 +27,7 @@ def draw_evaluation(
     phases: Phases,
     *,
     title: str,
+    pixel_size_nm: float | None = None,
     force: bool = False,
 ) -> Path:
     """Write a picture of four panels: micrograph, reference, prediction, and where they differ.
@@ -35,14 +39,16 @@ def draw_evaluation(
         prediction: Phase ids, uint8 (height, width).
         phases: Names and colours.
         title: Stands above the panels.
+        pixel_size_nm: Edge of a pixel; None = unknown, then there is no scale bar.
         force: Replace an existing file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
+    from PIL import Image
 
     labelled = reference != IGNORE
     share = (labelled & (reference != prediction)).sum() / max(labelled.sum(), 1)
+    colors = {phase.name: phase.color for phase in phases}
+    if not labelled.all():
+        colors["not labelled"] = "#000000"
     step = -(-max(pixels.shape) // PANEL_PX)
     grey = display(pixels)[::step, ::step]
     reference, prediction = reference[::step, ::step], prediction[::step, ::step]
@@ -53,27 +59,24 @@ def draw_evaluation(
         "prediction": palette[prediction],
         f"{share:.1%} differ: in the prediction's colour": disagreement(grey, reference, prediction, phases),
     }
-    height, width = grey.shape
-    # One pixel of the picture for one of the (thinned) image, or nearly: binder films are a pixel or two wide.
-    panel_in = max(width / DPI, 2.5)
-    figure = Figure(figsize=(2 * panel_in, 2 * max(height / DPI, 1.0) + 1.3), dpi=DPI)
-    FigureCanvasAgg(figure)
-    for axes, (name, image) in zip(figure.subplots(2, 2).ravel(), panels.items(), strict=True):
-        axes.imshow(image, interpolation="nearest")
-        axes.set_title(name, fontsize=10)
-        axes.set_axis_off()
-    figure.suptitle(title, fontsize=11)
-    handles = [Patch(color=phase.color, label=phase.name) for phase in phases.entries]
-    if (reference == IGNORE).any():
-        handles.append(Patch(color="black", label="not labelled"))
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9)
-    tall = figure.get_figheight()
-    figure.subplots_adjust(
-        left=0.01, right=0.99, top=1 - 0.6 / tall, bottom=0.4 / tall, wspace=0.02, hspace=0.3 / tall * 2
-    )
+    # Whole pixels become whole pixels: binder films are a pixel or two wide.
+    zoom = max(1, -(-LEAST_PANEL_PX // max(grey.shape)))
+    picture = _montage({name: panel.repeat(zoom, 0).repeat(zoom, 1) for name, panel in panels.items()}, title)
+    size = None if pixel_size_nm is None else pixel_size_nm * step / zoom
     with atomic_file(path, force=force) as temporary:
-        figure.savefig(temporary)
+        Image.fromarray(with_legend(picture, colors, pixel_size_nm=size)).save(temporary, "PNG")
     return Path(path)
+
+
+def _montage(panels: Mapping[str, np.ndarray], title: str) -> np.ndarray:
+    """Four panels of one size, two by two, each under its name, all under the title; RGB."""
+    height, width = next(iter(panels.values())).shape[:2]
+    text_px = text_height(2 * height, 2 * width)
+    gap = np.full((1, text_px // 2, 3), 255, np.uint8)
+    cells = [np.vstack([heading(name, width, text_px), panel]) for name, panel in panels.items()]
+    between = gap.repeat(len(cells[0]), 0)
+    rows = [np.hstack([left, between, right]) for left, right in (cells[:2], cells[2:])]
+    return np.vstack([heading(title, rows[0].shape[1], text_px), *rows])
 
 
 def disagreement(

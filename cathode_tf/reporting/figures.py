@@ -12,13 +12,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from cathode_tf.imaging import display, overlay
+from cathode_tf.imaging import display, overlay, with_legend
 from cathode_tf.phases import Phases
 
 INK = "#23303d"
 GRID = "#d9dfe5"
 PICTURE_PX = 1400
 """Longest side of a picture in the report; larger micrographs are shown reduced."""
+
+SMALL_PX = 500
+"""Smaller ones are shown enlarged, each pixel as a square, until their longest side is at least this."""
 
 
 def svg(figure: Figure) -> str:
@@ -32,17 +35,27 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def picture_data(picture: np.ndarray) -> str:
-    """A picture, uint8 (height, width) or (height, width, 3) RGB, as a `data:` address; reduced if large."""
+def picture_data(
+    picture: np.ndarray, colors: Mapping[str, str] | None = None, pixel_size_nm: float | None = None
+) -> str:
+    """A picture as a `data:` address; reduced if large, enlarged if small.
+
+    Args:
+        picture: uint8 (height, width, 3) RGB.
+        colors: `"#rrggbb"` by the name of what it stands for; named in a strip below the picture.
+        pixel_size_nm: Edge of a pixel; where it is known, the strip holds a scale bar.
+    """
     import cv2
 
-    scale = PICTURE_PX / max(picture.shape[:2])
+    side = max(picture.shape[:2])
+    scale, zoom = min(PICTURE_PX / side, 1.0), -(-SMALL_PX // side)
     if scale < 1:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    if picture.ndim == 3:
-        picture = picture[..., ::-1]
+    picture = picture.repeat(zoom, 0).repeat(zoom, 1)
+    size = None if pixel_size_nm is None else pixel_size_nm / (scale * zoom)
+    picture = with_legend(picture, colors or {}, pixel_size_nm=size)
     # WebP is a fifth of PNG's size on noisy micrographs, and every browser of the last years shows it.
-    _, encoded = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 85])
+    _, encoded = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 85])
     return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 
 

@@ -54,7 +54,6 @@ class Section:
     title: str
     texts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    legend: list[tuple[str, str]] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)

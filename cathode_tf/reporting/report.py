@@ -242,17 +242,20 @@ def _pictures(
         return []
     phases = analysis.mask_phases or analysis.phases
     merged = {name: f"{name} (counted as pore)" for name in phases.names if name not in analysis.phases}
-    section = Section("Pictures", legend=[(merged.get(p.name, p.name), p.color) for p in phases])
+    colors = {merged.get(phase.name, phase.name): phase.color for phase in phases}
+    size = analysis.pixel_size_nm
+    section = Section("Pictures")
     names = list(masks)[:PICTURES]
     if len(masks) > PICTURES:
         section.texts.append(f"The first {PICTURES} of {len(masks)} images.")
     for name in names:
         pixels = micrographs.get(name)
-        picture = phase_picture(masks[name], phases, pixels)
-        section.pictures.append(Picture(picture_data(picture), f"{name}: phases"))
+        data = picture_data(phase_picture(masks[name], phases, pixels), colors, size)
+        section.pictures.append(Picture(data, f"{name}: phases"))
         if analysis.phases.with_role("particle"):
             particles = instance_picture(analysis.labels(name, masks[name]), pixels)
-            section.pictures.append(Picture(picture_data(particles), f"{name}: particles, as separated"))
+            caption = f"{name}: particles, as separated"
+            section.pictures.append(Picture(picture_data(particles, pixel_size_nm=size), caption))
     return [section]
 
 

@@ -84,10 +84,14 @@ def _middle(analysis: VolumeAnalysis) -> list[Section]:
     edge[:, 1:] = labels[:, 1:] != labels[:, :-1]
     edge[1:] |= labels[1:] != labels[:-1]
     picture[edge] = 0
-    legend = [(phase.name, phase.color) for phase in analysis.phases]
+    colors = {phase.name: phase.color for phase in analysis.phases}
+    edges = analysis.voxel_size_nm
+    # A bar along x; none where a pixel is no square.
+    size = edges[2] / zoom if edges and abs(edges[1] / edges[2] - 1) <= 0.01 else None
+    data = picture_data(picture, colors, size)
     number = analysis.shape[0] // 2
     caption = f"Layer {number} along z; black lines: outlines of the particles as they were separated in 3-D."
-    return [Section("Middle layer", legend=legend, pictures=[Picture(picture_data(picture), caption)])]
+    return [Section("Middle layer", pictures=[Picture(data, caption)])]
 
 
 def _instances(analysis: VolumeAnalysis) -> list[Section]:

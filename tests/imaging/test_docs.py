@@ -38,6 +38,7 @@ def test_tutorial_and_formats(tmp_path, monkeypatch, capsys):
     assert "Wrote records/first (version 1.0.0): 2 train, 1 validation, 1 test." in commands
     assert "records/first: OK (0 errors" in commands
     assert capsys.readouterr().out.count("100% labelled") == 4
-    assert Image.open("overlays/cathode_01.png").size == (512, 384)
+    picture = Image.open("overlays/cathode_01.png")
+    assert picture.width == 512 and 384 < picture.height < 450  # the legend hangs below
     run("formats.md", {})
     assert Path("tasks.json").exists() and Path("for_labelme.json").exists()

@@ -44,5 +44,12 @@ def test_overlay_blends_and_leaves_ignored_pixels_bare():
 
 def test_write_overlay(tmp_path):
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    path = write_overlay(tmp_path / "o.png", pixels, np.zeros((3, 4), np.uint8), DEFAULT)
-    assert Image.open(path).mode == "RGB" and Image.open(path).size == (4, 3)
+    mask = np.zeros((3, 4), np.uint8)
+    path = write_overlay(tmp_path / "o.png", pixels, mask, DEFAULT)
+    with Image.open(path) as picture:
+        assert picture.mode == "RGB"
+        # The legend hangs below, and beside, as its names are wider than 4 px.
+        np.testing.assert_array_equal(np.asarray(picture)[:3, :4], overlay(pixels, mask, DEFAULT))
+        assert picture.height > 3
+    with_bar = write_overlay(tmp_path / "b.png", pixels, mask, DEFAULT, pixel_size_nm=5.0)
+    assert path.read_bytes() != with_bar.read_bytes()

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cathode_tf import InputError, Micrograph, Phases
 from cathode_tf.datasets.schema import Example
+from cathode_tf.imaging.legends import INK
 from cathode_tf.inference import Segmenter, evaluate
 from cathode_tf.inference.evaluation import Evaluation, ImageScore
-from cathode_tf.inference.pictures import disagreement
+from cathode_tf.inference.pictures import disagreement, draw_evaluation
 from cathode_tf.learning import predict_image
 
 
@@ -58,6 +60,24 @@ def test_rows_mean_and_pooled_come_from_the_same_counts(written):
     rows = list(csv.reader((out / "evaluation.csv").open()))
     assert [row[0] for row in rows] == ["image", "s0/a", "s1/a", "mean over images", "pooled"]
     assert sorted(path.name for path in out.glob("*.png")) == ["s0_a.png", "s1_a.png"]
+
+
+@pytest.mark.parametrize("size", [None, 20.0])
+def test_each_pixel_of_an_image_is_a_square_in_its_picture(tmp_path, size):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (130, 210)).astype(np.uint8)
+    reference, prediction = (rng.integers(0, 4, (130, 210)).astype(np.uint8) for _ in "ab")
+    phases = Phases.default()
+    path = draw_evaluation(
+        tmp_path / "a.png", pixels, reference, prediction, phases, title="a", pixel_size_nm=size
+    )
+    picture = np.asarray(Image.open(path))
+    # 210 px are enlarged twice, to 420; the second panel of the first row is the reference.
+    wanted = phases.palette()[reference].repeat(2, 0).repeat(2, 1)
+    [top] = [y for y in range(len(picture) - 260) if (picture[y : y + 260, -420:] == wanted).all()]
+    assert top > 30  # title and name of the panel
+    # 30 % of the width, 849 px of 10 nm, are 2.5 um: the bar is 2 um, 200 px.
+    assert ((picture[-30:] == INK).all(-1).sum(1).max() >= 200) == (size is not None)
 
 
 def test_images_of_another_pixel_size_are_resampled_as_for_a_user(tiny, image):
