@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Volume:
         self.voxel_size_nm = voxel_size_nm
         self.source = source
         self.shape: tuple[int, int, int] = tuple(int(side) for side in data.shape)  # type: ignore[assignment]
+        self._reading = threading.Lock()  # of files that several threads would seek in
         self._values = {
             float(value): index
             for index, phase in enumerate(phases)
@@ -80,7 +82,8 @@ class Volume:
         Raises:
             InputError: If a label stands for no phase.
         """
-        slab = np.asarray(self._data[start:stop])
+        with self._reading:
+            slab = np.asarray(self._data[start:stop])
         place: np.ndarray
         if slab.dtype.itemsize == 1:
             # Every label there can be is looked up once, not every voxel's.

@@ -8,6 +8,7 @@ place.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -146,37 +147,45 @@ def analyze_volume(
         >>> analyze_volume(volume, thickness=False).summary["fraction"]["ncm"].value
         0.5
     """
-    blocks, coarse, connections = _stream(volume)
+    phases = list(enumerate(volume.phases))
+    measured = [(index, phase) for index, phase in phases if phase.role == "particle"]
+    wide = [(index, phase) for index, phase in phases if thickness and phase.role in ("pore", "particle")]
+    # NumPy, OpenCV and scikit-image leave the interpreter to others while they work.
+    with ThreadPoolExecutor(2) as pool:
+        stream = pool.submit(_stream, volume)
+        found = [pool.submit(_grains, volume, index, neck_depth, min_voxels) for index, _ in measured]
+        widths = [pool.submit(_thickness, volume, index) for index, _ in wide]
+    blocks, coarse, connections = stream.result()
     summary: Summary = {
         "fraction": _fractions(volume, blocks, coarse),
         **_surfaces(volume, blocks),
         **_connectivity(volume, connections),
     }
-    present = [
-        (index, phase) for index, phase in enumerate(volume.phases) if summary["fraction"][phase.name].value
-    ]
+    present = {name for name, fraction in summary["fraction"].items() if fraction.value}
     tables = []
     middle = volume.shape[0] // 2
     layer = volume.read(middle, middle + 1)
     layer_labels = np.zeros(layer.shape, np.int32)
-    for index, phase in present:
-        if phase.role == "particle":
-            table, lost, grains = _grains(volume, index, neck_depth, min_voxels)
-            layer_labels += grains.slab(middle, layer == index)
-            summary |= _merged(summary, _sizes(table, phase.name, lost, volume.unit))
-            table.insert(0, "phase", phase.name)
-            tables.append(table)
-    for index, phase in present:
-        if thickness and phase.role in ("pore", "particle"):
-            summary |= _merged(summary, {"local_thickness": {phase.name: _thickness(volume, index)}})
-        if tortuosity and phase.role == "pore":
-            found = {
+    for (index, phase), grains_found in zip(measured, found, strict=True):
+        if phase.name not in present:
+            continue
+        table, lost, grains = grains_found.result()
+        layer_labels += grains.slab(middle, layer == index)
+        summary |= _merged(summary, _sizes(table, phase.name, lost, volume.unit))
+        table.insert(0, "phase", phase.name)
+        tables.append(table)
+    for (_, phase), width in zip(wide, widths, strict=True):
+        if phase.name in present:
+            summary |= _merged(summary, {"local_thickness": {phase.name: width.result()}})
+    for index, phase in phases:
+        if tortuosity and phase.role == "pore" and phase.name in present:
+            factors = {
                 f"{phase.name}|{axis}": tortuosity_factor(
                     _solid(volume, index), volume.shape, volume.spacing, k
                 )
                 for k, axis in enumerate(AXES)
             }
-            summary |= _merged(summary, {"tortuosity_factor": found})
+            summary |= _merged(summary, {"tortuosity_factor": factors})
     settings = {"neck_depth": neck_depth, "min_voxels": min_voxels}
     instances = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["phase", "label"])
     return VolumeAnalysis(
