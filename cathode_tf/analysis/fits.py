@@ -19,7 +19,9 @@ from cathode_tf.analysis.sizes import MIN_PARTICLES, SAMPLE_TYPES, SizeDistribut
 from cathode_tf.analysis.stereology import checked_diameters
 from cathode_tf.errors import InputError
 
-MODELS = ("lognormal", "weibull")
+MODELS = {"lognormal": "log-normal", "weibull": "Weibull"}
+"""Each model with what people read."""
+
 PARAMETERS = {
     "lognormal": ("lognormal_median", "lognormal_sigma_g"),
     "weibull": ("weibull_scale", "weibull_modulus"),
@@ -164,9 +166,9 @@ def _of_model(sizes: SizeDistribution, model: str, resamples: int, seed: int) ->
         "reference": f"{FITTING}; {TESTING}",
     }
     texts = {
-        first: f"{first.replace('_', ' ')} of the {objects}, by number",
-        second: f"{second.replace('_', ' ')} of the {objects}, by number",
-        d50: f"D50 (volume) of a fitted {model} distribution of the {objects}",
+        first: f"{first.replace('_', ' ').replace(model, MODELS[model])} of the {objects}, by number",
+        second: f"{second.replace('_', ' ').replace(model, MODELS[model])} of the {objects}, by number",
+        d50: f"D50 (volume) of a fitted {MODELS[model]} distribution of the {objects}",
     }
     units = {first: sizes.unit, second: "", d50: sizes.unit}
     try:
@@ -187,7 +189,7 @@ def _of_model(sizes: SizeDistribution, model: str, resamples: int, seed: int) ->
         }
     values = _refitted(sizes, fit, resamples, seed)
     verdict = "contradict" if fit.rejected else "do not contradict"
-    said = f"the data {verdict} a {model} distribution: distance {fit.distance:.3f}, p = {fit.p_value:.2f}"
+    said = f"the data {verdict} a {MODELS[model]} distribution: distance {fit.distance:.3f}, p = {fit.p_value:.2f}"
     flags = {"GOODNESS_OF_FIT": said} | ({FIT_REJECTED: said} if fit.rejected else {})
     spread = Spread.of_units(like.n)
     result = {}

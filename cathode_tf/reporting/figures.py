@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from cathode_tf.imaging import display, overlay, with_legend
 from cathode_tf.phases import Phases
@@ -59,17 +60,27 @@ def picture_data(
     return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
-def axes(width: float = 6.4, height: float = 3.2):
-    """A figure in the report's dress, and its axes."""
+def axes(width: float = 5.2, height: float = 3.0):
+    """A figure in the report's dress, and its axes; narrow, so that its letters can be read on a phone."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(INK)
-    axis.tick_params(colors=INK, labelsize=9)
+    axis.tick_params(colors=INK, labelsize=10)
     axis.xaxis.label.set_color(INK)
     axis.yaxis.label.set_color(INK)
     axis.set_axisbelow(True)
     return figure, axis
+
+
+def _size_axis(axis, low: float, high: float) -> None:
+    """A logarithmic axis of sizes from `low` to `high`, whose labels are plain numbers."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(
+        LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(5, steps=(1, 2, 5, 10))
+    )
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def bars_with_intervals(values: Mapping[str, object], colors: Sequence[str], label: str) -> str:
@@ -85,7 +96,7 @@ def bars_with_intervals(values: Mapping[str, object], colors: Sequence[str], lab
         value, ci = estimate.value, estimate.ci  # type: ignore[attr-defined]
         if value is None:
             axis.annotate(
-                f" {name}: not estimable", (0, row), va="center", color=INK, fontsize=9, style="italic"
+                f" {name}: not estimable", (0, row), va="center", color=INK, fontsize=10, style="italic"
             )
             continue
         axis.barh(row, value, color=color, edgecolor=INK, linewidth=0.6, height=0.62)
@@ -107,7 +118,7 @@ def cumulative_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], label
         curves: Sorted sizes (n,) and cumulative shares (n,), 0-1, by weighting ("number", "area", "volume").
         label: What the size is, with its unit.
     """
-    figure, axis = axes(height=3.4)
+    figure, axis = axes()
     styles = ("-", "--", ":")
     for index, (name, (sizes, share)) in enumerate(curves.items()):
         axis.step(
@@ -115,28 +126,28 @@ def cumulative_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], label
         )
     for level in (0.1, 0.5, 0.9):
         axis.axhline(level, color=GRID, linewidth=0.8, zorder=0)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter("{x:g}")
+    together = np.concatenate([sizes for sizes, _ in curves.values()])
+    _size_axis(axis, together.min(), together.max())
     axis.set_ylim(0, 1)
     axis.set_xlabel(label)
     axis.set_ylabel("cumulative share")
-    axis.legend(frameon=False, fontsize=9)
+    axis.legend(frameon=False, fontsize=10)
     return svg(figure)
 
 
 def histogram(values: np.ndarray, label: str, color: str) -> str:
     """Counts of instances by size, in bins that are equal on a logarithmic axis."""
-    figure, axis = axes(height=3.0)
+    figure, axis = axes()
     positive = values[values > 0]
     low, high = positive.min(), positive.max()
     if low == high:
         low, high = low * 0.9, high * 1.1
     bins = np.geomspace(low, high, int(np.clip(np.sqrt(len(positive)), 6, 40)) + 1)
     axis.hist(positive, bins=bins, color=color, edgecolor=INK, linewidth=0.6)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter("{x:g}")
+    _size_axis(axis, low, high)
     axis.set_xlabel(label)
     axis.set_ylabel("instances")
+    axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.grid(axis="y", color=GRID, linewidth=0.8)
     return svg(figure)
 

@@ -12,7 +12,7 @@ from cathode_tf.analysis import Analysis, Estimate
 from cathode_tf.analysis.sizes import MEANS, PERCENTILES, WEIGHTINGS, display_name
 from cathode_tf.reporting.figures import cumulative_curves, histogram
 from cathode_tf.reporting.page import Drawing, Section, Table
-from cathode_tf.reporting.tables import estimates_table, sentence, split_text
+from cathode_tf.reporting.tables import NOT_ESTIMABLE, estimates_table, sentence, split_text
 
 PERCENTILE = re.compile(rf"({'|'.join(PERCENTILES)})_[0-3]")
 SAMPLES = {
@@ -117,23 +117,26 @@ def size_sections(analysis: Analysis) -> list[Section]:
             notes=_notes([e for q, e in mine.items() if PERCENTILE.fullmatch(q) or q in MEANS]),
         )
         section.tables.append(_percentiles(mine))
-        for names, caption in (MEANS, "Mean diameters."), (FITS, FITTED):
-            shown = {label: mine[q] for q, label in names.items() if q in mine}
-            if names is MEANS:
-                # Their flags are those of the percentiles, and stand above.
-                shown = {
-                    label: replace(estimate, flags={}) for label, estimate in shown.items() if estimate.value
-                }
-            if shown:
-                section.tables.append(estimates_table(shown, "quantity", caption))
+        means = {label: mine[q] for q, label in MEANS.items() if q in mine and not mine[q].is_refused}
+        if means:
+            # Their flags are those of the percentiles, and stand above.
+            means = {label: replace(estimate, flags={}) for label, estimate in means.items()}
+            section.tables.append(estimates_table(means, "quantity", "Mean diameters."))
+        fits = {label: mine[q] for q, label in FITS.items() if q in mine}
+        if not all(estimate.is_refused for estimate in fits.values()):
+            section.tables.append(estimates_table(fits, "quantity", FITTED))
         sections.append(section)
     return sections
 
 
 def _percentiles(estimates: Mapping[str, Estimate]) -> Table:
     """A row a weighting, a column a percentile."""
+
+    def cell(estimate: Estimate) -> str:
+        return NOT_ESTIMABLE if estimate.is_refused else split_text(estimate)[0]
+
     rows = [
-        [label, *(split_text(estimates[f"{column}_{weighting}"])[0] for column in PERCENTILES)]
+        [label, *(cell(estimates[f"{column}_{weighting}"]) for column in PERCENTILES)]
         for weighting, label in WEIGHTINGS.items()
     ]
     basis = next((text for q in estimates if (text := _basis(q, estimates[q]))), "no interval")
@@ -147,6 +150,12 @@ def _basis(quantity: str, estimate: Estimate) -> str:
 
 
 def _notes(estimates: Sequence[Estimate]) -> list[str]:
-    """What flags say, each once."""
-    reasons = dict.fromkeys(reason for estimate in estimates for reason in estimate.flags.values())
+    """What flags say, each once; why there is nothing, where there is nothing. The area lost stands in the text."""
+    nothing = all(estimate.is_refused for estimate in estimates)
+    reasons = dict.fromkeys(
+        reason
+        for estimate in estimates
+        for flag, reason in estimate.flags.items()
+        if flag == "REFUSED" or not (nothing or flag == "AREA_LOST")
+    )
     return [f"{sentence(reason)}." for reason in reasons]

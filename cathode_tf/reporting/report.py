@@ -299,15 +299,17 @@ def _methods(analysis: Analysis) -> Section:
 
 def _provenance(analysis: Analysis) -> Section:
     content: dict[str, Any] = analysis.to_dict()
+    header = ["image", "height x width, px", "SHA-256 of the mask (first 16 digits)"]
     rows = [
-        [image["image"], image["group"], "{} x {}".format(*image["shape"]), image["mask_sha256"][:16]]
+        [image["image"], "{} x {}".format(*image["shape"]), image["mask_sha256"][:16]]
         for image in content["images"]
     ]
+    if any(image["group"] for image in content["images"]):
+        header.append("group")
+        rows = [[*row, image["group"]] for row, image in zip(rows, content["images"], strict=True)]
     settings = ", ".join(f"{key} = {value}" for key, value in content["settings"].items())
     return Section(
         "Provenance",
         texts=[f"cathode_tf {content['version']}, Python {content['python']}. Settings: {settings}."],
-        tables=[
-            Table(["image", "group", "height x width, px", "SHA-256 of the mask (first 16 digits)"], rows)
-        ],
+        tables=[Table(header, rows)],
     )

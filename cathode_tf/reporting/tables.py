@@ -9,6 +9,7 @@ from cathode_tf.analysis import Estimate
 from cathode_tf.reporting.page import Table
 
 POWERS = {"": "", "2": "²", "3": "³"}
+NOT_ESTIMABLE = "not estimable"
 
 
 def split_text(estimate: Estimate) -> tuple[str, str]:
@@ -65,19 +66,30 @@ def intervals_caption(estimates: Mapping[str, Estimate]) -> str:
 
 
 def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str = "") -> Table:
-    """A row an Estimate: name, number with interval, what it rests on; below, what flags say of which rows."""
+    """A row an Estimate: name, number with interval, what it rests on; below, what flags say of which rows.
+
+    What holds for all rows, what they rest on too, is said once, in the caption. Why a number is refused stands below.
+
+    Example:
+        >>> one, two = Estimate(1.0, ci=(0.9, 1.1), n=3), Estimate(None, flags={"REFUSED": "no pore"})
+        >>> table = estimates_table({"ncm": one, "pore": two}, "phase", "Sizes")
+        >>> table.rows, table.caption, table.notes
+        ([['ncm', '1.00 ± 0.10'], ['pore', 'not estimable']], 'Sizes. Intervals: 95 %, 3 images.', ['pore: no pore.'])
+    """
     rows = []
     said: dict[str, list[str]] = {}
     for name, estimate in estimates.items():
-        rows.append([name.replace("|", " | "), *split_text(estimate)])
-        for flag, reason in estimate.flags.items():
-            if flag != "REFUSED" and reason != estimate.flags.get("REFUSED"):
-                names = said.setdefault(reason, [])
-                names += [rows[-1][0]] if rows[-1][0] not in names else []
-    # What holds for all rows is said once.
-    common = [sentence(reason) for reason, names in said.items() if len(names) == len(rows)]
+        number, basis = (NOT_ESTIMABLE, "") if estimate.is_refused else split_text(estimate)
+        rows.append([name.replace("|", " | "), number, basis])
+        for reason in dict.fromkeys(estimate.flags.values()):
+            said.setdefault(reason, []).append(rows[-1][0])
+    header, captions = [what, "estimate", "rests on"], [caption.rstrip(".")] if caption else []
+    bases = {row[2] for row in rows if row[2]}
+    if len(bases) < 2:
+        header, rows = header[:2], [row[:2] for row in rows]
+        captions += [basis if basis.startswith("no ") else f"Intervals: {basis}" for basis in bases]
+    captions += [reason for reason, names in said.items() if len(names) == len(rows)]
     notes = [
         f"{', '.join(names)}: {for_page(reason)}." for reason, names in said.items() if len(names) < len(rows)
     ]
-    caption = ". ".join([caption.rstrip("."), *common] if caption else common)
-    return Table([what, "estimate", "rests on"], rows, caption, notes=notes)
+    return Table(header, rows, for_page(" ".join(f"{sentence(text)}." for text in captions)), notes=notes)

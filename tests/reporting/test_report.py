@@ -11,7 +11,7 @@ import pytest
 from cathode_tf import InputError, Phases
 from cathode_tf.analysis import Estimate, analyze
 from cathode_tf.reporting import evaluation_section, write_report
-from cathode_tf.reporting.figures import PICTURE_PX, instance_picture, picture_data
+from cathode_tf.reporting.figures import PICTURE_PX, histogram, instance_picture, picture_data
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
 
 
@@ -96,8 +96,33 @@ def test_a_refused_estimate_says_why_in_place_of_a_number():
 def test_a_note_that_all_rows_share_is_said_once_in_the_caption():
     one = Estimate(1.0, ci=(0.9, 1.1), n=3, flags={"X": "shared"})
     table = estimates_table({"a": one, "b": one}, "phase", "Caption")
-    assert table.caption == "Caption. Shared"
-    assert len(table.header) == len(table.rows[0]) == 3
+    assert table.caption == "Caption. Intervals: 95 %, 3 images. Shared."
+    assert (table.header, table.rows[0]) == (["phase", "estimate"], ["a", "1.00 ± 0.10"])
+    other = replace(one, n=4)
+    table = estimates_table({"a": one, "b": other}, "phase", "Caption")
+    assert [row[2] for row in table.rows] == ["95 %, 3 images", "95 %, 4 images"]
+
+
+def test_why_there_are_no_sizes_is_said_once(batch, tmp_path):
+    few = batch["a"][:100, :150]  # at most six disks, some cut
+    _, text = write({"a": few}, tmp_path / "report.html", pixel_size_nm=100)
+    assert len(re.findall("whole particles are too few", text)) == 1
+    assert '<td class="number">not estimable</td>' in text
+    assert "Fitted distributions" not in text and "little about the spread" not in text
+
+
+@pytest.mark.parametrize(
+    "low, high, labels",
+    [
+        (1.2, 9.0, ["2", "5"]),
+        (0.4, 30.0, ["0.5", "1", "2", "5", "10", "20"]),
+        (6.1, 7.9, ["6.5", "7", "7.5"]),
+    ],
+)
+def test_axes_of_sizes_are_labelled_in_plain_numbers(low, high, labels):
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", histogram(np.array([low, high]), "d", "#888888"))
+    assert set(labels) <= set(texts)
+    assert not [text for text in texts if "×" in text]
 
 
 def test_pictures_are_reduced_and_decode_to_what_was_given():
@@ -108,6 +133,17 @@ def test_pictures_are_reduced_and_decode_to_what_was_given():
     assert decoded.shape == (10, PICTURE_PX, 3)
     # Red in, red out (OpenCV decodes to blue, green, red); WebP may be off by a few levels.
     np.testing.assert_allclose(decoded.mean((0, 1)), [0, 0, 200], atol=6)
+
+
+def test_small_pictures_are_enlarged_by_whole_pixels_and_their_bar_with_them():
+    # 200 px become 600, each of 10 nm: 30 % of that are 1.8 um, the bar is 1 um, 100 px.
+    data = picture_data(np.zeros((200, 200, 3), np.uint8), {"ncm": "#ffffff"}, 30.0)
+    decoded = cv2.imdecode(
+        np.frombuffer(base64.b64decode(data.split(",")[1]), np.uint8), cv2.IMREAD_GRAYSCALE
+    )
+    assert decoded.shape[1] == 600 and decoded[:595].max() < 20
+    bar = (decoded[605:, 300:] < 100).sum(1).max()
+    assert bar == pytest.approx(100, abs=25)  # letters of "1 µm" beside it
 
 
 def test_instances_that_touch_have_a_dark_line_between_them():
@@ -148,5 +184,5 @@ def test_every_quantity_of_the_summary_is_in_the_report(batch, tmp_path):
     analysis, text = write(batch, tmp_path / "report.html", pixel_size_nm=100)
     for quantity, estimates in analysis.summary.items():
         for name, estimate in estimates.items():
-            number = split_text(estimate)[0].replace("'", "&#39;")
-            assert number in text, (quantity, name)
+            shown = estimate.flags["REFUSED"] if estimate.is_refused else split_text(estimate)[0]
+            assert shown.replace("'", "&#39;") in text, (quantity, name)
