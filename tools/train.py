@@ -52,7 +52,8 @@ def command(
 ):
     """Train a U-Net on RECORDS and keep the model of the highest validation Dice.
 
-    The same command goes on with a run that was stopped or killed. Ctrl-C leaves a run that can be evaluated.
+    The same command goes on with a run that was stopped or killed, with another --epochs or --time-limit too if
+    you like. Ctrl-C leaves a run that can be evaluated.
     """
     from cathode_tf.learning import train
 

@@ -14,7 +14,7 @@ import numpy as np
 from cathode_tf.datasets import RecordSet, open_records, patches
 from cathode_tf.datasets.pipeline import input_errors
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import read_json, refuse_overwrite, write_json
+from cathode_tf.files import write_json
 from cathode_tf.imaging import Micrograph
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
@@ -24,6 +24,7 @@ from cathode_tf.learning.losses import CombinedLoss
 from cathode_tf.learning.models import load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
 from cathode_tf.learning.precision import choose_precision
+from cathode_tf.learning.resuming import resume_or_begin
 from cathode_tf.learning.run_folder import Progress, Run
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
 from cathode_tf.phases import IGNORE, Phase, Phases
@@ -54,7 +55,8 @@ def train(
     The model's pixel size is the median of the training images'; images of another are resampled to it, in
     training and validation as later when the model is used. Images of unknown pixel size are taken as they are.
 
-    The same call goes on with a run that was killed, as if nothing had happened.
+    The same call goes on with a run that was killed, as if nothing had happened; with other `epochs` or another
+    `time_limit_s` it goes on too, and the schedule follows the new end.
 
     Args:
         records: A record set (`open_records`) or its folder, with splits `train` and `validation`.
@@ -77,8 +79,8 @@ def train(
         The run; `cathode_tf.Segmenter(run.path)` uses it.
 
     Raises:
-        InputError: If the records lack a split or a phase, an option is out of range, or `out` holds
-            another run.
+        InputError: If the records lack a split or a phase, an option is out of range, or `out` holds another run,
+            or one that has ended otherwise than `epochs` and `time_limit_s` say.
     """
     records = open_records(records) if isinstance(records, (str, Path)) else records
     config: dict[str, Any] = {
@@ -100,7 +102,7 @@ def train(
     refuse_inputs(folder, [records.path, start if isinstance(start, (str, Path)) else None])
     if force and is_chief(strategy):
         refuse_foreign(folder, run_folder.foreign_entry(folder))
-    progress = _resume_or_begin(folder, config, force)
+    progress = resume_or_begin(folder, config, force)
     if progress.stopped:
         return Run(folder, progress.history, progress.stopped)
     validation = _validation_images(records)
@@ -195,23 +197,6 @@ def _check_options(config: dict[str, Any], strategy: Any) -> None:
             f"batch: must be a multiple of the {replicas} devices. Received {config['batch']}. "
             f"Take {math.ceil(config['batch'] / replicas) * replicas}."
         )
-
-
-def _resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progress:
-    """The progress to go on from; a folder of another run, or of something else, is refused."""
-    if force:
-        return Progress()
-    if not (folder / run_folder.CONFIG).exists():
-        refuse_overwrite(folder)
-        return Progress()
-    before = read_json(folder / run_folder.CONFIG)
-    for name, value in config.items():
-        if before.get(name) != value:
-            raise InputError(
-                f"{folder}: holds a run with {name} {before.get(name)}. Received {value}. "
-                "Give the same to go on with it, another folder, or --force to replace it."
-            )
-    return run_folder.load_progress(folder) or Progress()
 
 
 def _validation_images(records: RecordSet) -> list[tuple[Micrograph, np.ndarray]]:
