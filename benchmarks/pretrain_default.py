@@ -1,9 +1,10 @@
 """The recipe of the default model: synthetic sections in, the `.keras` file that ships with the package out.
 
-    python benchmarks/pretrain_default.py --out /tmp/pretrain --hours 0.8
+    python benchmarks/pretrain_default.py --out /tmp/pretrain --hours 1
 
 writes randomised sections (`Parameters.random`: half SEM, half nano-CT, no real pixel), converts them to a record
-set and trains on it. Run again with the same options, it goes on where it was stopped. Then
+set and trains on it. Masks of SEM sections are the truth; those of nano-CT are drawn by thresholds, as annotators of
+nano-CT do (`cathode_tf.synthesis.annotate`). Run again with the same options, it goes on where it was stopped. Then
 `python benchmarks/default_model.py --model /tmp/pretrain/run --install` measures the model, writes its card and
 ships it.
 """
@@ -11,24 +12,37 @@ ships it.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from cathode_tf.datasets import convert, open_records
 from cathode_tf.learning import train
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
-from cathode_tf.synthesis import Parameters, synthesize, write_samples
+from cathode_tf.synthesis import Parameters, SyntheticSample, annotate, synthesize, write_samples
 
 SEED = 2026
-SECTIONS = 800
+SECTIONS = 2400
 SECTION_PX = 288
+
+
+def sections() -> Iterator[SyntheticSample]:
+    """Randomised sections, those of nano-CT with the mask of an annotator."""
+    size = {"height": SECTION_PX, "width": SECTION_PX}
+    for index, sample in enumerate(synthesize(SECTIONS, seed=SEED, parameters=Parameters.random, **size)):
+        if sample.truth["parameters"]["imaging"]["modality"] == "nano-ct":
+            sample = dataclasses.replace(sample, mask=annotate(sample, np.random.default_rng([SEED, index])))
+        yield sample
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for sections, records and run")
-    parser.add_argument("--hours", type=float, default=0.8, help="training time")
+    parser.add_argument("--hours", type=float, default=1.0, help="training time")
     parser.add_argument("--preset", default="base", help="size of the network")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--patch-px", type=int, default=192)
@@ -38,10 +52,7 @@ def main() -> None:
     records = options.out / "records"
     if not records.exists():
         drawn = options.out / "sections"
-        samples = synthesize(
-            SECTIONS, seed=SEED, height=SECTION_PX, width=SECTION_PX, parameters=Parameters.random
-        )
-        write_samples(track(samples, "Synthesising"), drawn, force=True)
+        write_samples(track(sections(), "Synthesising", total=SECTIONS), drawn, force=True)
         convert(
             drawn / "images",
             drawn / "masks",

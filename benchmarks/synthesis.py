@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from cathode_tf.imaging import overlay
-from cathode_tf.synthesis import Parameters, SyntheticSample, synthesize
+from cathode_tf.synthesis import Parameters, SyntheticSample, annotate, synthesize
 
 KINDS = {
     "default": Parameters(),
@@ -97,8 +97,8 @@ def _chord(inside: np.ndarray) -> float:
     return np.count_nonzero(inside) / max(1, starts)
 
 
-def _of_sample(sample: SyntheticSample) -> dict[str, float]:
-    return features(sample.image, np.array([PORE, NCM, CARBON, CARBON])[sample.mask])
+def _of_sample(sample: SyntheticSample, mask: np.ndarray) -> dict[str, float]:
+    return features(sample.image, np.array([PORE, NCM, CARBON, CARBON])[mask])
 
 
 def _real() -> list[dict[str, float]]:
@@ -119,7 +119,13 @@ def comparison(count: int = 60) -> str:
     columns = {"real nano-CT": _real()}
     for name in ("random nano-CT", "random SEM"):
         samples = synthesize(count, seed=3, height=400, width=400, parameters=KINDS[name])
-        columns[f"{name} ({count})"] = [_of_sample(sample) for sample in samples]
+        columns[f"{name} ({count})"] = [_of_sample(sample, sample.mask) for sample in samples]
+        if name == "random nano-CT":
+            annotators = (np.random.default_rng(number) for number in range(count))
+            columns["the same, annotated"] = [
+                _of_sample(sample, annotate(sample, rng))
+                for sample, rng in zip(samples, annotators, strict=True)
+            ]
     columns = {(f"{k} ({len(v)})" if k == "real nano-CT" else k): v for k, v in columns.items() if v}
     lines = [f"| feature | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
     for feature in next(iter(columns.values()))[0]:

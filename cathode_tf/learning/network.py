@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from cathode_tf.datasets.standardization import RULE
 from cathode_tf.errors import InputError
@@ -99,7 +99,21 @@ def build_unet(
     x = layers.Softmax(dtype="float32", name="probabilities")(x)
     outputs = Card(card, dtype="float32", name="card")(x)
 
-    return keras.Model(inputs, outputs, name="cathode_unet")
+    model = keras.Model(inputs, outputs, name="cathode_unet")
+    for level in range(len(filters) - 1):
+        _begin_even(model.get_layer(f"up{level}_widen"), 4)
+    _begin_even(model.get_layer("scores"), stem**2)
+    return model
+
+
+def _begin_even(layer: keras.Layer, places: int) -> None:
+    """Let all places of a block begin with the same weights, or a short training leaves combs in the masks.
+
+    Reference:
+        Aitken et al., Checkerboard artifact free sub-pixel convolution, 2017 (ICNR).
+    """
+    kept = layer.kernel.shape[-1] // places
+    layer.kernel.assign(ops.tile(layer.kernel[..., :kept], (1, 1, 1, places)))
 
 
 class _Block:

@@ -35,8 +35,10 @@ class Cracks:
         Crofton: a line of length 1 in a random direction crosses a row of pixels, and a column, 2 / pi times,
         so the length is pi / 4 times the crossings of rows and columns together.
         """
-        crossings = np.bincount(self.owner[self.across & inside], minlength=present.max(initial=0) + 1)
-        crossings = crossings + np.bincount(self.owner[self.down & inside], minlength=crossings.size)
+        # A particle that is nothing but crack or pore in this plane has crossings too, but is not present.
+        size = int(self.owner.max(initial=0)) + 1
+        crossings = np.bincount(self.owner[self.across & inside], minlength=size)
+        crossings = crossings + np.bincount(self.owner[self.down & inside], minlength=size)
         return Cracks(self.open, self.across, self.down, self.owner, np.pi / 4 * crossings[present])
 
 

@@ -194,6 +194,10 @@ def _fill_between(
     clusters = (1 - parameters.additive_chains) * compact + parameters.additive_chains * (
         2 * strings + 0.5 * compact
     )
+    if parameters.carbon_coating > 0:
+        particles = inside.astype(np.float32)
+        wide, wider = (cv2.GaussianBlur(particles, (0, 0), max(1.6, k * typical)) for k in (0.1, 0.3))
+        clusters += np.float32(4 * parameters.carbon_coating) * (wide + 0.5 * wider)
     additive = top_pixels(clusters, free, round(parameters.additive_fraction * ncm.size))
     mask[additive] = ADDITIVE
     free &= ~additive

@@ -92,9 +92,9 @@ class Parameters:
     """
 
     pixel_size_nm: float = _number(100, 1, 2000, (30, 200), "edge of a pixel, nm")
-    ncm_fraction: float = _number(0.58, 0.1, 0.92, (0.4, 0.75), "solid active material", ct=(0.45, 0.88))
-    additive_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.14), "conductive carbon", ct=(0.01, 0.14))
-    binder_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.12), "binder", ct=(0.01, 0.14))
+    ncm_fraction: float = _number(0.58, 0.1, 0.92, (0.4, 0.75), "solid active material", ct=(0.45, 0.9))
+    additive_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.14), "conductive carbon", ct=(0.01, 0.4))
+    binder_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.12), "binder", ct=(0, 0.35))
     particle_um: float = _number(
         6, 0.1, 100, (3, 12), "median diameter of the secondary particles, by number"
     )
@@ -125,6 +125,9 @@ class Parameters:
     )
     additive_um: float = _number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters", ct=(1.5, 6))
     additive_chains: float = _number(0.3, 0, 1, (0, 1), "0 compact clusters ... 1 chains", ct=(0, 0.4))
+    carbon_coating: float = _number(
+        0, 0, 2, (0, 0.4), "0 carbon apart from particles ... 1 around them, pores beyond it", ct=(0.1, 1.2)
+    )
     binder_webs: float = _number(
         0.3, 0, 1, (0, 1), "0 films and bridges at contacts ... 1 webs across pores", ct=(0, 0.5)
     )
@@ -217,6 +220,11 @@ class Parameters:
         structure["additive_um"] = min(20.0, max(structure["additive_um"], least_um))
         reach = seen["grey_ncm"] - seen["grey_pore"]
         if modality == "nano-ct":
+            # Carbon and binder with pores too fine to be seen fill most of what lies between the particles.
+            between = min(0.8, (1 - structure["ncm_fraction"]) * rng.uniform(0.35, 0.9))
+            carbon_share = rng.uniform(0.4, 1.0)
+            structure["additive_fraction"] = min(0.4, between * carbon_share)
+            structure["binder_fraction"] = min(0.4, between * (1 - carbon_share))
             # X-rays hardly tell carbon from binder, and neither well from pore.
             carbon = seen["grey_pore"] + rng.uniform(0.02, 0.36) * reach
             seen["grey_additive"] = carbon + rng.uniform(-0.04, 0.04) * reach

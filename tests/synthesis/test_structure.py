@@ -123,3 +123,15 @@ def test_warns_where_no_room_is_left_for_what_was_asked():
     crowded = Parameters(ncm_fraction=0.9, additive_fraction=0.04, binder_fraction=0.04, fragmentation=1)
     with pytest.warns(InputWarning, match="was asked for"):
         synthesize(seed=1, height=128, width=128, parameters=crowded)[0]
+
+
+def test_a_particle_that_is_nothing_but_crack_is_not_measured():
+    # Particle 2 is crossed once, in its only column, and is not among those present.
+    owner = np.array([[1, 1, 2], [1, 1, 2]], np.int32)
+    down = np.array([[True, True, True], [False, False, False]])
+    none = np.zeros((2, 3), bool)
+    cracks = Cracks(none, none, down, owner, np.zeros(0))
+
+    found = cracks.of(np.array([1]), np.ones((2, 3), bool))
+
+    assert found.length_px.tolist() == [pytest.approx(np.pi / 4 * 2)]
