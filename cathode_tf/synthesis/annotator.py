@@ -15,15 +15,16 @@ from cathode_tf.synthesis.samples import SyntheticSample
 
 # How far up from one grey level to the next an annotator puts the threshold between them.
 _CARBON_FROM = (0.2, 0.9)
-_NCM_FROM = (0.15, 0.75)
+_NCM_FROM = (0.15, 0.65)
 
 
 def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
     """A semi-automatic annotation of `sample`, of the manner of an annotator drawn at random.
 
     Two thresholds between the grey levels of pore, carbon and active material, on the image as it is or smoothed;
-    then, by annotator, small patches go to what surrounds them, and holes in particles are closed or emptied. Carbon
-    and binder, which nano-CT cannot tell apart, are one phase: binder.
+    then, by annotator, rims of a few pixels between particle and pore are shared among these two, small patches go to
+    what surrounds them, and holes in particles are closed or emptied. Carbon and binder, which nano-CT cannot tell
+    apart, are one phase: binder.
 
     Args:
         sample: Of `synthesize`.
@@ -38,11 +39,13 @@ def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
         >>> np.unique(annotate(sample, np.random.default_rng(0))).tolist()
         [0, 1, 3]
     """
-    low, high = _thresholds(sample, rng)
+    dark, low, high = _thresholds(sample, rng)
     image: np.ndarray = sample.image.astype(np.float32)
     if smoothing := rng.choice([0.0, 0.7, 1.2, 2.0]):
         image = cv2.GaussianBlur(image, (0, 0), smoothing)
     mask = np.where(image > high, NCM, np.where(image > low, BINDER, PORE)).astype(np.uint8)
+    if rng.random() < 0.4:
+        _part_rims(mask, image > (dark + high) / 2, int(rng.integers(1, 3)))
     if rng.random() < 0.5:
         _drop_patches(mask, int(rng.integers(3, 30)))
     manner = rng.random()
@@ -52,8 +55,8 @@ def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def _thresholds(sample: SyntheticSample, rng: np.random.Generator) -> tuple[float, float]:
-    """Grey levels above which there is carbon, and active material."""
+def _thresholds(sample: SyntheticSample, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Grey level of pore, and those above which there is carbon, and active material."""
     known = sample.mask <= BINDER
     ncm, pore = sample.mask == NCM, sample.mask == PORE
     bright, dark = _level(sample.image, ncm), _level(sample.image, pore)
@@ -62,7 +65,7 @@ def _thresholds(sample: SyntheticSample, rng: np.random.Generator) -> tuple[floa
     # Carbon is told from pore, or there would be no annotation.
     between = float(np.clip(between, dark + 0.08 * (bright - dark), dark + 0.6 * (bright - dark)))
     low = dark + rng.uniform(*_CARBON_FROM) * (between - dark)
-    return low, between + rng.uniform(*_NCM_FROM) * (bright - between)
+    return dark, low, between + rng.uniform(*_NCM_FROM) * (bright - between)
 
 
 def _level(image: np.ndarray, phase: np.ndarray) -> float:
@@ -70,6 +73,14 @@ def _level(image: np.ndarray, phase: np.ndarray) -> float:
     core = cv2.erode(phase.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     chosen = core if np.count_nonzero(core) > 200 else phase
     return float(np.median(image[chosen])) if chosen.any() else float(image.min())
+
+
+def _part_rims(mask: np.ndarray, bright: np.ndarray, radius: int) -> None:
+    """Share rims of carbon that are at most twice `radius` wide between active material and pore."""
+    carbon = (mask == BINDER).astype(np.uint8)
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    thin = (carbon > 0) & (cv2.morphologyEx(carbon, cv2.MORPH_OPEN, disk) == 0)
+    mask[thin] = np.where(bright[thin], NCM, PORE)
 
 
 def _drop_patches(mask: np.ndarray, pixels: int) -> None:
