@@ -103,6 +103,8 @@ def command(
     skipped = f", skipped {len(report.skipped)} that were done" if report.skipped else ""
     if report.scores or report.skipped:
         click.echo(f"Wrote masks and overlays of {counted(len(report.scores), 'image')} to {out}{skipped}.")
+    for line in _pixel_sizes(report.pixel_sizes.values()):
+        click.echo(line)
     if report.left_out:
         files = counted(len(report.left_out), "mask or picture", "masks and pictures")
         click.echo(f"Left out {files} of other images: {some([path.name for path in report.left_out])}.")
@@ -122,6 +124,19 @@ def command(
     if report.broken:
         lines = "\n".join(f"  {message}" for _, message in report.broken)
         raise InputError(f"{len(report.broken)} images could not be segmented:\n{lines}")
+
+
+def _pixel_sizes(found) -> list[str]:
+    """What the images' pixel sizes are and where they were read, a line each, the commonest first."""
+    from collections import Counter
+
+    from cathode_tf.words import counted
+
+    rows = Counter(("unknown" if size is None else f"{size:.4g} nm", source) for size, source in found)
+    return [
+        f"Pixel size {size}{f' ({source})' if source else ''}: {counted(number, 'image')}."
+        for (size, source), number in rows.most_common(3)
+    ]
 
 
 def _volume(

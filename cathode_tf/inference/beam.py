@@ -10,6 +10,7 @@ import functools
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import read_json, write_json
 
 if TYPE_CHECKING:
+    from cathode_tf.inference.image_files import SegmentedFile
     from cathode_tf.inference.segmenter import Segmenter
 
 NOTE = "note.json"
@@ -31,7 +33,7 @@ def segment_with_beam(
     pixel_size_nm: float | None,
     runner: str,
     options: Sequence[str] = (),
-) -> list[tuple[Path, dict[str, float] | str]]:
+) -> list[tuple[Path, SegmentedFile | str]]:
     """Segment each file to a folder of its own.
 
     Args:
@@ -44,7 +46,7 @@ def segment_with_beam(
         options: Pipeline options as on a command line: `"--parallelism=8"`.
 
     Returns:
-        For each file, in order, its folder, and its scores by id or the sentence that says what is wrong with it.
+        For each file, in order, its folder, and what is known of it or the sentence that says what is wrong with it.
 
     Raises:
         InputError: If Beam is not installed or knows no such runner, or the model is no file.
@@ -74,7 +76,7 @@ def _segment_and_note(
     files.mkdir(parents=True)
     note: dict[str, Any]
     try:
-        note = {"scores": segment_file(_segmenter(recipe), path, files, uncertainty, pixel_size_nm)}
+        note = asdict(segment_file(_segmenter(recipe), path, files, uncertainty, pixel_size_nm))
     except InputError as error:  # for the launcher; Beam would retry it, and bury it in a traceback
         note = {"error": str(error)}
     write_json(folder / NOTE, note, force=True)
@@ -87,5 +89,7 @@ def _segmenter(recipe: str) -> Segmenter:
     return Segmenter(**json.loads(recipe))
 
 
-def _outcome(note: dict[str, Any]) -> dict[str, float] | str:
-    return note["error"] if "error" in note else note["scores"]
+def _outcome(note: dict[str, Any]) -> SegmentedFile | str:
+    from cathode_tf.inference.image_files import SegmentedFile
+
+    return note["error"] if "error" in note else SegmentedFile(**note)

@@ -11,7 +11,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import refuse_overwrite, temporary_folder
 from cathode_tf.imaging import find_images
 from cathode_tf.imaging.micrographs import check_pixel_size
-from cathode_tf.inference.image_files import segment_file
+from cathode_tf.inference.image_files import SegmentedFile, segment_file
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
@@ -24,6 +24,7 @@ class Report:
 
     Attributes:
         scores: Mean entropy (0-1, higher = more uncertain) by image id, of the images that are done.
+        pixel_sizes: Edge of a pixel in nm (None = unknown) and where that was read, by image id.
         skipped: Files that had been done before.
         broken: Files that could not be segmented, and why.
         kept: Images whose mask, or another file, is not of `segment` or was changed since: it was left as it is.
@@ -31,6 +32,7 @@ class Report:
     """
 
     scores: dict[str, float] = field(default_factory=dict)
+    pixel_sizes: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     skipped: list[Path] = field(default_factory=list)
     broken: list[tuple[Path, str]] = field(default_factory=list)
     kept: list[tuple[Path, str]] = field(default_factory=list)
@@ -69,7 +71,8 @@ def segment_files(
         runner_options: For Beam, as on a command line: `"--parallelism=8"`.
 
     Returns:
-        Scores, skipped, kept and broken files. The list of what is done stands in `out/segmented.json`.
+        Scores, pixel sizes, skipped, kept and broken files. What is done, at which pixel size, stands in
+        `out/segmented.json`.
 
     Raises:
         InputError: If there is no image, two have one stem, or a mask exists and neither `resume` nor
@@ -124,17 +127,18 @@ def segment_files(
             files = sorted(folder.iterdir())
             for file in files:
                 refuse_overwrite(out / file.name, force or resume)
-            ledger.add(key, path.stem, files)
+            ledger.add(key, path.stem, files, outcome)
             for file in files:
                 os.replace(file, out / file.name)
-            report.scores.update(outcome)
+            report.scores[outcome.id] = outcome.score
+            report.pixel_sizes[outcome.id] = (outcome.pixel_size_nm, outcome.pixel_size_source)
         except InputError as error:
             report.broken.append((path, str(error)))
     return report
 
 
-Result = tuple[Path, dict[str, float] | str]
-"""A folder with an image's files, and its scores by id, or the sentence that says what is wrong."""
+Result = tuple[Path, SegmentedFile | str]
+"""A folder with an image's files, and what is known of it, or the sentence that says what is wrong."""
 
 
 def _one_by_one(
@@ -147,7 +151,7 @@ def _one_by_one(
     for path in track(paths, "Segmenting"):
         with temporary_folder(out) as folder:
             try:
-                outcome: dict[str, float] | str = segment_file(
+                outcome: SegmentedFile | str = segment_file(
                     segmenter, path, folder, uncertainty, pixel_size_nm
                 )
             except InputError as error:

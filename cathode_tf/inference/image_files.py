@@ -1,9 +1,10 @@
-"""One image file in, its mask, overlay and maps of uncertainty out, whatever its size."""
+"""One image file in; its mask, overlay and maps of uncertainty, and what is known of it, out, whatever its size."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 from cathode_tf.errors import InputWarning
@@ -21,19 +22,36 @@ LARGE_PX = 50_000_000
 """TIFFs of more pixels are read and written in parts."""
 
 
+@dataclass(frozen=True)
+class SegmentedFile:
+    """What is known of an image that was segmented.
+
+    Attributes:
+        id: Of the image.
+        score: Mean entropy, 0-1; higher = more uncertain.
+        pixel_size_nm: Edge of a pixel; None = unknown.
+        pixel_size_source: Where that was read, or `"given by hand"`; "" = unknown.
+    """
+
+    id: str
+    score: float
+    pixel_size_nm: float | None
+    pixel_size_source: str
+
+
 def segment_file(
     segmenter: Segmenter, path: Path, out: Path, uncertainty: bool, pixel_size_nm: float | None
-) -> dict[str, float]:
-    """Write the files of an image to a folder of their own; its score by its id."""
+) -> SegmentedFile:
+    """Write the files of an image to a folder of their own."""
     pages, pixels = _tiff_size(path)
     if pages > 1:
         target = out / f"{path.stem}_mask.tif"
         volume = segment_volume(segmenter, TiffVolume(path), target, pixel_size_nm=pixel_size_nm)
-        return {path.stem: volume.score}
+        return SegmentedFile(path.stem, volume.score, volume.voxel_nm[2], volume.pixel_size_source)
     if pixels > LARGE_PX:
         windows = TiffWindows(path, pixel_size_nm=pixel_size_nm)
         _, score = segment_large(segmenter, windows, out, path.stem, uncertainty=uncertainty)
-        return {path.stem: score}
+        return SegmentedFile(path.stem, score, windows.pixel_size_nm, windows.pixel_size_source)
     micrograph = read_micrograph(path, pixel_size_nm=pixel_size_nm)
     assert isinstance(micrograph, Micrograph)
     if micrograph.pixels.min() == micrograph.pixels.max():
@@ -44,7 +62,8 @@ def segment_file(
         )
     segmentation = segmenter.segment(micrograph)
     _write(out, micrograph, segmentation, segmenter.phases, uncertainty)
-    return {micrograph.id: segmentation.score}
+    size, source = micrograph.pixel_size_nm, micrograph.pixel_size_source
+    return SegmentedFile(micrograph.id, segmentation.score, size, source)
 
 
 def _tiff_size(path: Path) -> tuple[int, int]:

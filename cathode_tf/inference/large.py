@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import find_databar, write_overlay
 from cathode_tf.imaging.grey import one_channel, step_between, stretch, to_integers
+from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.imaging.rasters import Raster, open_raster, palette_of
 from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.imaging.vendors import read_metadata
@@ -47,6 +48,7 @@ class TiffWindows:
     Attributes:
         shape: (height, width), without the databar.
         pixel_size_nm: Edge of a pixel; None = unknown.
+        pixel_size_source: Where that was read; "" = unknown.
 
     Raises:
         InputError: If the page is not such an image.
@@ -70,7 +72,9 @@ class TiffWindows:
         self.shape: tuple[int, int] = (page.shape[0], page.shape[1])
         with open_raster(self.path, max_megapixels=math.inf) as raster:
             metadata = read_metadata(raster)
-        self.pixel_size_nm = pixel_size_nm or metadata.pixel_size_nm
+        self.pixel_size_nm, self.pixel_size_source = metadata.pixel_size_nm, metadata.source
+        if pixel_size_nm is not None:
+            self.pixel_size_nm, self.pixel_size_source = pixel_size_nm, BY_HAND
         rows = metadata.field_rows or self.shape[0] - self._databar_rows()
         self.shape = (rows, self.shape[1])
         if page.dtype not in (np.uint8, np.uint16):
@@ -229,12 +233,13 @@ def segment_large(
             )
             pixels = image.read(slice(row, bottom), slice(column, right))
             thin["pixels"][window] = pixels[y * step - row :: step, x * step - column :: step]
-        written = []
+        written, tags = [], resolution(image.pixel_size_nm, image.pixel_size_source)
         for name in kept:
             palette = segmenter.phases if name == "mask" else None
             path = out / f"{stem}_{name}.tif"
-            tiles, size = _tiles(raw[name], image.shape), image.pixel_size_nm
-            write_label_tiff(path, tiles, image.shape, palette, pixel_size_nm=size, force=force)
+            write_label_tiff(
+                path, _tiles(raw[name], image.shape), image.shape, palette, tags=tags, force=force
+            )
             written.append(path)
     overlay = out / f"{stem}_overlay.png"
     thin_nm = None if image.pixel_size_nm is None else image.pixel_size_nm * step
@@ -248,10 +253,19 @@ def write_label_tiff(
     shape: tuple[int, ...],
     phases: Phases | None,
     *,
-    pixel_size_nm: float | None = None,
+    tags: Mapping[str, Any],
     force: bool = False,
 ) -> None:
-    """Write uint8 tiles of 256 x 256 px as a tiled, compressed TIFF, with the phases' colours if given."""
+    """Write uint8 tiles of 256 x 256 px as a tiled, compressed TIFF, with the phases' colours if given.
+
+    Args:
+        path: The file.
+        tiles: Row by row.
+        shape: (height, width) of the image.
+        phases: Their colours become the palette; None = grey.
+        tags: What `resolution` gives.
+        force: Replace an existing file.
+    """
     options: dict[str, Any] = {"photometric": "minisblack"}
     if phases is not None:
         options = {"photometric": "palette", "colormap": phases.palette().T.astype(np.uint16) * 257}
@@ -264,15 +278,19 @@ def write_label_tiff(
             compression="zlib",
             metadata=None,
             **options,
-            **resolution(pixel_size_nm),
+            **tags,
         )
 
 
-def resolution(pixel_size_nm: float | None) -> dict[str, Any]:
-    """What tells tifffile to write a pixel size: pixels a centimetre."""
+def resolution(pixel_size_nm: float | None, source: str) -> dict[str, Any]:
+    """What tells tifffile to write a pixel size, in pixels a centimetre, and as its description where it was read."""
     if pixel_size_nm is None:
         return {}
-    return {"resolution": (1e7 / pixel_size_nm, 1e7 / pixel_size_nm), "resolutionunit": "CENTIMETER"}
+    return {
+        "resolution": (1e7 / pixel_size_nm, 1e7 / pixel_size_nm),
+        "resolutionunit": "CENTIMETER",
+        "description": f"pixel size {pixel_size_nm:.6g} nm: {source or 'source unknown'}".encode(),
+    }
 
 
 def _put(raw: Any, block: np.ndarray, row: int, column: int, width: int) -> None:

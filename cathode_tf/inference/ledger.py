@@ -1,4 +1,4 @@
-"""What `segment` did in a folder: which content became which files, and which files there are its own."""
+"""What `segment` did in a folder: which content became which files, at which pixel size; which files are its own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
 from cathode_tf.inference.segmentation import MAPS
+
+if TYPE_CHECKING:
+    from cathode_tf.inference.image_files import SegmentedFile
 
 LEDGER = "segmented.json"
 KINDS = (*MAPS, "overlay")
@@ -66,10 +69,15 @@ class Ledger:
                     shutil.copyfile(self._out / name, temporary)
         return True
 
-    def add(self, key: str, stem: str, files: list[Path]) -> None:
+    def add(self, key: str, stem: str, files: list[Path], image: SegmentedFile) -> None:
         """Note what is about to be put in place; what this stem held before is replaced."""
         self._done = {k: entry for k, entry in self._done.items() if entry["stem"] != stem}
-        self._done[key] = {"stem": stem, "files": [path.name for path in files]}
+        self._done[key] = {
+            "stem": stem,
+            "files": [path.name for path in files],
+            "pixel_size_nm": image.pixel_size_nm,
+            "pixel_size_source": image.pixel_size_source,
+        }
         for path in files:
             self._note(path.name, _sha256(path))
         self._write()
@@ -113,7 +121,10 @@ def _read(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]
     path = folder / LEDGER
     content = read_json(path) if path.exists() else {"done": {}, "sha256": {}}
     try:
-        done = {k: {"stem": str(e["stem"]), "files": list(e["files"])} for k, e in content["done"].items()}
+        done = {
+            k: {**entry, "stem": str(entry["stem"]), "files": list(entry["files"])}
+            for k, entry in content["done"].items()
+        }
         return done, {name: list(hashes) for name, hashes in content["sha256"].items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

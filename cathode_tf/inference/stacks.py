@@ -14,6 +14,7 @@ import tifffile
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph, find_images, iter_micrographs, read_micrograph
 from cathode_tf.imaging.metadata import NM_PER
+from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.imaging.ome_zarr import voxel_edges
 from cathode_tf.imaging.rasters import RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
@@ -23,10 +24,11 @@ Edges = tuple[float | None, float | None, float | None]
 
 
 class Volume(Protocol):
-    """Slices of one size, read in order."""
+    """Slices of one size, read in order; where the edges along y and x were read, "" if nowhere."""
 
     shape: tuple[int, int, int]
     voxel_nm: Edges
+    pixel_size_source: str
 
     def slices(self) -> Iterator[np.ndarray]: ...
 
@@ -41,6 +43,7 @@ def with_pixel_size(volume: Volume, pixel_size_nm: float) -> Volume:
     """The volume with other edges along y and x than its files say; its slices lie as far apart as before."""
     changed = copy.copy(volume)
     changed.voxel_nm = (volume.voxel_nm[0], pixel_size_nm, pixel_size_nm)
+    changed.pixel_size_source = BY_HAND
     return changed
 
 
@@ -53,7 +56,8 @@ class TiffVolume:
             self.shape: tuple[int, int, int] = (raster.count, raster.height, raster.width)
             pages: Any = raster.tiff.pages if raster.tiff else ()
             self._paged = len(pages) == raster.count and _is_plain(pages[0])
-            size = read_metadata(raster).pixel_size_nm
+            metadata = read_metadata(raster)
+            size, self.pixel_size_source = metadata.pixel_size_nm, metadata.source
             self.voxel_nm: Edges = (_slice_distance(raster), size, size)
         if raster.count == 1:
             raise InputError(f"{path}: must be a stack (slices, height, width). Received one page.")
@@ -80,6 +84,7 @@ class FolderVolume:
         first = _single(self.paths[0])
         self.shape: tuple[int, int, int] = (len(self.paths), *first.pixels.shape)
         self.voxel_nm: Edges = (None, first.pixel_size_nm, first.pixel_size_nm)
+        self.pixel_size_source = first.pixel_size_source
 
     def slices(self) -> Iterator[np.ndarray]:
         for path in self.paths:
@@ -108,6 +113,7 @@ class ZarrVolume:
         self._array, self._lead = array, (0,) * (array.ndim - 3)
         self.shape: tuple[int, int, int] = array.shape[-3:]
         self.voxel_nm: Edges = voxel_edges(dict(node.attrs))
+        self.pixel_size_source = "OME-Zarr multiscales" if any(self.voxel_nm[1:]) else ""
 
     def slices(self) -> Iterator[np.ndarray]:
         for index in range(self.shape[0]):

@@ -18,7 +18,7 @@ import tifffile
 
 from cathode_tf.files import atomic_file, atomic_folder, refuse_overwrite, temporary_folder, write_json
 from cathode_tf.imaging import Micrograph
-from cathode_tf.imaging.micrographs import BY_HAND, check_pixel_size
+from cathode_tf.imaging.micrographs import check_pixel_size
 from cathode_tf.inference.large import resolution
 from cathode_tf.inference.stacks import Edges, Volume, import_zarr, pixel_size, with_pixel_size
 from cathode_tf.ownership import refuse_foreign, unlike_entry
@@ -43,7 +43,7 @@ class VolumeSegmentation:
         path: The label volume.
         shape: Slices, height, width.
         voxel_nm: Edges of a voxel along z, y, x, in nm; None where the files do not say.
-        pixel_size_source: `"given by hand"` where the edges along y and x were; else "".
+        pixel_size_source: Where the edges along y and x were read, or `"given by hand"`; "" = unknown.
         phase_fractions: Share of the volume (0-1) by phase name.
         score: Mean entropy, 0-1.
         drift_px: By slice, how far (rows, columns) it lies from the first.
@@ -126,7 +126,7 @@ def segment_volume(
         out,
         volume.shape,
         volume.voxel_nm,
-        "" if pixel_size_nm is None else BY_HAND,
+        volume.pixel_size_source,
         {phase.name: float(counts[phase.id] / labelled) for phase in segmenter.phases.entries},
         float(np.mean(doubt)),
         [(round(float(y), 2), round(float(x), 2)) for y, x in drift],
@@ -257,7 +257,7 @@ def _write(out: Path, masks: Iterator[np.ndarray], volume: Volume, phases: Phase
         return
     colors = phases.palette().T.astype(np.uint16) * 257
     options: dict[str, Any] = {"photometric": "palette", "colormap": colors, "compression": "zlib"}
-    options |= {"metadata": None, **resolution(pixel_size(volume))}
+    options |= {"metadata": None, **resolution(pixel_size(volume), volume.pixel_size_source)}
     with atomic_file(out, force=force) as temporary, tifffile.TiffWriter(temporary, bigtiff=True) as writer:
         for mask in masks:
             writer.write(mask, **options)

@@ -210,13 +210,17 @@ def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path
     with tifffile.TiffFile(tmp_path / "out" / "stack_mask.tif") as file:
         np.testing.assert_array_equal(file.pages[0].asarray(), expected.mask)
         assert file.pages[0].get_resolution("CENTIMETER") == pytest.approx((5e5, 5e5))
-    assert read_json(tmp_path / "out" / "stack_mask.json")["voxel_nm"] == pytest.approx([50, 20, 20])
+        assert file.pages[0].description == "pixel size 20 nm: ImageJ XResolution with unit"
+    stated = read_json(tmp_path / "out" / "stack_mask.json")
+    assert stated["voxel_nm"] == pytest.approx([50, 20, 20])
+    assert stated["pixel_size_source"] == "ImageJ XResolution with unit"
     monkeypatch.setattr(image_files, "LARGE_PX", 1000)
     report = segment_files(segmenter, [tmp_path / "single.tif"], tmp_path / "out", uncertainty=True)
     for name in ("mask", "margin", "entropy"):
         found = tifffile.imread(tmp_path / "out" / f"single_{name}.tif")
         np.testing.assert_array_equal(found, getattr(expected, name))
     assert report.scores["single"] == pytest.approx(expected.score)
+    assert report.pixel_sizes["single"] == (pytest.approx(20), "ImageJ XResolution with unit")
 
 
 def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
@@ -241,6 +245,10 @@ def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
     np.testing.assert_array_equal(tifffile.imread(out / "stack_mask.tif", key=0), expected)
     stated = read_json(out / "stack_mask.json")
     assert (stated["voxel_nm"], stated["pixel_size_source"]) == ([None, 20, 20], "given by hand")
+    noted = read_json(out / "segmented.json")["done"].values()
+    assert [(e["pixel_size_nm"], e["pixel_size_source"]) for e in noted] == [(20, "given by hand")] * 3
+    with tifffile.TiffFile(out / "stack_mask.tif") as file:
+        assert file.pages[1].description == "pixel size 20 nm: given by hand"
     monkeypatch.setattr(image_files, "LARGE_PX", 1000)
     segment_files(segmenter, [tmp_path / "in" / "single.tif"], tmp_path / "large", pixel_size_nm=20)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "large" / "single_mask.tif"), expected)

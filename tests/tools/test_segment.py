@@ -38,6 +38,7 @@ def run(*arguments, **options):
 def test_masks_are_those_of_the_python_api(model, images, tmp_path):
     done = run(model, images, "--out", tmp_path / "out", "--uncertainty")
     assert done.exit_code == 0 and "2 images" in done.output and "Most uncertain" in done.output
+    assert "Pixel size unknown: 2 images." in done.output
     names = sorted(path.name for path in (tmp_path / "out").glob("i0*"))
     assert names == ["i0_entropy.png", "i0_margin.png", "i0_mask.png", "i0_overlay.png"]
     pixels = cv2.imread(str(images / "i0.png"), cv2.IMREAD_UNCHANGED)
@@ -51,6 +52,8 @@ def test_phases_lie_beside_the_masks_and_others_are_not_replaced(model, images, 
     out = tmp_path / "out"
     run(model, images / "i0.png", "--out", out)
     assert Phases.from_toml(out / "phases.toml") == Phases.default()
+    by_hand = run(model, images / "i0.png", "--out", out, "--force", "--pixel-size-nm", "20").output
+    assert "Pixel size 20 nm (given by hand): 1 image." in by_hand
     swapped = Phases.from_names(("ncm", "pore", "additive", "binder")).to_toml()
     (out / "phases.toml").write_text(swapped)
     with pytest.raises(InputError, match=r"phases\.toml: must have the names and ids of the model"):
