@@ -13,7 +13,6 @@ from cathode_tf.lazy import loader
 if TYPE_CHECKING:
     from cathode_tf.analysis.batch import Analysis, analyze
     from cathode_tf.analysis.comparison import Comparison, compare
-    from cathode_tf.analysis.correction import draw_reference_points, plan_reference_points
     from cathode_tf.analysis.decision import Decision, Spec, decide
     from cathode_tf.analysis.estimate import Estimate
     from cathode_tf.analysis.fragmentation import measure_fragmentation
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from cathode_tf.analysis.image import Settings
     from cathode_tf.analysis.planning import required_images, required_particles
     from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
+    from cathode_tf.analysis.reference_points import draw_reference_points, plan_reference_points
     from cathode_tf.analysis.volume_files import Volume, open_volume
     from cathode_tf.analysis.volumes import VolumeAnalysis, analyze_volume
 
@@ -38,11 +38,11 @@ _MODULE_OF = {
     "analyze_volume": "volumes",
     "compare": "comparison",
     "decide": "decision",
-    "draw_reference_points": "correction",
+    "draw_reference_points": "reference_points",
     "gauge_rr": "gauge",
     "measure_fragmentation": "fragmentation",
     "open_volume": "volume_files",
-    "plan_reference_points": "correction",
+    "plan_reference_points": "reference_points",
     "reconcile_porosity": "porosity",
     "required_images": "planning",
     "required_particles": "planning",

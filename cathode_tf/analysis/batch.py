@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cathode_tf.analysis.correction import TestErrors, from_reference_points, read_evaluation
 from cathode_tf.analysis.estimate import Estimate, check_pixel_size, common_pixel_size
 from cathode_tf.analysis.fractions import phase_fraction
 from cathode_tf.analysis.image import (
@@ -32,6 +31,7 @@ from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
 from cathode_tf.analysis.planning import plan
 from cathode_tf.analysis.porosity import Electrode
+from cathode_tf.analysis.reference_points import from_reference_points
 from cathode_tf.analysis.sizes import SizeDistribution
 from cathode_tf.analysis.summary import (
     Batch,
@@ -44,6 +44,7 @@ from cathode_tf.analysis.summary import (
     with_doubt,
     with_systematic,
 )
+from cathode_tf.analysis.transfer import TestErrors, read_evaluation
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
 from cathode_tf.phases import Phases
@@ -63,6 +64,7 @@ class Analysis:
         electrode: Mass and thickness of the coating, if they are known.
         mask_phases: Names and ids in the masks; with `pore_back` where that was merged.
         model: What is known of the model that made the masks; None where nobody said that one did.
+        pixel_size_source: Where the pixel size was read, or `"given by hand"`; "" = not said.
     """
 
     phases: Phases
@@ -74,6 +76,7 @@ class Analysis:
     electrode: Electrode | None = None
     mask_phases: Phases | None = None
     model: Mapping[str, Any] | None = None
+    pixel_size_source: str = ""
 
     @property
     def unit(self) -> str:
@@ -222,6 +225,7 @@ class Analysis:
             "version": __version__,
             "python": platform.python_version(),
             "pixel_size_nm": self.pixel_size_nm,
+            "pixel_size_source": self.pixel_size_source,
             "length_unit": self.unit,
             "phases": self.phases.to_list(),
             "settings": vars(self.settings),

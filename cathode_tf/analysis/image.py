@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from cathode_tf.analysis.fractions import Covariance, covariance, phase_counts
-from cathode_tf.analysis.fragmentation import OPENING_PX, measure_parents
 from cathode_tf.analysis.instances import DEPTH, Separation, label_instances, without_small
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
 from cathode_tf.analysis.measures import measure_instances
+from cathode_tf.analysis.parents import OPENING_PX, measure_parents
 from cathode_tf.analysis.pores import PoreMeasures, measure_pores
 from cathode_tf.analysis.sizes import SAMPLE_TYPES
 from cathode_tf.analysis.stereology import UNFOLDINGS

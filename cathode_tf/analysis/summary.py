@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from cathode_tf.analysis.budget import widened, with_edge, with_pixel_size
-from cathode_tf.analysis.correction import TestErrors, transferred
 from cathode_tf.analysis.estimate import Estimate, ratio_estimate
 from cathode_tf.analysis.fits import fit_estimates
 from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
@@ -28,6 +27,7 @@ from cathode_tf.analysis.layers import LAYERED, layering
 from cathode_tf.analysis.pores import PoreMeasures, pore_estimates
 from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
 from cathode_tf.analysis.sizes import SizeDistribution, size_distribution
+from cathode_tf.analysis.transfer import TestErrors, transferred
 from cathode_tf.phases import Phases
 
 Summary = dict[str, dict[str, Estimate]]

@@ -6,12 +6,11 @@ import pytest
 
 from cathode_tf import InputError, Phases
 from cathode_tf.analysis import analyze, draw_reference_points, plan_reference_points
-from cathode_tf.analysis.correction import (
+from cathode_tf.analysis.reference_points import from_reference_points, post_stratified
+from cathode_tf.analysis.transfer import (
     TRANSFER_UNVERIFIED,
     TestErrors,
     adjusted,
-    from_reference_points,
-    post_stratified,
     read_evaluation,
     transferred,
 )

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases
-from cathode_tf.analysis.fragmentation import measure_fragmentation, measure_parents, reconstruct_parents
+from cathode_tf.analysis.fragmentation import measure_fragmentation
+from cathode_tf.analysis.parents import measure_parents, reconstruct_parents
 from cathode_tf.synthesis import Parameters, synthesize
 
 PHASES = Phases.default()
