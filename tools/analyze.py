@@ -215,6 +215,7 @@ def command(
             settings=settings,
             evaluation=evaluation,
         )
+        analysis = replace(analysis, pixel_size_source=source.pixel_size_source)
         if isinstance(source, Segmented):
             analysis = replace(analysis, model=source.model)
         if reference_points is not None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_mask, write_mask
+from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.inference.ledger import KINDS
 from cathode_tf.phases import Phases
 
@@ -33,6 +34,7 @@ class Masks:
         self._paths = paths
         self.phases = phases
         self.pixel_size_nm = pixel_size_nm
+        self.pixel_size_source = "" if pixel_size_nm is None else BY_HAND
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, None]]:
         for name, path in zip(unique_names(self._paths), self._paths, strict=True):
@@ -51,6 +53,7 @@ class Segmented:
     Attributes:
         phases: Of the model.
         pixel_size_nm: The one given, or else what the first micrograph says; the others must agree.
+        pixel_size_source: Where that was read.
         model: What is known of the model, for the reader of the analysis (`model_facts`).
 
     Raises:
@@ -72,7 +75,8 @@ class Segmented:
         self._paths, self._out, self._given = paths, out, pixel_size_nm
         self.phases = self._segmenter.phases
         self.model = model_facts(model, self._segmenter)
-        self.pixel_size_nm = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm)).pixel_size_nm
+        first = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm))
+        self.pixel_size_nm, self.pixel_size_source = first.pixel_size_nm, first.pixel_size_source
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         for path in self._paths:

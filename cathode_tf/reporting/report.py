@@ -109,7 +109,8 @@ def _lead(analysis: Analysis) -> str:
     if analysis.pixel_size_nm is None:
         where = f"{plain(area / 1e6, 3)} megapixels"
     else:
-        where = f"{plain(area * (analysis.pixel_size_nm / 1000) ** 2)} µm² at {analysis.pixel_size_nm:g} nm a pixel"
+        where = f"{plain(area * (analysis.pixel_size_nm / 1000) ** 2)} µm² at {analysis.pixel_size_nm:.5g} nm a pixel"
+        where += f" ({analysis.pixel_size_source})" if analysis.pixel_size_source else ""
     estimates = [e for mine in analysis.summary.values() for e in mine.values() if not e.is_refused]
     without = [estimate for estimate in estimates if estimate.ci is None]
     where_told = "Numbers carry a 95 % interval where one can be told; the others say that they have none."

@@ -12,7 +12,7 @@ import tifffile
 from cathode_tf import InputError, InputWarning, Micrograph
 from cathode_tf.files import read_json
 from cathode_tf.imaging import read_mask, read_micrograph
-from cathode_tf.inference import Segmenter, folders, image_files
+from cathode_tf.inference import Segmenter, beam, folders, image_files
 from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.segmentation import scale_to_model, segment_at_scale
 
@@ -254,6 +254,17 @@ def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "large" / "single_mask.tif"), expected)
     with pytest.raises(InputError, match="--pixel-size-nm: must be above 0"):
         segment_files(segmenter, [tmp_path / "in"], out, force=True, pixel_size_nm=0)
+
+
+def test_what_a_beam_worker_notes_is_what_the_launcher_reads(segmenter, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(beam, "_segmenter", lambda recipe: segmenter)
+    beam._segment_and_note((str(images / "i0.png"), str(tmp_path / "0")), "", False, 20.0)
+    found = beam._outcome(read_json(tmp_path / "0" / beam.NOTE))
+    expected = image_files.segment_file(segmenter, images / "i0.png", tmp_path / "out", False, 20.0)
+    assert found == expected and found.pixel_size_source == "given by hand"
+    (images / "i1.png").write_bytes(b"")
+    beam._segment_and_note((str(images / "i1.png"), str(tmp_path / "1")), "", False, None)
+    assert "i1.png" in beam._outcome(read_json(tmp_path / "1" / beam.NOTE))
 
 
 @pytest.mark.slow

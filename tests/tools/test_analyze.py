@@ -46,6 +46,8 @@ def test_writes_summary_tables_and_report(masks):
     }
     summary = json.loads((masks / "out" / "summary.json").read_text())
     assert summary["summary"]["surface_density"]["ncm"]["unit"] == "1/um"
+    assert (summary["pixel_size_nm"], summary["pixel_size_source"]) == (25, "given by hand")
+    assert "at 25 nm a pixel (given by hand)." in (masks / "out" / "report.html").read_text()
 
 
 def test_without_a_pixel_size_all_is_in_pixels_and_it_says_so(masks):
