@@ -194,6 +194,8 @@ def command(
             write_phases(folder / "masks", source.phases)
         else:
             source = Masks(paths, read_phases(paths, phases_file), pixel_size_nm)
+            if pixel_size_nm is None and source.pixel_size_nm is not None:
+                click.echo(f"Pixel size {source.pixel_size_nm:.5g} nm: {source.pixel_size_source}.")
 
         def each():
             for name, mask, image in track(source, "Measuring", total=len(paths)):

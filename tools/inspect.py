@@ -48,9 +48,16 @@ def _inspect_micrographs(path: Path) -> bool:
     """Print what is known of each; False where one cannot be read."""
     from cathode_tf import InputError
     from cathode_tf.imaging import find_images
+    from cathode_tf.inference.ledger import results_among
+    from cathode_tf.words import counted, some
 
-    readable = True
-    for file in find_images(path):
+    readable, files = True, find_images(path)
+    masks = results_among(files)
+    if masks and len(masks) < len(files):
+        said = counted(len(masks), "mask or picture", "masks and pictures")
+        click.echo(f"Left out {said} of other images: {some([file.name for file in masks])}.")
+        files = [file for file in files if file not in set(masks)]
+    for file in files:
         try:
             _print_micrograph(file)
         except InputError as error:

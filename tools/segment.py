@@ -11,7 +11,7 @@ import click
     "segment", epilog="\b\nExample: cathode-tf segment runs/first electrode_01.tif more_images/ --out masks"
 )
 @click.argument("model")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
 @click.option("--out", required=True, help="Folder for the masks and overlays.")
 @click.option("--uncertainty", is_flag=True, help="Write <stem>_margin and <stem>_entropy as well (8 bits).")
 @click.option("--pixel-size-nm", type=float, help="Overrides what the files say.")
@@ -64,6 +64,11 @@ def command(
     pages gives a label volume, a TIFF of more than 50 million pixels is worked on in parts; both give
     <stem>_mask.tif. Beside them lies phases.toml, which says what the ids in them mean.
     """
+    if not images:
+        raise click.UsageError(
+            f"IMAGES must follow MODEL: files or folders. Received one argument, {model}; if that is an image, put a "
+            'model before it: a run, a .keras file, an exported SavedModel, or the word "default".'
+        )
     if not volume and (zarr or three_axes or remove_drift or smooth):
         raise click.UsageError("--zarr, --three-axes, --remove-drift and --smooth go with --volume.")
     if volume and (uncertainty or resume or runner):

@@ -159,11 +159,13 @@ def compare(
         657.
     """
     first, second = _content(a), _content(b)
-    for field, what in (("length_unit", "length unit"), ("phase_names", "phases")):
+    for field, what, advice in (
+        ("length_unit", "length unit", " Analyse the one in px again with its pixel size (--pixel-size-nm)."),
+        ("phase_names", "phases", ""),
+    ):
         if first[field] != second[field]:
-            raise InputError(
-                f"compare: both batches must have the same {what}. Received {first[field]} and {second[field]}."
-            )
+            received = f"Received {first[field]} and {second[field]}."
+            raise InputError(f"compare: both batches must have the same {what}. {received}{advice}")
     if first["pixel_size_nm"] != second["pixel_size_nm"]:
         warnings.warn(
             f"compare: the pixel sizes differ ({first['pixel_size_nm']} and {second['pixel_size_nm']} nm). What is "

@@ -121,15 +121,17 @@ def _match_beside(
     stems = {p.stem for p in images}
     parts = {p: _split_phase(p.stem, phases) for p in images}
     masks = [p for p in images if p.stem.endswith(suffix) or (parts[p][1] and parts[p][0] in stems)]
-    taken = set(masks)
+    given, taken = set(images), set(masks)
     images = [p for p in images if p not in taken]
     stems = {p.stem for p in images}
     for folder in sorted({p.parent for p in images}):
+        # Who gives one image of a folder does not ask for the masks of the others.
+        others = {p.stem for p in _files(folder, SUFFIXES) if p not in given}
         # LabelMe writes slice.json beside slice.png; other JSON files are none of our business.
         masks += [
             p
             for p in _files(folder, (*SUFFIXES, *_TEXTS))
-            if p.stem.endswith(suffix)
+            if (p.stem.endswith(suffix) and p.stem.removesuffix(suffix) not in others)
             or (p.suffix.lower() in _TEXTS and (p.stem in stems or _SLICE.sub("", p.stem) in stems))
         ]
     return _match(images, list(dict.fromkeys(masks)), (suffix, ""), phases)

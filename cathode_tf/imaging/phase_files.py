@@ -47,7 +47,8 @@ def phases_beside(paths: Sequence[Path], given: Path | None) -> tuple[Phases, Pa
     if given is None and len(beside) < len(folders):
         without = next(folder for folder in folders if not (folder / NAME).is_file())
         raise InputError(
-            f"--phases: must name the phases.toml of the masks, as none lies beside those in {without}. Received none."
+            f"--phases: must name the phases.toml of the masks, as none lies beside those in {without}. Received none. "
+            "If these are micrographs, name the model that shall segment them (--model)."
         )
     source = given or beside[0]
     phases = Phases.from_toml(source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_mask, write_mask
 from cathode_tf.imaging.micrographs import BY_HAND
-from cathode_tf.inference.ledger import KINDS
+from cathode_tf.inference.ledger import KINDS, pixel_sizes_beside
 from cathode_tf.phases import Phases
 
 if TYPE_CHECKING:
     from cathode_tf.inference import Segmenter
+
+SAME_SIZE = 1e-3
+"""Pixel sizes that differ by less, relative, are the same."""
 
 
 class Masks:
@@ -27,18 +31,48 @@ class Masks:
     Args:
         paths: Of the masks; they are named by `unique_names`.
         phases: Of the masks.
+        pixel_size_nm: None = as `segment` noted it beside them, or else unknown.
+
+    Attributes:
         pixel_size_nm: None = unknown.
+        pixel_size_source: Where that was read.
+
+    Raises:
+        InputError: If the masks are noted to have different pixel sizes, and none is given.
     """
 
     def __init__(self, paths: Sequence[Path], phases: Phases, pixel_size_nm: float | None) -> None:
         self._paths = paths
         self.phases = phases
-        self.pixel_size_nm = pixel_size_nm
-        self.pixel_size_source = "" if pixel_size_nm is None else BY_HAND
+        self.pixel_size_nm, self.pixel_size_source = _common_size(paths, pixel_size_nm)
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, None]]:
         for name, path in zip(unique_names(self._paths), self._paths, strict=True):
             yield name, read_mask(path, self.phases), None
+
+
+def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | None, str]:
+    """Pixel size of a batch of masks, and where it was read: the one given, or the one that all are noted to have."""
+    noted = pixel_sizes_beside(masks)
+    known = [(path, size, source) for path, (size, source) in zip(masks, noted, strict=True) if size]
+    expected = known[0][1] if given is None and known else given
+    for path, size, source in known:
+        if expected is not None and not math.isclose(size, expected, rel_tol=SAME_SIZE):
+            if given is None:
+                raise InputError(
+                    f"{path}: must have the pixel size of the batch ({expected:.5g} nm). It was segmented at "
+                    f"{size:.5g} nm ({source}). Analyse them separately, or give --pixel-size-nm."
+                )
+            warnings.warn(
+                f"{path}: was segmented at {size:.5g} nm a pixel ({source}). Taken is {given:.5g} nm, as given by "
+                "hand; leave it out to take what was noted.",
+                InputWarning,
+                stacklevel=3,
+            )
+            break
+    if given is not None:
+        return given, BY_HAND
+    return (expected, f"{known[0][2]}, noted by segment") if len(known) == len(masks) else (None, "")
 
 
 class Segmented:
@@ -88,7 +122,9 @@ class Segmented:
 
     def _check_size(self, micrograph: Micrograph) -> None:
         first, size = self.pixel_size_nm, micrograph.pixel_size_nm
-        same = size == first if size is None or first is None else math.isclose(size, first, rel_tol=1e-3)
+        same = (
+            size == first if size is None or first is None else math.isclose(size, first, rel_tol=SAME_SIZE)
+        )
         if not same:
             raise InputError(
                 f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "

@@ -116,6 +116,16 @@ def results_among(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if is_result(path)]
 
 
+def pixel_sizes_beside(masks: Sequence[Path]) -> list[tuple[float | None, str]]:
+    """What `segment` noted of each mask: the pixel size in nm and where it was read; (None, "") if nothing."""
+    noted: dict[Path, tuple[float | None, str]] = {}
+    for folder in {path.parent for path in masks}:
+        for entry in _read(folder)[0].values():
+            known = (entry.get("pixel_size_nm"), entry.get("pixel_size_source", ""))
+            noted |= {folder / name: known for name in entry["files"]}
+    return [noted.get(path, (None, "")) for path in masks]
+
+
 def _read(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
     """Stem and files by the key of each content, and the last hashes of each file that was written."""
     path = folder / LEDGER

@@ -72,6 +72,12 @@ def test_a_mask_without_its_image(tmp_path):
         match_masks(images, tmp_path / "m")
 
 
+def test_one_image_of_a_folder_does_not_ask_for_the_masks_of_the_others(tmp_path):
+    touch(tmp_path, *(f"{name}{tail}.png" for name in "abc" for tail in ("", "_mask")))
+    found = match_masks([tmp_path / "b.png"], None)
+    assert found == [(tmp_path / "b.png", tmp_path / "b_mask.png")]
+
+
 def test_two_masks_for_one_image(tmp_path):
     images = touch(tmp_path / "i", "a.tif")
     touch(tmp_path / "m", "a.png", "a_mask.tif")

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cathode_tf import InputError, Phases
-from cathode_tf.inference.batches import Segmented, pictures_among, unique_names
+from cathode_tf import InputError, InputWarning, Phases
+from cathode_tf.files import write_json
+from cathode_tf.inference.batches import Masks, Segmented, pictures_among, unique_names
 
 PHASES = Phases.default()
 
@@ -34,6 +35,44 @@ def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
     assert source.pixel_size_nm == 25 and len(list(source)) == 1 and seen == [25.0]
     with pytest.raises(InputError, match="above 0"):
         Segmented("model", [tmp_path / "a.png"], 0.0, tmp_path / "masks")
+
+
+def note(folder, sizes):
+    """Masks as `segment` notes them; a size is in nm."""
+    done = {
+        name: {
+            "stem": name,
+            "files": [f"{name}_mask.png"],
+            "pixel_size_nm": size,
+            "pixel_size_source": source,
+        }
+        for name, (size, source) in sizes.items()
+    }
+    write_json(folder / "segmented.json", {"done": done, "sha256": {}}, force=True)
+    return [folder / f"{name}_mask.png" for name in sizes]
+
+
+def test_masks_have_the_pixel_size_that_segment_noted(tmp_path):
+    paths = note(tmp_path, {"a": (20.0, "Zeiss tag"), "b": (20.000001, "Zeiss tag")})
+    masks = Masks(paths, PHASES, None)
+    assert (masks.pixel_size_nm, masks.pixel_size_source) == (20.0, "Zeiss tag, noted by segment")
+    with pytest.warns(InputWarning, match=r"a_mask\.png: was segmented at 20 nm .*Zeiss tag.*Taken is 25 nm"):
+        masks = Masks(paths, PHASES, 25.0)
+    assert (masks.pixel_size_nm, masks.pixel_size_source) == (25.0, "given by hand")
+    assert Masks(paths, PHASES, 20.0).pixel_size_source == "given by hand"
+    # One that nobody noted leaves all unknown.
+    assert Masks([*paths, tmp_path / "c.png"], PHASES, None).pixel_size_nm is None
+    paths = note(tmp_path, {"a": (20.0, "Zeiss tag"), "b": (None, "")})
+    assert Masks(paths, PHASES, None).pixel_size_nm is None
+    paths = note(tmp_path, {"a": (20.0, "Zeiss tag"), "b": (30.0, "given by hand")})
+    with pytest.raises(InputError, match=r"b_mask\.png: must have the pixel size of the batch \(20 nm\)"):
+        Masks(paths, PHASES, None)
+
+
+def test_lists_of_earlier_versions_know_no_pixel_size(tmp_path):
+    done = {"k": {"stem": "a", "files": ["a_mask.png"]}}
+    write_json(tmp_path / "segmented.json", {"done": done, "sha256": {}})
+    assert Masks([tmp_path / "a_mask.png"], PHASES, None).pixel_size_nm is None
 
 
 def test_pictures_are_what_segment_put_beside_a_mask():

@@ -59,6 +59,16 @@ def test_a_folder_of_micrographs_says_what_each_states(tmp_path):
     assert result.exit_code == 1
 
 
+def test_masks_among_the_images_are_left_out(tmp_path):
+    for name in ("a", "a_mask"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((8, 8), np.uint8))
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0 and result.output.count("8 x 8 px") == 1
+    assert "Left out 1 mask or picture of other images: a_mask.png." in result.output
+    alone = CliRunner().invoke(cli, ["inspect", str(tmp_path / "a_mask.png")], catch_exceptions=False)
+    assert "8 x 8 px" in alone.output
+
+
 def test_a_float_image_is_said_to_be_one_and_how_it_is_stored(tmp_path):
     tifffile.imwrite(tmp_path / "f.tif", np.linspace(-1, 3, 96 * 128, dtype=np.float32).reshape(96, 128))
     result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "f.tif")], catch_exceptions=False)

@@ -98,6 +98,11 @@ def test_volumes_have_their_own_options(model, images, tmp_path):
         assert run(model, images, "--out", tmp_path, *words, catch_exceptions=True).exit_code == 2
 
 
+def test_an_image_without_a_model_is_told_what_comes_first(images):
+    done = run(images / "i0.png", "--out", "out", catch_exceptions=True)
+    assert done.exit_code == 2 and "put a model before it" in " ".join(done.output.split())
+
+
 def test_no_such_model_lists_what_a_model_may_be(images, tmp_path):
     with pytest.raises(InputError, match="an exported SavedModel, or"):
         run("defualt", images, "--out", tmp_path / "out")
