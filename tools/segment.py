@@ -11,7 +11,7 @@ import click
     "segment", epilog="\b\nExample: cathode-tf segment runs/first electrode_01.tif more_images/ --out masks"
 )
 @click.argument("model")
-@click.argument("images", nargs=-1)
+@click.argument("images", nargs=-1, metavar="IMAGES...")
 @click.option("--out", required=True, help="Folder for the masks and overlays.")
 @click.option("--uncertainty", is_flag=True, help="Write <stem>_margin and <stem>_entropy as well (8 bits).")
 @click.option("--pixel-size-nm", type=float, help="Overrides what the files say.")

@@ -10,6 +10,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import read_json, refuse_overwrite
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.run_folder import Progress
+from cathode_tf.words import counted
 
 ENDS = ("epochs", "time_limit_s")
 """The options that say when a run ends; a run that has not ended may be given others."""
@@ -36,11 +37,11 @@ def resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progre
     if any(before.get(name) != config[name] for name in ENDS):
         if progress.stopped:
             raise InputError(
-                f"{folder}: holds a run that has ended ({progress.stopped}, {progress.epoch} epochs), its learning "
+                f"{folder}: holds a run that has ended ({progress.stopped}, {counted(progress.epoch, 'epoch')}), its learning "
                 f"rate run down. To train on from its best model, give --from {folder} and another --out."
             )
         print(
-            f"{folder}: goes on after {progress.epoch} epochs and {progress.elapsed_s / 60:.1f} min, now to "
+            f"{folder}: goes on after {counted(progress.epoch, 'epoch')} and {progress.elapsed_s / 60:.1f} min, now to "
             f"{_end(config)} (was {_end(before)}); the learning rate follows the new end.",
             file=sys.stderr,
             flush=True,
@@ -53,7 +54,7 @@ def resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progre
 def _end(config: dict[str, Any]) -> str:
     """When a run ends, in words."""
     epochs, seconds = (config.get(name) for name in ENDS)
-    words = [f"{epochs} epochs"] if epochs else []
+    words = [counted(epochs, "epoch")] if epochs else []
     words += [f"{seconds / 60:.3g} min"] if seconds else []
     return " or ".join(words)
 

@@ -219,8 +219,8 @@ def promote(
     challenger = state.challenger if model is None else state.models.get(model)
     if challenger is None:
         raise InputError(
-            f"{project.path}: must have a model that is not yet behind stable. "
-            f"Received {'none' if model is None else model}. Train one: cathode-tf rounds train"
+            f"{project.path}: must have a model that was trained and not yet promoted (stable points to the one that "
+            f"was). Received {'none' if model is None else model}. Train one: cathode-tf rounds train {project.path}"
         )
     champion = state.champion
     assert champion is not None  # the first model was promoted when it was trained

@@ -62,8 +62,8 @@ def train_round(
         images = [image for image in images if image.key not in known]
     if not images:
         raise InputError(
-            f"{project.path}: must hold an accepted mask to learn from ({len(state.annotated('test'))} test "
-            "images do not count). Annotate some: cathode-tf review"
+            f"{project.path}: must hold an accepted mask to learn from; test images do not count. Received none. "
+            f"Annotate some: cathode-tf review {project.path}"
         )
     number = max(state.models, default=0) + 1
     records = write_records(project, images, f"new-{number:03d}" if new_only else None)

@@ -44,7 +44,7 @@ def test_the_same_options_go_on_as_if_nothing_had_happened(folder, capsys):
     [
         ({"epochs": 100}, 2 / 100, "to 100 epochs (was 50 epochs)"),
         ({"epochs": 5}, 2 / 5, "to 5 epochs (was 50 epochs)"),
-        ({"epochs": 1}, 1.0, "to 1 epochs (was 50 epochs)"),
+        ({"epochs": 1}, 1.0, "to 1 epoch (was 50 epochs)"),
         ({"epochs": None, "time_limit_s": 1200.0}, 120 / 1200, "to 20 min (was 50 epochs)"),
         ({"time_limit_s": 90.0}, 1.0, "to 50 epochs or 1.5 min (was 50 epochs)"),
     ],

@@ -56,7 +56,7 @@ def test_init_makes_a_project_and_refuses_to_replace_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("promote",), "not yet behind stable"),
+        (("promote",), "not yet promoted"),
         (("promote", "--force", " "), "must give the reason"),
         (("rollback", "--reason", "x"), "two champions"),
         (("train",), "accepted mask to learn from"),
