@@ -37,8 +37,8 @@ def resume_or_begin(folder: Path, config: dict[str, Any], force: bool) -> Progre
     if any(before.get(name) != config[name] for name in ENDS):
         if progress.stopped:
             raise InputError(
-                f"{folder}: holds a run that has ended ({progress.stopped}, {counted(progress.epoch, 'epoch')}), its learning "
-                f"rate run down. To train on from its best model, give --from {folder} and another --out."
+                f"{folder}: holds a run that has ended ({progress.stopped}, {counted(progress.epoch, 'epoch')}), its "
+                f"learning rate run down. To train on from its best model, give --from {folder} and another --out."
             )
         print(
             f"{folder}: goes on after {counted(progress.epoch, 'epoch')} and {progress.elapsed_s / 60:.1f} min, now to "
