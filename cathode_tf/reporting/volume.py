@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cathode_tf.analysis import VolumeAnalysis
+from cathode_tf.analysis.sizes import display_name
 from cathode_tf.reporting.figures import bars_with_intervals, histogram, picture_data
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, write_page
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
@@ -112,10 +113,10 @@ def _instances(analysis: VolumeAnalysis) -> list[Section]:
             drawing = histogram(diameters, label, analysis.phases[name].color)
             section.drawings.append(Drawing(drawing, f"Sizes of {name}."))
     sizes = {
-        f"{quantity} of {name}": estimate
+        f"{display_name(quantity)} of {name}": estimate
         for quantity in ("x10_3", "x50_3", "x90_3", "span_3", "mean_D43")
         for name, estimate in analysis.summary.get(quantity, {}).items()
     }
     if sizes:
-        section.tables.append(estimates_table(sizes, "quantity", "ISO 9276: x50_3 is the D50 by volume."))
+        section.tables.append(estimates_table(sizes, "quantity", "Diameters (ISO 9276)."))
     return [section]
