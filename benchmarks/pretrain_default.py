@@ -25,23 +25,25 @@ from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 from cathode_tf.synthesis import Parameters, SyntheticSample, annotate, synthesize, write_samples
 
-SEED = 2026
-SECTIONS = 2400
 SECTION_PX = 288
 
 
-def sections() -> Iterator[SyntheticSample]:
+def sections(count: int, seed: int) -> Iterator[SyntheticSample]:
     """Randomised sections, those of nano-CT with the mask of an annotator."""
     size = {"height": SECTION_PX, "width": SECTION_PX}
-    for index, sample in enumerate(synthesize(SECTIONS, seed=SEED, parameters=Parameters.random, **size)):
+    for index, sample in enumerate(synthesize(count, seed=seed, parameters=Parameters.random, **size)):
         if sample.truth["parameters"]["imaging"]["modality"] == "nano-ct":
-            sample = dataclasses.replace(sample, mask=annotate(sample, np.random.default_rng([SEED, index])))
+            sample = dataclasses.replace(sample, mask=annotate(sample, np.random.default_rng([seed, index])))
         yield sample
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for sections, records and run")
+    parser.add_argument("--sections", type=int, default=2400)
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--start", help="go on from this model, on other sections")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--hours", type=float, default=1.0, help="training time")
     parser.add_argument("--preset", default="base", help="size of the network")
     parser.add_argument("--batch", type=int, default=16)
@@ -52,7 +54,11 @@ def main() -> None:
     records = options.out / "records"
     if not records.exists():
         drawn = options.out / "sections"
-        write_samples(track(sections(), "Synthesising", total=SECTIONS), drawn, force=True)
+        write_samples(
+            track(sections(options.sections, options.seed), "Synthesising", total=options.sections),
+            drawn,
+            force=True,
+        )
         convert(
             drawn / "images",
             drawn / "masks",
@@ -61,7 +67,7 @@ def main() -> None:
             split="95/3/2",
             databar=0,
             origin="synthetic",
-            seed=SEED,
+            seed=options.seed,
         )
         shutil.rmtree(drawn)
     run = train(
@@ -72,7 +78,9 @@ def main() -> None:
         patch_px=options.patch_px,
         steps_per_epoch=options.steps_per_epoch,
         time_limit_s=3600 * options.hours,
-        seed=SEED,
+        learning_rate=options.learning_rate,
+        start=options.start,
+        seed=options.seed,
     )
     print(f"{run.best_path}: validation mean Dice {run.best_dice:.3f}")
 

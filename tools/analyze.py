@@ -28,10 +28,12 @@ OF_SECTIONS = {
     "depth_axis",
     "fragmentation",
     "crack_opening_px",
+    "crack_evidence",
     "fines_diameter",
     "min_area_px",
 }
-OF_CRACKS = {"crack_opening_px", "fines_diameter"}
+OF_CRACKS = {"crack_opening_px", "crack_evidence", "fines_diameter"}
+OF_MICROGRAPHS = {"crack_evidence"}
 CORRECTIONS = {
     "fraction_corrected": "corrected by the test set's error rates",
     "fraction_by_points": "corrected by reference points",
@@ -114,6 +116,13 @@ CORRECTIONS = {
     help="Measure cracks and fragments of particles.",
 )
 @click.option("--crack-opening-px", type=float, help="Widest opening of a crack; wider gaps part particles.")
+@click.option(
+    "--crack-evidence",
+    type=click.Choice(["mask", "micrograph"]),
+    default="mask",
+    show_default=True,
+    help="With --model: micrograph takes dark lines inside particles for cracks, too.",
+)
 @click.option("--fines-diameter", type=float, help="Free pieces below this (um, or px) are fines.")
 @click.option("--min-area-px", type=int, help="Instances below this area are noise.")
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
@@ -207,7 +216,7 @@ def command(
                         shown_images[name] = image
                 if draw_points:
                     drawn_from[name] = merged(mask, source.phases)
-                yield name, mask
+                yield name, mask, image
 
         analysis = analyze(
             each(),
@@ -254,6 +263,7 @@ def refuse_idle(ctx: click.Context) -> None:
             {"unfolding"},
             "for sections, and does not go with --sample-type dispersed",
         ),
+        (chosen["model"] is None, OF_MICROGRAPHS, "for micrographs, and goes with --model"),
         (chosen["model"] is not None, {"phases_file"}, "for masks; with --model the phases are the model's"),
         (
             chosen["voxel_size_nm"] is not None,

@@ -283,7 +283,8 @@ def analyze(
 
     Args:
         masks: Name -> mask, or masks, or (name, mask) pairs, which may be made one at a time by a generator.
-            A mask is uint8 (height, width) of phase ids; 255 is ignored.
+            A mask is uint8 (height, width) of phase ids; 255 is ignored. With
+            `Settings(crack_evidence="micrograph")`: (name, mask, micrograph), all of one shape.
         phases: Names, ids and roles: instances of `particle` phases are separated where they touch.
         pixel_size_nm: One pixel's side, or that of each image by name, which must be the same; None =
             unknown: everything is in px.
@@ -324,29 +325,31 @@ def analyze(
         evaluation = evaluation.merged(PORE_BACK, front_pore(phases))
     images = []
     seen = set()
-    for name, mask in _named(masks):
+    for name, mask, micrograph in _named(masks):
         if name in seen:
             raise InputError(f"{name}: must occur once in a batch. Received two masks of that name.")
         seen.add(name)
         if settings.replicate == "group" and name not in (groups or {}):
             raise InputError(f"groups: must give the group of every image. {name} is missing.")
         group = (groups or {}).get(name, "")
-        images.append(
-            measure_image(name, mask, phases, pixel_size_nm=pixel_size_nm, group=group, settings=settings)
-        )
+        given: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "group": group, "micrograph": micrograph}
+        images.append(measure_image(name, mask, phases, settings=settings, **given))
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
     return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases)
 
 
-def _named(masks: Mapping[str, np.ndarray] | Iterable[Any]) -> Iterator[tuple[str, np.ndarray]]:
+def _named(
+    masks: Mapping[str, np.ndarray] | Iterable[Any],
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+    """Name, mask, and the micrograph where there is one."""
     if isinstance(masks, np.ndarray) and masks.ndim == 2:
         masks = [masks]
     if isinstance(masks, Mapping):
-        yield from masks.items()
-        return
+        masks = masks.items()
     for number, item in enumerate(masks):
-        yield item if isinstance(item, tuple) else (f"image_{number:04d}", item)
+        name, mask, *rest = item if isinstance(item, tuple) else (f"image_{number:04d}", item)
+        yield name, mask, rest[0] if rest else None
 
 
 def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:

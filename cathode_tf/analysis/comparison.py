@@ -173,6 +173,13 @@ def compare(
             InputWarning,
             stacklevel=2,
         )
+    if first["crack_evidence"] != second["crack_evidence"]:
+        warnings.warn(
+            f"compare: cracks were looked for in the {first['crack_evidence']} of one batch and in the "
+            f"{second['crack_evidence']} of the other: their crack lengths differ for that alone.",
+            InputWarning,
+            stacklevel=2,
+        )
     margins = dict(margins or {})
     used: set[str] = set()
     differences = []
@@ -198,13 +205,14 @@ def compare(
 
 
 def _content(source: Analysis | Mapping[str, Any] | str | Path) -> dict[str, Any]:
-    """Summary of Estimates, length unit and phase names."""
+    """Summary of Estimates, and what must be alike in two batches."""
     if isinstance(source, Analysis):
         return {
             "summary": source.summary,
             "length_unit": source.unit,
             "phase_names": ", ".join(source.phases.names),
             "pixel_size_nm": source.pixel_size_nm,
+            "crack_evidence": source.settings.crack_evidence,
         }
     where = "summary"
     if isinstance(source, (str, Path)):
@@ -226,6 +234,7 @@ def _content(source: Analysis | Mapping[str, Any] | str | Path) -> dict[str, Any
         "length_unit": source["length_unit"],
         "phase_names": names,
         "pixel_size_nm": source.get("pixel_size_nm", source.get("voxel_size_nm")),
+        "crack_evidence": source.get("settings", {}).get("crack_evidence", "mask"),
     }
 
 

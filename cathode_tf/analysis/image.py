@@ -25,6 +25,9 @@ from cathode_tf.phases import Phase, Phases
 MIN_AREA_PX = 20
 """Default: smaller instances are noise; they stay in the fractions and leave the lists."""
 
+EVIDENCE = ("mask", "micrograph")
+"""What may show a crack."""
+
 PORE_BACK = "pore_back"
 """Name of the phase for walls that are seen through an open pore, and so lie behind the section."""
 
@@ -43,6 +46,8 @@ class Settings:
         depth_axis: Where the electrode's depth runs: `"rows"` (downwards) or `"columns"`.
         fragmentation: Measure cracks and fragments of particles (definition `frag/1`).
         crack_opening_px: Widest opening of a crack.
+        crack_evidence: `"mask"`: cracks are what the mask shows; `"micrograph"`: dark lines of the micrograph inside
+            particles are cracks, too.
         fines_diameter: Free pieces below this diameter (um, or px) are fines; None: not reported.
         edge_px: Standard uncertainty of where outlines lie, common to all images, px; None: not counted in.
         pixel_size_rel: Relative standard uncertainty of the pixel size; None: not counted in.
@@ -58,6 +63,7 @@ class Settings:
     depth_axis: str = "rows"
     fragmentation: bool = True
     crack_opening_px: float = OPENING_PX
+    crack_evidence: str = "mask"
     fines_diameter: float | None = None
     edge_px: float | None = None
     pixel_size_rel: float | None = None
@@ -69,6 +75,7 @@ class Settings:
             "sample_type": SAMPLE_TYPES,
             "unfolding": UNFOLDINGS,
             "depth_axis": DEPTH_AXES,
+            "crack_evidence": EVIDENCE,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -131,6 +138,7 @@ def measure_image(
     pixel_size_nm: float | None = None,
     group: str = "",
     settings: Settings | None = None,
+    micrograph: np.ndarray | None = None,
 ) -> ImageMeasures:
     """Measure one mask.
 
@@ -141,11 +149,18 @@ def measure_image(
         pixel_size_nm: None = unknown.
         group: Stack, electrode or session it belongs to.
         settings: How to measure; default `Settings()`.
+        micrograph: What the mask is of, (height, width); needed where it is the evidence for cracks.
 
     Raises:
-        InputError: If the mask is no mask of these phases, or all of it is ignored.
+        InputError: If the mask is no mask of these phases, or all of it is ignored, or the micrograph is needed and
+            missing, or of another shape.
     """
     settings = settings or Settings()
+    grey = micrograph if settings.crack_evidence == "micrograph" else None
+    if settings.crack_evidence == "micrograph" and grey is None:
+        raise InputError(
+            f"{name}: must come with its micrograph, as crack_evidence is micrograph. Received none."
+        )
     mask = checked(name, mask, phases)
     sha256 = pixel_sha256(mask)
     pore_back_px = 0
@@ -164,9 +179,9 @@ def measure_image(
             tables.append(table)
             if counted:
                 necks[phase.name] = counted
-    parents = _parents(mask, phases, pixel_size_nm, name, settings)
+    parents = _parents(mask, phases, pixel_size_nm, name, settings, grey)
     twice = replace(settings, crack_opening_px=2 * settings.crack_opening_px)
-    wider = _parents(mask, phases, pixel_size_nm, name, twice)
+    wider = _parents(mask, phases, pixel_size_nm, name, twice, grey)
     return ImageMeasures(
         name,
         group,
@@ -256,12 +271,18 @@ def labelled(mask: np.ndarray, phase: Phase, settings: Settings) -> tuple[np.nda
 
 
 def _parents(
-    mask: np.ndarray, phases: Phases, pixel_size_nm: float | None, name: str, settings: Settings
+    mask: np.ndarray,
+    phases: Phases,
+    pixel_size_nm: float | None,
+    name: str,
+    settings: Settings,
+    grey: np.ndarray | None,
 ) -> pd.DataFrame:
     """One row a particle as it was before it cracked; no row where that is not asked for or makes no sense."""
     if not settings.fragmentation or not (phases.with_role("particle") and phases.with_role("pore")):
         return pd.DataFrame()
-    table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=settings.crack_opening_px)
+    opening = settings.crack_opening_px
+    table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, grey=grey)
     table.insert(0, "image", name)
     return table
 

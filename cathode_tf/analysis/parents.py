@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.ndimage import find_objects
 from skimage.morphology import skeletonize
 
+from cathode_tf.analysis.dark_lines import dark_lines
 from cathode_tf.analysis.instances import DEPTH, Separation, without_small
 from cathode_tf.analysis.measures import measure_instances, perimeters
 from cathode_tf.errors import InputError
@@ -61,7 +62,7 @@ def measure_parents(
         phases: Roles say which phases are particles and pores.
         pixel_size_nm: None = unknown; lengths are then in px.
         opening_px: Widest opening of a crack.
-        grey: The micrograph (height, width); dark valleys inside particles then count as cracks, too, which
+        grey: The micrograph (height, width); dark lines inside particles then count as cracks, too, which
             finds cracks that the mask leaves out.
 
     Returns:
@@ -73,7 +74,9 @@ def measure_parents(
     labels = reconstruct_parents(mask, phases, opening_px=opening_px)
     solid, pore = _roles(mask, phases, opening_px)
     if grey is not None:
-        dark = _valleys(np.asarray(grey), solid, opening_px)
+        if np.shape(grey) != mask.shape:
+            raise InputError(f"grey: must have the mask's shape {mask.shape}. Received {np.shape(grey)}.")
+        dark = dark_lines(np.asarray(grey), solid)
         solid, pore = solid & ~dark, pore | dark
     shapes = measure_instances(labels)
     um = 1.0 if pixel_size_nm is None else pixel_size_nm / 1000
@@ -234,22 +237,6 @@ def _fill(closed: np.ndarray, pore: np.ndarray) -> np.ndarray:
     fill = ~other & (area <= MIN_PARENT_PX)
     fill[0] = fill[labels[0, 0] if not closed[0, 0] else 0] = False
     return closed | (fill[labels] & ~closed)
-
-
-def _valleys(grey: np.ndarray, solid: np.ndarray, opening_px: float) -> np.ndarray:
-    """Dark lines inside the solid: deeper, against a closing, than noise explains."""
-    if grey.shape != solid.shape:
-        raise InputError(f"grey: must have the mask's shape {solid.shape}. Received {grey.shape}.")
-    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 0.8)
-    side = 2 * int(np.ceil(opening_px / 2)) + 1
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    depth = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, disk)
-    inner = solid & (cv2.erode(solid.astype(np.uint8), disk) > 0)
-    if not inner.any():
-        return np.zeros_like(solid)
-    middle = np.median(depth[inner])
-    noise = 1.4826 * np.median(np.abs(depth[inner] - middle))
-    return inner & (depth > middle + 6 * max(noise, 0.5))
 
 
 def _boxes(labels: np.ndarray, margin: int) -> Iterable[tuple[int, tuple[slice, slice]]]:

@@ -33,6 +33,7 @@ from cathode_tf.phases import Phases
 Summary = dict[str, dict[str, Estimate]]
 
 LARGEST_OPENING_CHANGE = 0.10
+CRACK_EVIDENCE = "CRACK_EVIDENCE"
 CRACK_OPENING = "CRACK_OPENING"
 """Flag: many cracks seem wider than they were allowed to be."""
 NECK_DEPTH = "NECK_DEPTH"
@@ -280,6 +281,11 @@ def _fragmentation(batch: Batch) -> Summary:
     particles = "+".join(batch.phases.with_role("particle"))
     estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
     estimates[HEADLINE] = _with_opening_band(estimates[HEADLINE], batch)
+    if batch.settings.crack_evidence == "micrograph":
+        estimates[HEADLINE] = estimates[HEADLINE].with_flag(
+            CRACK_EVIDENCE,
+            "dark lines of the micrographs count as cracks, too, as far as the particles' masks reach",
+        )
     summary = {name: {particles: _of_unit(estimate, batch.unit)} for name, estimate in estimates.items()}
     shells = radial_profile(table, names)
     places = [f"shell {k} of {len(shells)}" for k in range(1, len(shells) + 1)]

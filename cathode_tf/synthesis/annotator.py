@@ -15,7 +15,7 @@ from cathode_tf.synthesis.samples import SyntheticSample
 
 # How far up from one grey level to the next an annotator puts the threshold between them.
 _CARBON_FROM = (0.2, 0.9)
-_NCM_FROM = (0.15, 0.65)
+_NCM_FROM = (0.1, 0.5)
 
 
 def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:

@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cathode_tf import InputError, Phases
+from cathode_tf import InputError, InputWarning, Phases
+from cathode_tf.analysis import Settings, analyze, compare
+from cathode_tf.analysis.dark_lines import dark_lines
 from cathode_tf.analysis.fragmentation import measure_fragmentation
 from cathode_tf.analysis.parents import measure_parents, reconstruct_parents
 from cathode_tf.synthesis import Parameters, synthesize
@@ -87,6 +89,41 @@ def test_dark_valleys_of_the_micrograph_are_cracks_where_they_are_given():
     grey = np.clip(grey + random.normal(0, 4, grey.shape), 0, 255).astype(np.uint8)
     assert measure_parents(mask, PHASES).crack_length.sum() == 0
     assert measure_parents(mask, PHASES, grey=grey).crack_length.sum() == pytest.approx(91, rel=0.2)
+
+
+def test_noise_shades_and_grains_are_no_dark_lines():
+    random = np.random.default_rng(1)
+    solid = np.arange(200) >= 30 + np.zeros((200, 1))
+    shade = np.linspace(0, 60, 200)[:, None] + np.zeros((200, 200))
+    grains = 20 * (np.indices((200, 200)).sum(0) // 25 % 2)
+    soft = cv2.GaussianBlur(random.normal(0, 40, (200, 200)), (0, 0), 1.5)
+    for grey in (shade, grains, soft):
+        grey = np.where(solid, 120 + grey, 20) + random.normal(0, 6, (200, 200))
+        assert dark_lines(grey, solid).mean() < 0.005
+    # The same noise does not hide a line of two pixels, half as dark as what is outside.
+    grey[100:102, 60:160] = 70
+    assert dark_lines(grey, solid)[100:102, 65:155].mean() > 0.9
+
+
+def test_analyze_takes_dark_lines_for_cracks_where_it_is_told_to():
+    mask = disk()
+    grey = np.where(mask, 160.0, 60.0) + np.random.default_rng(2).normal(0, 4, mask.shape)
+    grey[69:72, 25:116] = 90
+    batch = [("a", mask, grey), ("b", mask, grey)]
+
+    lines = analyze(batch, PHASES, settings=Settings(crack_evidence="micrograph"))
+    plain = analyze(batch, PHASES)
+
+    found = lines.summary["crack_length_density"]["ncm"]
+    assert found.value == pytest.approx(91 / (mask == PHASES["ncm"].id).sum(), rel=0.2)
+    assert "CRACK_EVIDENCE" in found.flags
+    assert plain.summary["crack_length_density"]["ncm"].value == 0
+    with pytest.warns(InputWarning, match="micrograph"):
+        compare(plain, lines)
+    with pytest.raises(InputError, match="a: must come with its micrograph"):
+        analyze({"a": mask}, PHASES, settings=Settings(crack_evidence="micrograph"))
+    with pytest.raises(InputError, match="grey: must have the mask's shape"):
+        analyze([("a", mask, grey[:-1])], PHASES, settings=Settings(crack_evidence="micrograph"))
 
 
 def test_lengths_have_the_unit_of_the_pixel_size():
