@@ -30,6 +30,7 @@ RECIPE: dict[str, Any] = {
     "average": True,
     "augment": True,
     "balanced": False,
+    "deep": False,
     "patch": 256,
     "batch": 16,
 }
@@ -48,8 +49,24 @@ ROWS: dict[str, dict[str, Any]] = {
     "cross-entropy alone": {"dice": 0.0},
     "no augmentation": {"augment": False},
     "a third of the patches around rare phases": {"balanced": True},
+    "deep supervision": {"deep": True},
     "7 patches of 384 px": {"patch": 384, "batch": 7},
 }
+
+
+def with_deep_outputs(model: Any, levels: int) -> Any:
+    """The same network with scores at each coarser level of the decoder, enlarged to full size, as more outputs."""
+    import keras
+    from keras import layers
+
+    outputs = [model.output]
+    dtype = model.get_layer("scores").dtype_policy
+    for level in range(1, levels - 1):
+        x = model.get_layer(f"up{level}_b_relu").output
+        x = layers.Conv2D(model.output.shape[-1], 1, dtype=dtype, name=f"scores{level}")(x)
+        x = layers.UpSampling2D(2 ** (level + 1), dtype=dtype)(x)
+        outputs.append(layers.Softmax(dtype="float32", name=f"probabilities{level}")(x))
+    return keras.Model(model.input, outputs)
 
 
 def measure(records: Any, seconds: float, seed: int, changes: dict[str, Any]) -> tuple[float, int]:
@@ -68,7 +85,13 @@ def measure(records: Any, seconds: float, seed: int, changes: dict[str, Any]) ->
     keras.backend.clear_session()
     shape = {"filters": o["filters"], "stem": o["stem"], "norm": o["norm"], "seed": seed}
     model = build_unet(records.phases, dtype=choose_precision(o["dtype"]), **shape)
-    model.compile(keras.optimizers.AdamW(o["rate"], weight_decay=0.01), CombinedLoss(o["dice"], o["entropy"]))
+    trained = with_deep_outputs(model, len(o["filters"])) if o["deep"] else model
+    heads = len(trained.outputs)
+    trained.compile(
+        keras.optimizers.AdamW(o["rate"], weight_decay=0.01),
+        [CombinedLoss(o["dice"], o["entropy"]) for _ in range(heads)],
+        loss_weights=[0.5**head for head in range(heads)],
+    )
     average = WeightAverage()
     average.set_model(model)
     options = {
@@ -84,8 +107,8 @@ def measure(records: Any, seconds: float, seed: int, changes: dict[str, Any]) ->
         if spent >= seconds:
             break
         cosine = 0.5 * (1 + math.cos(math.pi * spent / seconds)) if o["decay"] else 1.0
-        model.optimizer.learning_rate = o["rate"] * min((step + 1) / 20, 1) * (0.01 + 0.99 * cosine)
-        model.train_on_batch(image, target)
+        trained.optimizer.learning_rate = o["rate"] * min((step + 1) / 20, 1) * (0.01 + 0.99 * cosine)
+        trained.train_on_batch(image, [target] * heads)
         average.on_train_batch_end(step)
         start = time.process_time() if start is None else start
     twin = build_unet(records.phases, **shape)
