@@ -24,11 +24,13 @@ from cathode_tf.analysis.image import (
     front_pore,
     labelled,
     measure_image,
+    merge_pore_back,
     merges,
     without_pore_back,
 )
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
+from cathode_tf.analysis.parents import find_cracks
 from cathode_tf.analysis.planning import plan
 from cathode_tf.analysis.porosity import Electrode
 from cathode_tf.analysis.reference_points import from_reference_points
@@ -216,6 +218,20 @@ class Analysis:
             found, _ = labelled(mask, self.phases[phase], self.settings)
             labels[found > 0] = found[found > 0] + labels.max()
         return labels
+
+    def cracks(self, name: str, mask: np.ndarray, micrograph: np.ndarray | None = None) -> np.ndarray:
+        """Where the cracks are that were counted in one mask, Boolean (height, width).
+
+        Args:
+            name: The image's name.
+            mask: Its mask again, and
+            micrograph: its micrograph, if that was the evidence.
+        """
+        phases = self.mask_phases or self.phases
+        if merges(phases, self.settings):
+            mask, phases = merge_pore_back(mask, phases)
+        grey = micrograph if self.settings.crack_evidence == "micrograph" else None
+        return find_cracks(mask, phases, opening_px=self.settings.crack_opening_px, grey=grey)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of everything but the instances: what `summary.json` holds."""

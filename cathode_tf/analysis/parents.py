@@ -70,14 +70,7 @@ def measure_parents(
         `connected_length`, `fragments`, `fragmentation_index`, `largest_fragment_ratio`, `new_boundary_ratio`,
         `shell_0` ... (crack area by shell, core first); lengths in um, or px without a pixel size.
     """
-    mask = np.asarray(mask)
-    labels = reconstruct_parents(mask, phases, opening_px=opening_px)
-    solid, pore = _roles(mask, phases, opening_px)
-    if grey is not None:
-        if np.shape(grey) != mask.shape:
-            raise InputError(f"grey: must have the mask's shape {mask.shape}. Received {np.shape(grey)}.")
-        dark = dark_lines(np.asarray(grey), solid)
-        solid, pore = solid & ~dark, pore | dark
+    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, grey)
     shapes = measure_instances(labels)
     um = 1.0 if pixel_size_nm is None else pixel_size_nm / 1000
     rows = []
@@ -95,6 +88,32 @@ def measure_parents(
     return table
 
 
+def find_cracks(
+    mask: np.ndarray, phases: Phases, *, opening_px: float = OPENING_PX, grey: np.ndarray | None = None
+) -> np.ndarray:
+    """Where the cracks are that `measure_parents` counts, Boolean (height, width), from the same arguments."""
+    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, grey)
+    found = np.zeros(labels.shape, bool)
+    for label, place in _boxes(labels, int(np.ceil(opening_px)) + 2):
+        _, cracks, _ = _whole(labels[place] == label, solid[place], pore[place], opening_px)
+        found[place] |= cracks > 0
+    return found
+
+
+def _evidence(
+    mask: np.ndarray, phases: Phases, opening_px: float, grey: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parents, solid and pore; dark lines of the micrograph are pore."""
+    labels = reconstruct_parents(mask, phases, opening_px=opening_px)
+    solid, pore = _roles(mask, phases, opening_px)
+    if grey is not None:
+        if np.shape(grey) != mask.shape:
+            raise InputError(f"grey: must have the mask's shape {mask.shape}. Received {np.shape(grey)}.")
+        dark = dark_lines(np.asarray(grey), solid)
+        solid, pore = solid & ~dark, pore | dark
+    return labels, solid, pore
+
+
 _COLUMNS = [
     "area",
     "crack_area",
@@ -110,9 +129,7 @@ _COLUMNS = [
 
 def _measure(parent: np.ndarray, solid: np.ndarray, pore: np.ndarray, opening_px: float) -> list[float]:
     """The columns of `_COLUMNS` for one parent, cut out with some room around."""
-    mine = parent & solid
-    whole = _fill(_close(mine, opening_px) & (mine | (pore & parent)), pore & parent)
-    cracks, lengths = _cracks(whole & ~mine)
+    whole, cracks, lengths = _whole(parent, solid, pore, opening_px)
     # Joined to the outside: a crack whose pixels touch pore beyond the particle.
     outside = cv2.dilate((pore & ~whole).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     joined = np.unique(cracks[outside & (cracks > 0)])
@@ -136,6 +153,15 @@ def _measure(parent: np.ndarray, solid: np.ndarray, pore: np.ndarray, opening_px
         max(fragments / outline - 1, 0.0) if outline else 0.0,
         *_by_shell(whole, cracks > 0),
     ]
+
+
+def _whole(
+    parent: np.ndarray, solid: np.ndarray, pore: np.ndarray, opening_px: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A parent with its cracks and inner pores, the cracks as labels, and their lengths by label."""
+    mine = parent & solid
+    whole = _fill(_close(mine, opening_px) & (mine | (pore & parent)), pore & parent)
+    return whole, *_cracks(whole & ~mine)
 
 
 def _cracks(gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

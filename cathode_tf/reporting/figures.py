@@ -9,6 +9,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -155,6 +156,18 @@ def histogram(values: np.ndarray, label: str, color: str) -> str:
 def phase_picture(mask: np.ndarray, phases: Phases, pixels: np.ndarray | None = None) -> np.ndarray:
     """The mask in its colours, laid over the micrograph where there is one; uint8 (height, width, 3) RGB."""
     return phases.palette()[mask] if pixels is None else overlay(pixels, mask, phases, alpha=0.45)
+
+
+def crack_picture(cracks: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Cracks in red, a pixel wider than they are, on a grey ground; uint8 (height, width, 3) RGB.
+
+    Args:
+        cracks: Boolean (height, width).
+        ground: The micrograph, (height, width), or anything else to lay them on.
+    """
+    picture = np.repeat(display(ground)[..., None], 3, axis=2)
+    picture[cv2.dilate(cracks.astype(np.uint8), np.ones((2, 2), np.uint8)) > 0] = (230, 30, 40)
+    return picture
 
 
 def instance_picture(labels: np.ndarray, pixels: np.ndarray | None = None) -> np.ndarray:

@@ -13,6 +13,7 @@ from cathode_tf.analysis import Analysis, Estimate
 from cathode_tf.analysis.budget import budget_rows, edge_change
 from cathode_tf.reporting.figures import (
     bars_with_intervals,
+    crack_picture,
     instance_picture,
     phase_picture,
     picture_data,
@@ -257,6 +258,23 @@ def _pictures(
             particles = instance_picture(analysis.labels(name, masks[name]), pixels)
             caption = f"{name}: particles, as separated"
             section.pictures.append(Picture(picture_data(particles, pixel_size_nm=size), caption))
+    return [section, *_crack_pictures(analysis, {name: masks[name] for name in names}, micrographs)]
+
+
+def _crack_pictures(
+    analysis: Analysis, masks: Mapping[str, np.ndarray], micrographs: Mapping[str, np.ndarray]
+) -> list[Section]:
+    """Every crack that was counted; what is not red was not."""
+    if not any(estimate.value for estimate in analysis.summary.get("crack_length_density", {}).values()):
+        return []
+    evidence = "mask and the micrograph" if analysis.settings.crack_evidence == "micrograph" else "mask"
+    section = Section("Cracks that were counted", texts=[f"In red; the evidence is the {evidence}."])
+    for name, mask in masks.items():
+        solid = np.isin(mask, [analysis.phases[p].id for p in analysis.phases.with_role("particle")])
+        pixels = micrographs.get(name)
+        ground = np.where(solid, 200, 60).astype(np.uint8) if pixels is None else pixels
+        picture = crack_picture(analysis.cracks(name, mask, pixels), ground)
+        section.pictures.append(Picture(picture_data(picture, pixel_size_nm=analysis.pixel_size_nm), name))
     return [section]
 
 

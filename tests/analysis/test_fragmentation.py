@@ -117,6 +117,10 @@ def test_analyze_takes_dark_lines_for_cracks_where_it_is_told_to():
     found = lines.summary["crack_length_density"]["ncm"]
     assert found.value == pytest.approx(91 / (mask == PHASES["ncm"].id).sum(), rel=0.2)
     assert "CRACK_EVIDENCE" in found.flags
+    # What is shown as a crack is the line, and nothing but the line.
+    shown = lines.cracks("a", mask, grey)
+    assert shown[70, 30:110].all() and not shown[:60].any() and not shown[80:].any()
+    assert not plain.cracks("a", mask, grey).any()
     assert plain.summary["crack_length_density"]["ncm"].value == 0
     with pytest.warns(InputWarning, match="micrograph"):
         compare(plain, lines)
