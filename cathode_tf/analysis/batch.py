@@ -21,6 +21,7 @@ from cathode_tf.analysis.image import (
     PORE_BACK,
     ImageMeasures,
     Settings,
+    dark_evidence,
     front_pore,
     labelled,
     measure_image,
@@ -210,9 +211,7 @@ class Analysis:
         Raises:
             InputError: If the mask is not the one that was measured under this name.
         """
-        known = {image.name: image.sha256 for image in self.images}
-        if known.get(name) != pixel_sha256(mask):
-            raise InputError(f"{name}: must be the mask that this analysis measured under that name.")
+        self._check_known(name, mask)
         labels = np.zeros(mask.shape, np.int32)
         for phase in self.phases.with_role("particle"):
             found, _ = labelled(mask, self.phases[phase], self.settings)
@@ -224,14 +223,23 @@ class Analysis:
 
         Args:
             name: The image's name.
-            mask: Its mask again, and
-            micrograph: its micrograph, if that was the evidence.
+            mask: Its mask again, for an analysis keeps none.
+            micrograph: Its micrograph, if that was the evidence.
+
+        Raises:
+            InputError: If the mask is not the one that was measured under this name.
         """
+        self._check_known(name, mask)
         phases = self.mask_phases or self.phases
         if merges(phases, self.settings):
             mask, phases = merge_pore_back(mask, phases)
-        grey = micrograph if self.settings.crack_evidence == "micrograph" else None
-        return find_cracks(mask, phases, opening_px=self.settings.crack_opening_px, grey=grey)
+        dark = dark_evidence(mask, phases, self.settings, micrograph)
+        return find_cracks(mask, phases, opening_px=self.settings.crack_opening_px, dark=dark)
+
+    def _check_known(self, name: str, mask: np.ndarray) -> None:
+        known = {image.name: image.sha256 for image in self.images}
+        if known.get(name) != pixel_sha256(mask):
+            raise InputError(f"{name}: must be the mask that this analysis measured under that name.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of everything but the instances: what `summary.json` holds."""

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from skimage.filters import apply_hysteresis_threshold
 
+from cathode_tf.errors import InputError
+
 WIDTHS_PX = (0.8, 1.5)
 """Standard deviations across the line: lines of 1 to 4 px."""
 ASIDE = 2.5
@@ -29,8 +31,8 @@ def dark_lines(grey: np.ndarray, solid: np.ndarray) -> np.ndarray:
     """Where the micrograph is darker along a line than noise explains.
 
     Grey averaged along short lines in 12 directions [1] is held against that of the lines on both sides; a line holds a
-    strong place, and goes on through weak ones. Noise is the larger of what a Laplacian shows [2] and what the weakest
-    responses show, so that neither cracks nor correlated noise deceive it.
+    strong place, and goes on through weak ones. Noise is what a Laplacian shows [2], or what the weakest responses show
+    where that is much more: then noise is correlated.
 
     Args:
         grey: Micrograph (height, width), any number.
@@ -38,6 +40,9 @@ def dark_lines(grey: np.ndarray, solid: np.ndarray) -> np.ndarray:
 
     Returns:
         Boolean (height, width), inside `solid`.
+
+    Raises:
+        InputError: If the two differ in shape.
 
     Example:
         >>> grey = np.random.default_rng(0).normal(100, 3, (40, 40)); grey[20, 5:35] -= 60
@@ -49,6 +54,9 @@ def dark_lines(grey: np.ndarray, solid: np.ndarray) -> np.ndarray:
         [1] Canny, IEEE Trans. Pattern Anal. Mach. Intell. 8 (1986) 679 (oriented operators, hysteresis).
         [2] Immerkaer, Comput. Vis. Image Underst. 64 (1996) 300.
     """
+    grey = np.asarray(grey)
+    if grey.shape != solid.shape:
+        raise InputError(f"grey: must have the mask's shape {solid.shape}. Received {grey.shape}.")
     core = cv2.erode(solid.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     if not core.any():
         return np.zeros(solid.shape, bool)

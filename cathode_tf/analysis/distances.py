@@ -1,7 +1,7 @@
 """A Boolean volume in, the distance of each of its voxels to the nearest one outside, out.
 
-Layers are measured in the plane by OpenCV, then joined along the third axis: ten times as fast as
-`scipy.ndimage.distance_transform_edt`, and as exact.
+Layers are measured in the plane by OpenCV, then joined along the third axis: four times as fast as
+`scipy.ndimage.distance_transform_edt` on 144 x 144 x 144 voxels, and as exact.
 """
 
 from __future__ import annotations

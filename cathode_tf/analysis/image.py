@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from cathode_tf.analysis.dark_lines import dark_lines
 from cathode_tf.analysis.fractions import Covariance, covariance, phase_counts
 from cathode_tf.analysis.instances import DEPTH, Separation, label_instances, without_small
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
@@ -156,8 +157,7 @@ def measure_image(
             missing, or of another shape.
     """
     settings = settings or Settings()
-    grey = micrograph if settings.crack_evidence == "micrograph" else None
-    if settings.crack_evidence == "micrograph" and grey is None:
+    if settings.crack_evidence == "micrograph" and micrograph is None:
         raise InputError(
             f"{name}: must come with its micrograph, as crack_evidence is micrograph. Received none."
         )
@@ -179,9 +179,10 @@ def measure_image(
             tables.append(table)
             if counted:
                 necks[phase.name] = counted
-    parents = _parents(mask, phases, pixel_size_nm, name, settings, grey)
+    dark = dark_evidence(mask, phases, settings, micrograph)
+    parents = _parents(mask, phases, pixel_size_nm, name, settings, dark)
     twice = replace(settings, crack_opening_px=2 * settings.crack_opening_px)
-    wider = _parents(mask, phases, pixel_size_nm, name, twice, grey)
+    wider = _parents(mask, phases, pixel_size_nm, name, twice, dark)
     return ImageMeasures(
         name,
         group,
@@ -200,6 +201,16 @@ def measure_image(
         if len(wider.columns)
         else (0.0, 0.0),
     )
+
+
+def dark_evidence(
+    mask: np.ndarray, phases: Phases, settings: Settings, micrograph: np.ndarray | None
+) -> np.ndarray | None:
+    """Dark lines in the particles of a micrograph, Boolean (height, width); None where they are no evidence."""
+    if not settings.fragmentation or settings.crack_evidence != "micrograph" or micrograph is None:
+        return None
+    particles = [phases[name].id for name in phases.with_role("particle")]
+    return dark_lines(micrograph, np.isin(mask, particles))
 
 
 def checked(name: str, mask: np.ndarray, phases: Phases) -> np.ndarray:
@@ -276,13 +287,13 @@ def _parents(
     pixel_size_nm: float | None,
     name: str,
     settings: Settings,
-    grey: np.ndarray | None,
+    dark: np.ndarray | None,
 ) -> pd.DataFrame:
     """One row a particle as it was before it cracked; no row where that is not asked for or makes no sense."""
     if not settings.fragmentation or not (phases.with_role("particle") and phases.with_role("pore")):
         return pd.DataFrame()
     opening = settings.crack_opening_px
-    table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, grey=grey)
+    table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, dark=dark)
     table.insert(0, "image", name)
     return table
 

@@ -13,7 +13,6 @@ import pandas as pd
 from scipy.ndimage import find_objects
 from skimage.morphology import skeletonize
 
-from cathode_tf.analysis.dark_lines import dark_lines
 from cathode_tf.analysis.instances import DEPTH, Separation, without_small
 from cathode_tf.analysis.measures import measure_instances, perimeters
 from cathode_tf.errors import InputError
@@ -53,7 +52,7 @@ def measure_parents(
     *,
     pixel_size_nm: float | None = None,
     opening_px: float = OPENING_PX,
-    grey: np.ndarray | None = None,
+    dark: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row a parent particle: its cracks and fragments.
 
@@ -62,15 +61,15 @@ def measure_parents(
         phases: Roles say which phases are particles and pores.
         pixel_size_nm: None = unknown; lengths are then in px.
         opening_px: Widest opening of a crack.
-        grey: The micrograph (height, width); dark lines inside particles then count as cracks, too, which
-            finds cracks that the mask leaves out.
+        dark: Boolean (height, width), dark lines inside particles (`dark_lines`) that count as cracks, too,
+            where the mask leaves cracks out.
 
     Returns:
         `label`, `touches_border`, `edge_weight`, `area`, `diameter`, `crack_length`, `crack_area`,
         `connected_length`, `fragments`, `fragmentation_index`, `largest_fragment_ratio`, `new_boundary_ratio`,
         `shell_0` ... (crack area by shell, core first); lengths in um, or px without a pixel size.
     """
-    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, grey)
+    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, dark)
     shapes = measure_instances(labels)
     um = 1.0 if pixel_size_nm is None else pixel_size_nm / 1000
     rows = []
@@ -89,10 +88,10 @@ def measure_parents(
 
 
 def find_cracks(
-    mask: np.ndarray, phases: Phases, *, opening_px: float = OPENING_PX, grey: np.ndarray | None = None
+    mask: np.ndarray, phases: Phases, *, opening_px: float = OPENING_PX, dark: np.ndarray | None = None
 ) -> np.ndarray:
     """Where the cracks are that `measure_parents` counts, Boolean (height, width), from the same arguments."""
-    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, grey)
+    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, dark)
     found = np.zeros(labels.shape, bool)
     for label, place in _boxes(labels, int(np.ceil(opening_px)) + 2):
         _, cracks, _ = _whole(labels[place] == label, solid[place], pore[place], opening_px)
@@ -101,15 +100,12 @@ def find_cracks(
 
 
 def _evidence(
-    mask: np.ndarray, phases: Phases, opening_px: float, grey: np.ndarray | None
+    mask: np.ndarray, phases: Phases, opening_px: float, dark: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parents, solid and pore; dark lines of the micrograph are pore."""
+    """Parents, solid and pore; dark lines are pore."""
     labels = reconstruct_parents(mask, phases, opening_px=opening_px)
     solid, pore = _roles(mask, phases, opening_px)
-    if grey is not None:
-        if np.shape(grey) != mask.shape:
-            raise InputError(f"grey: must have the mask's shape {mask.shape}. Received {np.shape(grey)}.")
-        dark = dark_lines(np.asarray(grey), solid)
+    if dark is not None:
         solid, pore = solid & ~dark, pore | dark
     return labels, solid, pore
 
