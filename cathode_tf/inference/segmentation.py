@@ -87,6 +87,28 @@ def segment_at_scale(
     return Segmentation(mask, margin, entropy, phase_fractions(mask, phases), score)
 
 
+def maps_of(probabilities: np.ndarray, phases: Phases) -> Segmentation:
+    """What probabilities float32 (height, width, phases) say: the same maps as a segmenter gives.
+
+    Example:
+        >>> maps = maps_of(np.array([[[0.75, 0.25], [0.5, 0.5]]], np.float32), Phases.from_names(("pore", "ncm")))
+        >>> maps.mask.tolist(), maps.margin.tolist(), maps.entropy.tolist()
+        ([[0, 0]], [[128, 0]], [[207, 255]])
+    """
+    best = probabilities.argmax(axis=-1)
+    ordered = np.partition(probabilities, -2, axis=-1)
+    logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    entropy = _as_byte(-(probabilities * logarithms).sum(axis=-1) / np.log(len(phases)))
+    mask = phases.to_ids(best)
+    score = mean_entropy(int(entropy.sum(dtype=np.int64)), mask.size)
+    margin = _as_byte(ordered[..., -1] - ordered[..., -2])
+    return Segmentation(mask, margin, entropy, phase_fractions(mask, phases), score)
+
+
+def _as_byte(values: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
 def mean_entropy(total: int, pixels: int) -> float:
     """The score of an image from the sum of its entropy map, as a SavedModel gives it."""
     return float(np.float32(total / pixels / 255.0))

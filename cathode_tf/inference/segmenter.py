@@ -14,18 +14,22 @@ from cathode_tf.datasets.standardization import scale_of, statistics_of_sums
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.resampling import Reader, Resampling
+from cathode_tf.inference.counterparts import told_in
 from cathode_tf.inference.graph import sample_places
 from cathode_tf.inference.segmentation import (
     MAPS,
     Segmentation,
     image_pixels,
+    maps_of,
     mean_entropy,
     phase_fractions,
     scale_to_model,
     segment_at_scale,
 )
 from cathode_tf.inference.sources import Source, Traced, trace
+from cathode_tf.inference.strokes import check_strokes, follow_strokes
 from cathode_tf.inference.tiles import reflect
+from cathode_tf.phases import Phases
 
 WHOLE_PX = 1 << 22
 """Images of up to this many pixels are answered in one call of the graph; larger ones tile by tile."""
@@ -108,7 +112,13 @@ class Segmenter:
         names = [member if member == "default" else str(Path(member).resolve()) for member in members]
         return {**self._arguments, "model": names if len(names) > 1 else names[0]}
 
-    def segment(self, image: np.ndarray | Micrograph) -> Segmentation:
+    def segment(
+        self,
+        image: np.ndarray | Micrograph,
+        *,
+        strokes: np.ndarray | None = None,
+        phases: Phases | None = None,
+    ) -> Segmentation:
         """Mask and uncertainty of one image.
 
         A `Micrograph` of known pixel size is resampled to the model's, if that is known too, and the maps
@@ -116,11 +126,27 @@ class Segmenter:
 
         Args:
             image: A `Micrograph`, or its pixels: uint8 or uint16 (height, width), as acquired.
+            strokes: A few strokes by hand, uint8 (height, width) of phase ids with 255 where nothing is painted: the
+                rest of the image follows them (`follow_strokes`). The image must then fit in memory.
+            phases: Of the strokes and of the mask; default: the model's. Those of the model that share a
+                name or else a role with them stand for them. The image must then fit in memory.
 
         Raises:
-            InputError: If `image` is no two-dimensional uint8 or uint16 array with at least one pixel.
+            InputError: If `image` is no two-dimensional uint8 or uint16 array with at least one pixel, if the
+                strokes do not fit it, or if the model knows fewer than two of the phases.
         """
-        return segment_at_scale(image, self.card, self._segment, self.phases)
+        if strokes is None and phases is None:
+            return segment_at_scale(image, self.card, self._segment, self.phases)
+        phases = phases or self.phases
+        pixels = image_pixels(image)
+        if strokes is not None:
+            check_strokes(strokes, pixels.shape, phases, "strokes")
+        probabilities = self.probabilities(image)
+        if phases != self.phases:
+            probabilities = told_in(probabilities, self.phases, phases)
+        if strokes is not None:
+            probabilities = follow_strokes(probabilities, pixels, strokes, phases)
+        return maps_of(probabilities, phases)
 
     def _segment(self, pixels: np.ndarray) -> Segmentation:
         maps: dict[str, Any]

@@ -80,7 +80,7 @@ class Project:
 
     def pixels(self, image: ImageState) -> np.ndarray:
         """The image as acquired, uint8 or uint16 (height, width)."""
-        return _read_png(self.path / image.path, (image.height, image.width))
+        return read_png(self.path / image.path, (image.height, image.width))
 
     def micrograph(self, image: ImageState) -> Micrograph:
         """The image with its pixel size, as models take it."""
@@ -101,7 +101,7 @@ class Project:
         """How unsure the latest proposal is at each pixel, uint8 (0 sure - 255) (height, width), or None."""
         if image.proposal is None:
             return None
-        return _read_png(self.path / image.proposal["uncertainty"], (image.height, image.width))
+        return read_png(self.path / image.proposal["uncertainty"], (image.height, image.width))
 
     def starting_mask(self, image: ImageState) -> np.ndarray:
         """What a person begins with: the accepted mask, else the proposal, else nothing labelled (255)."""
@@ -111,12 +111,12 @@ class Project:
         return np.full((image.height, image.width), IGNORE, np.uint8)
 
     def _ids(self, path: Path, image: ImageState) -> np.ndarray:
-        mask = _read_png(path, (image.height, image.width))
+        mask = read_png(path, (image.height, image.width))
         self.phases.check_mask(mask, path)
         return mask
 
 
-def _read_png(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def read_png(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """Grey or palette PNG as stored: palette indices stay indices."""
     from PIL import Image
 

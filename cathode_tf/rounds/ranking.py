@@ -14,9 +14,10 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
+from cathode_tf.inference.counterparts import told_in, translation
+from cathode_tf.inference.segmentation import maps_of
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
-from cathode_tf.rounds import shipped
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.promotion import set_stable
 from cathode_tf.rounds.state import OPEN, ImageState
@@ -102,13 +103,13 @@ def _opinions(project: Project, ensemble: int) -> tuple[list[Any], list[Segmente
 
     state = project.state
     if state.champion is None:
-        table = shipped.translation(Phases.default(), project.phases)
+        table = translation(Phases.default(), project.phases)
         if table is None:
             raise InputError(
                 f"{project.path}: must have a model that knows its phases ({project.phases.describe()}). "
                 "Annotate two images or more (cathode-tf review), then: cathode-tf rounds train"
             )
-        return [shipped.NAME], [Segmenter(shipped.NAME)], table
+        return ["default"], [Segmenter("default")], table
     set_stable(project)  # in case a promotion was interrupted
     numbers = [state.champion.number]
     numbers += sorted(set(state.models) - set(numbers), reverse=True)[: max(0, ensemble - 1)]
@@ -141,13 +142,16 @@ def _predict(
     import cv2
 
     from cathode_tf.imaging import write_mask
+    from cathode_tf.rounds.strokes import write_probabilities
 
     place = f"proposals/{image.key}/r{number:03d}"
     card = project.path / f"{place}.json"
     if card.exists() and (made := read_json(card))["models"] == names:
         return made["proposal"]
-    mask, uncertainty, score = _seen_from_all_sides(project.micrograph(image), segmenters)
+    mask, uncertainty, score, probabilities = _seen_from_all_sides(project.micrograph(image), segmenters)
     write_mask(project.path / f"{place}_mask.png", table[mask], project.phases, force=True)
+    told = told_in(probabilities, segmenters[0].phases, project.phases)
+    write_probabilities(project.path / f"{place}_probabilities.png", told)
     with atomic_file(project.path / f"{place}_uncertainty.png", force=True) as temporary:
         temporary.write_bytes(cv2.imencode(".png", uncertainty)[1].tobytes())
     proposal = {
@@ -156,6 +160,7 @@ def _predict(
         "mean_entropy": round(float(uncertainty.mean()) / 255, 5),
         "mask": f"{place}_mask.png",
         "uncertainty": f"{place}_uncertainty.png",
+        "probabilities": f"{place}_probabilities.png",
     }
     write_json(card, {"models": names, "proposal": proposal}, force=True)
     return proposal
@@ -163,19 +168,24 @@ def _predict(
 
 def _seen_from_all_sides(
     micrograph: Micrograph, segmenters: Sequence[Segmenter]
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """The mask that the models' views agree on, the uncertainty (uint8), and how far the views differ (0-1)."""
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    """What the views agree on: mask, uncertainty (uint8), how far they differ (0-1), mean probabilities."""
     phases = segmenters[0].phases
-    views, margins, entropy = [], [], np.zeros(micrograph.pixels.shape, np.float32)
+    shape = micrograph.pixels.shape
+    views, margins, entropy = [], [], np.zeros(shape, np.float32)
+    total = np.zeros((*shape, len(phases)), np.float32)
     for segmenter in segmenters:
         for turn, back in ORIENTATIONS:
             turned = np.ascontiguousarray(turn(micrograph.pixels))
-            seen = segmenter.segment(dataclasses.replace(micrograph, pixels=turned))
+            probabilities = segmenter.probabilities(dataclasses.replace(micrograph, pixels=turned))
+            seen = maps_of(probabilities, phases)
             views.append(back(seen.mask))
             margins.append(back(seen.margin))
             entropy += back(seen.entropy)
+            total += back(probabilities)
     mask = vote(views, margins, phases)
-    return mask, np.rint(entropy / len(views)).astype(np.uint8), disagreement(mask, views, phases)
+    uncertainty = np.rint(entropy / len(views)).astype(np.uint8)
+    return mask, uncertainty, disagreement(mask, views, phases), total / len(views)
 
 
 def vote(masks: Sequence[np.ndarray], margins: Sequence[np.ndarray], phases: Phases) -> np.ndarray:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from cathode_tf.inference.counterparts import translation
 from cathode_tf.phases import Phases
 from cathode_tf.rounds.curve import Advice, advise, fit_curve
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.promotion import difference
-from cathode_tf.rounds.shipped import translation
 from cathode_tf.rounds.state import ModelState, State
 
 

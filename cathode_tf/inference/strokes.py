@@ -1,0 +1,218 @@
+"""A model's probabilities of one image and a few strokes of a person in; probabilities that follow the strokes out.
+
+Where carbon ends and pore begins, a person decides anew for each image, by the grey of that image: no model can
+know it beforehand. A few strokes say it. What they teach is a small classifier of this one image
+(multinomial logistic regression) on what the model thinks and on the grey at several scales. It begins as the
+model's own answer, and away from the strokes it is held to it, so that three strokes cannot spoil what
+the model knows. No TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from cathode_tf.errors import InputError
+from cathode_tf.phases import IGNORE, Phases
+
+SCALES_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Grey is split into bands between these widths (standard deviations of Gaussians)."""
+
+BLOCK_PX = 32
+"""Neighbouring pixels say the same: a phase counts in a block of this side as one piece of evidence at most."""
+
+FULL_BLOCK = 60
+"""As many pixels of a phase make a block count in full: a stroke of 3 by 20 px."""
+
+OWN_ANSWER = 6.0
+"""The model's own answer, over the image, weighs as much as so many blocks of strokes."""
+
+RIDGE = 0.03
+"""What holds the weights to those of the model's own answer; the more blocks, the less."""
+
+LEAST = 1e-3
+"""Probabilities below this are taken as this."""
+
+_LOG_SCALE = 0.5
+_GREY_RANGE = 4.0  # standard deviations; hot pixels and burnt edges lie beyond
+_BACKGROUND = 4000
+_MOST_PAINTED = 20000
+_STEPS = 60
+
+
+def check_strokes(strokes: np.ndarray, shape: tuple[int, int], phases: Phases, source: str) -> None:
+    """Refuse what cannot be learned from.
+
+    Args:
+        strokes: uint8 (height, width) of phase ids; 255 where nothing was painted.
+        shape: Of the image.
+        phases: Names and ids.
+        source: How to call the strokes in an error.
+
+    Raises:
+        InputError: If the shapes differ, an id is of no phase, or nothing was painted.
+    """
+    if strokes.shape != tuple(shape):
+        raise InputError(
+            f"{source}: must be {shape[0]} x {shape[1]} px as the image is. Received "
+            f"{' x '.join(map(str, strokes.shape))}. Paint on the image itself."
+        )
+    phases.check_mask(strokes, source)
+    if (strokes == IGNORE).all():
+        raise InputError(f"{source}: must hold at least one stroke. Received none. Paint each phase once.")
+
+
+def follow_strokes(
+    probabilities: np.ndarray, pixels: np.ndarray, strokes: np.ndarray, phases: Phases
+) -> np.ndarray:
+    """Probabilities of an image as a few strokes on it teach them.
+
+    Painted pixels keep their phase for certain. The rest follows a multinomial logistic regression that has
+    seen the painted pixels, and beside them what the model says of pixels all over the image. Its features are the
+    logarithms of the model's probabilities, the bands of grey between Gaussians of 1, 2, 4, 8 and 16 px, and
+    the squares of the two finest smoothed images, since grey of a phase in between is above one and below another.
+
+    Args:
+        probabilities: float32 (height, width, phases), the model's.
+        pixels: uint8 or uint16 (height, width).
+        strokes: uint8 (height, width) of phase ids; 255 where nothing was painted.
+        phases: Names and ids, in the order of the probabilities.
+
+    Returns:
+        float32 (height, width, phases).
+
+    Raises:
+        InputError: As `check_strokes` says.
+
+    Example:
+        >>> pixels = np.repeat(np.array([[40, 90, 200]], np.uint8), 16, axis=1).repeat(48, axis=0)
+        >>> phases = Phases.from_names(("pore", "binder", "ncm"))
+        >>> undecided = np.full((48, 48, 3), 1 / 3, np.float32)
+        >>> strokes = np.full((48, 48), 255, np.uint8)
+        >>> strokes[10:13, 2:14], strokes[10:13, 18:30], strokes[10:13, 34:46] = 0, 1, 2
+        >>> follow_strokes(undecided, pixels, strokes, phases).argmax(-1)[40, [8, 24, 40]].tolist()
+        [0, 1, 2]
+
+    Reference:
+        Arganda-Carreras et al., Trainable Weka Segmentation, Bioinformatics 33 (2017) 2424, for classifiers of
+        pixels taught by strokes; this one begins with what a network knows.
+    """
+    check_strokes(strokes, pixels.shape, phases, "strokes")
+    maps = list(_feature_maps(probabilities, pixels))
+    targets = phases.to_indices(strokes)
+    places, weights = _evidence(targets, len(phases))
+    rng = np.random.default_rng(0)
+    elsewhere = rng.choice(pixels.size, min(_BACKGROUND, pixels.size), replace=False)
+    begin = np.zeros((len(phases), len(maps)))
+    begin[:, : len(phases)] = np.eye(len(phases)) / _LOG_SCALE
+    table = _rows(maps, elsewhere)
+    # Blocks of strokes weigh one each; all is divided by their number, which only sets the scale.
+    found = _fit(
+        np.concatenate([_rows(maps, places), table]),
+        np.concatenate(
+            [
+                np.eye(len(phases))[targets.ravel()[places]] * weights[:, None],
+                _softmax(table @ begin.T) * (OWN_ANSWER / len(elsewhere)),
+            ]
+        )
+        / weights.sum(),
+        begin,
+        RIDGE / weights.sum(),
+    )
+    answer = _apply(maps, found)
+    painted = targets != IGNORE
+    answer[painted] = np.eye(len(phases), dtype=np.float32)[targets[painted]]
+    return answer
+
+
+def _feature_maps(probabilities: np.ndarray, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """float32 (height, width) each: logarithms of probabilities first, a constant last."""
+    logarithms = np.log(np.maximum(probabilities, LEAST))
+    logarithms -= logarithms.mean(-1, keepdims=True)
+    logarithms *= _LOG_SCALE
+    for index in range(logarithms.shape[-1]):
+        yield np.ascontiguousarray(logarithms[..., index])
+    grey = np.clip(_standard(pixels.astype(np.float32)), -_GREY_RANGE, _GREY_RANGE)
+    finer, squares = grey, []
+    for scale in SCALES_PX:
+        coarser = cv2.GaussianBlur(grey, (0, 0), scale)
+        yield _standard(finer - coarser)
+        if scale in SCALES_PX[:2]:
+            squares.append(0.5 * _standard(_standard(coarser) ** 2))
+        finer = coarser
+    yield _standard(finer)
+    yield from squares
+    yield np.ones(pixels.shape, np.float32)
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    """With a mean of 0 and a standard deviation of 1, or all 0."""
+    mean, std = cv2.meanStdDev(values)
+    return (values - np.float32(mean[0, 0])) / np.float32(max(std[0, 0], 1e-6))
+
+
+def _evidence(targets: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Flat places of painted pixels, and what each weighs; all together as much as there are blocks, full or partly."""
+    rows, columns = np.nonzero(targets != IGNORE)
+    across = -(-targets.shape[1] // BLOCK_PX)
+    cells = ((rows // BLOCK_PX) * across + columns // BLOCK_PX) * n + targets[rows, columns]
+    _, cell, count = np.unique(cells, return_inverse=True, return_counts=True)
+    weights = (np.minimum(count, FULL_BLOCK) / FULL_BLOCK / count)[cell]
+    places = rows * targets.shape[1] + columns
+    if len(places) > _MOST_PAINTED:
+        kept = np.random.default_rng(0).choice(len(places), _MOST_PAINTED, replace=False)
+        places, weights = places[kept], weights[kept] * (weights.sum() / weights[kept].sum())
+    return places, weights
+
+
+def _rows(maps: list[np.ndarray], places: np.ndarray) -> np.ndarray:
+    """float64 (places, maps)."""
+    return np.stack([values.ravel()[places] for values in maps], axis=1).astype(np.float64)
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def _fit(table: np.ndarray, targets: np.ndarray, begin: np.ndarray, ridge: float) -> np.ndarray:
+    """Weights (phases, features) of least cross-entropy plus `ridge` times the squared way from `begin`.
+
+    Args:
+        table: Features (n, features).
+        targets: Probability of each phase (n, phases), times what the row weighs.
+        begin: Weights to begin with, and to be held to.
+        ridge: How strongly.
+    """
+    from scipy.optimize import minimize
+
+    weights = targets.sum(axis=1)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        now = flat.reshape(begin.shape)
+        scores = table @ now.T
+        scores -= scores.max(axis=1, keepdims=True)
+        powers = np.exp(scores)
+        total = powers.sum(axis=1)
+        value = (
+            (weights * np.log(total)).sum() - (targets * scores).sum() + ridge * ((now - begin) ** 2).sum()
+        )
+        slope = (powers * (weights / total)[:, None] - targets).T @ table + 2 * ridge * (now - begin)
+        return value, slope.ravel()
+
+    found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
+    return found.x.reshape(begin.shape)
+
+
+def _apply(maps: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (height, width, phases), a band of rows at a time."""
+    height, width = maps[0].shape
+    answer = np.empty((height, width, len(weights)), np.float32)
+    step = max(1, (1 << 18) // width)
+    factors = weights.T.astype(np.float32)
+    for top in range(0, height, step):
+        part = np.stack([values[top : top + step] for values in maps], axis=-1)
+        answer[top : top + step] = _softmax(part @ factors)
+    return answer
