@@ -63,6 +63,7 @@ def build_app(project: Project, *, token: str, hosts: set[str], who: str) -> Sta
         Route(one + "/draft", room.draft),
         Route(one + "/draft", room.add_to_draft, methods=["POST"]),
         Route(one + "/draft/discard", room.discard_draft, methods=["POST"]),
+        Route(one + "/spread", room.spread, methods=["POST"]),
         Route(one + "/decision", room.decide, methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
@@ -249,6 +250,17 @@ class _Room:
 
         await run_in_threadpool(discard)
         return JSONResponse({"ok": True})
+
+    async def spread(self, request: Request) -> Response:
+        image, session, who, _ = self._image(request), *await self._sender(request)
+
+        def spread() -> bytes:
+            from cathode_tf.rounds.strokes import spread_strokes
+
+            claims.claim(self.project, image.key, session, who)
+            return encode_mask(spread_strokes(self.project, image, Draft(self.project, image).painted()))
+
+        return _bytes(await run_in_threadpool(spread))
 
     async def decide(self, request: Request) -> Response:
         image, query = self._image(request), request.query_params

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
 from cathode_tf.phases import IGNORE
-from cathode_tf.review.runs import apply_stroke, decode_mask, decode_strokes, encode_mask
+from cathode_tf.review.runs import Stroke, apply_stroke, decode_mask, decode_strokes, encode_mask
 from cathode_tf.rounds import ImageState, Project
 
 
@@ -67,7 +68,8 @@ class Draft:
 
     def strokes(self) -> bytes:
         """All strokes so far."""
-        return self._strokes.read_bytes()[: self.size] if self._strokes.exists() else b""
+        size = self.size  # first: what is added while we read is not ours
+        return self._strokes.read_bytes()[:size] if self._strokes.exists() else b""
 
     def append(self, data: bytes, at: int, *, who: str, seconds: float = 0.0) -> int:
         """Add strokes and time; on the disk when this returns.
@@ -140,6 +142,32 @@ class Draft:
         for stroke in decode_strokes(self.strokes()):
             apply_stroke(mask.reshape(-1), stroke)
         return mask
+
+    def painted(self) -> np.ndarray:
+        """What stands painted by hand, uint8 (height, width): a phase's id, 255 elsewhere.
+
+        Steps taken back count as never made. What the eraser went over, or was painted "ignore", tells
+        of no phase.
+
+        Raises:
+            InputError: If a step is taken back or made again that was never made.
+        """
+        done: list[Stroke] = []
+        undone: list[Stroke] = []
+        for stroke in decode_strokes(self.strokes()):
+            if stroke.kind in ("do", "auto"):
+                done.append(stroke)
+                undone.clear()
+                continue
+            source, target = (done, undone) if stroke.kind == "undo" else (undone, done)
+            if not source:
+                raise InputError(f"{self.image.name}: its draft has {stroke.kind} without a step.")
+            target.append(source.pop())
+        painted = np.full((self.image.height, self.image.width), IGNORE, np.uint8)
+        for stroke in done:
+            nothing = np.full_like(stroke.new, IGNORE)
+            apply_stroke(painted.reshape(-1), stroke if stroke.kind == "do" else replace(stroke, new=nothing))
+        return painted
 
     def discard(self) -> None:
         """Forget it: the work was accepted, or the person wants to begin again."""

@@ -1,8 +1,8 @@
 """Masks and strokes on the wire: runs of equal pixels in row-major order, exact and compact.
 
-A mask is `count`, `count` lengths (uint32), `count` values (uint8). A stroke is a list of changed
-runs: `kind`, `count`, starts and lengths (uint32), old and new values (uint8). All little-endian.
-`static/runs.js` is the other side of this file.
+A mask is `count`, `count` lengths (uint32), `count` values (uint8). A stroke is a list of runs that
+it changed or confirmed: `kind`, `count`, starts and lengths (uint32), old and new values (uint8). All
+little-endian. `static/runs.js` is the other side of this file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 
-KINDS = ("do", "undo", "redo")
+KINDS = ("do", "undo", "redo", "auto")
+"""`do` was painted by hand; `auto` has values that no hand chose: the eraser's, and spread strokes."""
 
 
 def encode_mask(mask: np.ndarray) -> bytes:
@@ -55,7 +56,10 @@ def decode_mask(data: bytes, shape: tuple[int, int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Stroke:
-    """Changed runs of one step: `kind` is one of `KINDS`; arrays of equal length."""
+    """Runs of one step: `kind` is one of `KINDS`; arrays of equal length.
+
+    Where old and new are the same, a hand confirmed what was there.
+    """
 
     kind: str
     starts: np.ndarray

@@ -176,3 +176,19 @@ def new_page(browser):
 @pytest.fixture
 def page(new_page, server):
     return new_page().open(server.address)
+
+
+@pytest.fixture
+def probabilities(small_project):
+    """Proposals of a second round that keep what the model thought: 85 % for the phase that it proposes."""
+    import numpy as np
+
+    from cathode_tf.rounds.strokes import write_probabilities
+
+    rows = []
+    for rank, image in enumerate(small_project.state.images.values(), start=1):
+        thought = 0.05 + 0.8 * np.eye(4, dtype=np.float32)[small_project.proposal(image)]
+        path = f"proposals/{image.key}/r002_probabilities.png"
+        write_probabilities(small_project.path / path, thought)
+        rows.append({**image.proposal, "key": image.key, "rank": rank, "probabilities": path})
+    small_project.ledger.append("propose", round=2, model=1, proposals=rows)

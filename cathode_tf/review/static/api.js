@@ -61,6 +61,12 @@ export function tell(path, content) {
   return post(path, JSON.stringify({ session, who: name(), ...content }));
 }
 
+// Tell something that is answered in bytes.
+export async function ask(path, content) {
+  const body = JSON.stringify({ session, who: name(), ...content });
+  return (await checked(await fetch(path, { method: "POST", body }))).arrayBuffer();
+}
+
 export function name() {
   return localStorage.getItem("who") || "";
 }

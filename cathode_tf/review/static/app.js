@@ -6,6 +6,7 @@ import { Clock, Outbox } from "./draft.js";
 import { Labels } from "./labels.js";
 import { Queue } from "./queue.js";
 import { decodeStrokes, encodeMask, encodeStroke } from "./runs.js";
+import { spread } from "./spread.js";
 import { Superpixels } from "./superpixels.js";
 import { Fingers, Hand, TOOLS } from "./tools.js";
 import { View } from "./view.js";
@@ -168,6 +169,8 @@ class Editor {
   // The decision travels while the next image opens; should it fail, the draft is still there.
   async decide(decision) {
     if (!this.labels || this.readonly || this.deciding) return;
+    // What is accepted is what was seen, not what is about to come.
+    if (decision === "accept" && this.spreading === this.labels) return;
     this.hand.cancel();
     const { ignore } = this.project;
     if (decision === "accept" && this.labels.data.every((id) => id === ignore.id))
@@ -320,6 +323,10 @@ class Editor {
     $(`${name}-out`).textContent = Number($(name).value).toFixed(2);
   }
 
+  spread() {
+    return spread(this);
+  }
+
   undo() {
     if (!this.readonly && this.labels && !this.labels.undo()) this.say("Nothing to undo", 1500);
   }
@@ -386,7 +393,10 @@ class Editor {
     const off = !this.labels || this.readonly;
     $("undo").disabled = off || !this.labels.done.length;
     $("redo").disabled = off || !this.labels.undone.length;
-    for (const id of ["save", "accept", "reject", "skip"]) $(id).disabled = off;
+    for (const id of ["save", "reject", "skip"]) $(id).disabled = off;
+    const waits = off || this.spreading === this.labels;
+    $("accept").disabled = waits;
+    $("spread").disabled = waits || !this.labels.done.some((stroke) => !stroke.auto);
   }
 
   _facts() {
@@ -540,7 +550,7 @@ function listen() {
   $("replace").addEventListener("change", () => (editor.replace = Number($("replace").value)));
   $("grain").addEventListener("input", () => editor.setGrain(Number($("grain").value)));
   $("who").addEventListener("change", () => localStorage.setItem("who", $("who").value.trim()));
-  for (const id of ["undo", "redo", "save", "reject", "skip", "next", "accept", "next-region", "reset-tone"])
+  for (const id of ["undo", "redo", "spread", "save", "reject", "skip", "next", "accept", "next-region", "reset-tone"])
     $(id).addEventListener("click", () => {
       commands.find((command) => command.id === id).run(editor);
       stage.focus();

@@ -16,6 +16,7 @@ export const commands = [
   { group: "Tools", keys: ["shift+w"], says: "Narrower superpixels", run: (e) => e.setGrain(value("grain") - 2) },
   { group: "Tools", shown: "Shift + click", keys: [], says: "Straight line from the last stroke" },
   { group: "Tools", shown: "Alt + click", keys: [], says: "Pick the phase under the pointer" },
+  { group: "Tools", id: "spread", keys: ["a"], says: "Spread your strokes: the whole image follows what you painted", run: (e) => e.spread() },
   { group: "Tools", id: "undo", shown: "Ctrl + Z", keys: ["ctrl+z", "z"], says: "Undo, without limit", run: (e) => e.undo() },
   { group: "Tools", id: "redo", shown: "Ctrl + Y", keys: ["ctrl+y", "ctrl+shift+z", "y"], says: "Redo", run: (e) => e.redo() },
   { group: "View", keys: ["+", "="], says: "Zoom in (or wheel, or two fingers)", run: (e) => e.view.zoomTo(e.view.scale * 1.5) },

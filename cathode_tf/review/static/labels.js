@@ -1,4 +1,4 @@
-// The label layer: one byte a pixel, every change logged as runs, undone and redone without limit.
+// The label layer: one byte a pixel, all that is painted logged as runs, undone and redone without limit.
 // Nothing here knows about screens; coordinates are whole pixels, (row, column).
 
 import { Stroke } from "./runs.js";
@@ -10,6 +10,7 @@ export class Labels {
     this.height = height;
     this.base = base;
     this.data = base.slice();
+    this.painted = new Uint8Array(base.length); // 1 where a hand painted, what was there already included
     this.done = [];
     this.undone = [];
     this.current = null;
@@ -25,8 +26,9 @@ export class Labels {
     return row >= 0 && column >= 0 && row < this.height && column < this.width;
   }
 
-  begin() {
-    if (!this.current) this.current = new Stroke();
+  // auto: what comes was chosen by no hand, and takes away the paint that it goes over.
+  begin(auto = false) {
+    if (!this.current) this.current = new Stroke(64, auto);
   }
 
   end() {
@@ -35,7 +37,7 @@ export class Labels {
     if (!stroke || !stroke.count) return;
     this.done.push(stroke.trim());
     this.undone = [];
-    this.onstroke(stroke, "do");
+    this.onstroke(stroke, stroke.auto ? "auto" : "do");
   }
 
   // Paint columns [from, to) of a row. value < 0 paints the base; only >= 0 spares all other labels.
@@ -43,15 +45,18 @@ export class Labels {
     from = Math.max(0, from);
     to = Math.min(this.width, to);
     if (row < 0 || row >= this.height || from >= to) return;
-    const { data, base, current } = this;
+    const { data, base, painted, current } = this;
+    const paint = current.auto ? 0 : 1;
     const end = row * this.width + to;
     for (let i = row * this.width + from; i < end; ) {
       const old = data[i];
       const wanted = value < 0 ? base[i] : value;
+      const before = painted[i];
       let j = i + 1;
-      while (j < end && data[j] === old && (value >= 0 || base[j] === wanted)) j++;
-      if (old !== wanted && (only < 0 || old === only)) {
+      while (j < end && data[j] === old && painted[j] === before && (value >= 0 || base[j] === wanted)) j++;
+      if ((old !== wanted || before !== paint) && (only < 0 || old === only)) {
         data.fill(wanted, i, j);
+        painted.fill(paint, i, j);
         current.add(i, j - i, old, wanted);
       }
       i = j;
@@ -166,6 +171,34 @@ export class Labels {
     this.onchange(top, left, bottom, right);
   }
 
+  // Another mask wherever no hand painted, as one step; steps from number `since` on keep their pixels too.
+  // Gives how many pixels changed.
+  spread(mask, since) {
+    const { width, height } = this;
+    const kept = this.painted.slice();
+    for (const stroke of this.done.slice(since)) stroke.fill(kept, 1);
+    this.begin(true);
+    for (let row = 0, start = 0; row < height; row++, start += width)
+      for (let x = 0; x < width; ) {
+        const value = mask[start + x];
+        const keep = kept[start + x];
+        let end = x + 1;
+        while (end < width && mask[start + end] === value && kept[start + end] === keep) end++;
+        if (!keep) this.span(row, x, end, value);
+        x = end;
+      }
+    const { lengths, count } = this.current;
+    this.end();
+    this.onchange(0, 0, height, width);
+    return lengths.subarray(0, count).reduce((sum, length) => sum + length, 0);
+  }
+
+  // What was painted by hand follows from the steps that stand; Draft.painted() has the same rule.
+  _repaint() {
+    this.painted.fill(0);
+    for (const stroke of this.done) stroke.fill(this.painted, stroke.auto ? 0 : 1);
+  }
+
   undo() {
     this.end();
     const stroke = this.done.pop();
@@ -173,6 +206,7 @@ export class Labels {
     const back = stroke.reversed();
     this._apply(back);
     this.undone.push(stroke);
+    this._repaint();
     this.onstroke(back, "undo");
     return true;
   }
@@ -182,6 +216,7 @@ export class Labels {
     if (!stroke) return false;
     this._apply(stroke);
     this.done.push(stroke);
+    stroke.fill(this.painted, stroke.auto ? 0 : 1);
     this.onstroke(stroke, "redo");
     return true;
   }
@@ -190,12 +225,13 @@ export class Labels {
   replay(strokes) {
     for (const { kind, stroke } of strokes) {
       this._apply(stroke, false);
-      if (kind === "do") {
+      if (kind === "do" || kind === "auto") {
         this.done.push(stroke);
         this.undone = [];
       } else if (kind === "undo") this.undone.push(this.done.pop());
       else this.done.push(this.undone.pop());
     }
+    this._repaint();
   }
 
   _apply(stroke, show = true) {

@@ -1,6 +1,6 @@
 // Masks and strokes on the wire; the other side of runs.py, byte for byte.
 
-export const KINDS = ["do", "undo", "redo"];
+export const KINDS = ["do", "undo", "redo", "auto"];
 
 export function encodeMask(data) {
   let count = data.length ? 1 : 0;
@@ -33,9 +33,11 @@ export function decodeMask(buffer, pixels) {
   return data;
 }
 
-// A stroke: the runs of pixels that one step changed. Grows while the step is made.
+// A stroke: the runs of pixels that one step changed or confirmed. Grows while the step is made.
 export class Stroke {
-  constructor(capacity = 64) {
+  // auto: its values were chosen by no hand
+  constructor(capacity = 64, auto = false) {
+    this.auto = auto;
     this.count = 0;
     this.starts = new Uint32Array(capacity);
     this.lengths = new Uint32Array(capacity);
@@ -50,6 +52,11 @@ export class Stroke {
     this.lengths[i] = length;
     this.old[i] = old;
     this.new[i] = value;
+  }
+
+  // The same value wherever this stroke went.
+  fill(layer, value) {
+    for (let i = 0; i < this.count; i++) layer.fill(value, this.starts[i], this.starts[i] + this.lengths[i]);
   }
 
   trim() {
@@ -105,7 +112,9 @@ export function decodeStrokes(buffer) {
     }
     stroke.old.set(bytes.subarray(at + 5 + 8 * n, at + 5 + 9 * n));
     stroke.new.set(bytes.subarray(at + 5 + 9 * n, at + 5 + 10 * n));
-    strokes.push({ kind: KINDS[bytes[at]], stroke });
+    const kind = KINDS[bytes[at]];
+    stroke.auto = kind === "auto";
+    strokes.push({ kind, stroke });
     at += 5 + 10 * n;
   }
   return strokes;

@@ -83,7 +83,7 @@ export class Hand {
     }
     this.only = -1;
     if (this.tool === "replace") this.only = editor.replace >= 0 ? editor.replace : inside ? labels.at(row, column) : -2;
-    labels.begin();
+    labels.begin(this.tool === "eraser");
     this.last = snap(...place, editor.size);
     this._paint(this.last, this.last, place);
   }
@@ -91,7 +91,7 @@ export class Hand {
   // Straight on from the last stroke's end, as in other paint programs.
   line(place) {
     if (!this.paints || !this.end) return this.down(place);
-    this.editor.labels.begin();
+    this.editor.labels.begin(this.tool === "eraser");
     this.last = this.end;
     if (this.tool !== "replace") this.only = -1;
     this.move(place);

@@ -104,7 +104,7 @@ export class View {
 
   // labels: a Labels; levels: from pyramid(); colors: Uint32Array(256) of RGBA; uncertainty: Uint8Array or null
   open(labels, levels, colors, uncertainty) {
-    Object.assign(this, { labels, colors });
+    Object.assign(this, { labels, colors, painted: colors.map(lighter) });
     const { width, height } = labels;
     this.levels = levels.map((level) => {
       const layer = new TileLayer(level.width, level.height, (pixels, top, left, w, h) => {
@@ -136,7 +136,7 @@ export class View {
   }
 
   _paintLabels(pixels, top, left, w, h) {
-    const { data, width, height } = this.labels;
+    const { data, painted, width, height } = this.labels;
     const { colors, outlines } = this;
     for (let y = 0, i = 0; y < h; y++) {
       const row = top + y;
@@ -150,7 +150,7 @@ export class View {
             (column && data[at - 1] !== value) || (column + 1 < width && data[at + 1] !== value) ||
             (row && data[at - width] !== value) || (row + 1 < height && data[at + width] !== value);
           pixels[i] = edge ? colors[value] : 0;
-        } else pixels[i] = colors[value];
+        } else pixels[i] = painted[at] ? this.painted[value] : colors[value];
       }
     }
   }
@@ -373,6 +373,12 @@ export class View {
     this.x = Math.min(this.width - margin, Math.max(margin - width * this.scale, this.x));
     this.y = Math.min(this.height - margin, Math.max(margin - height * this.scale, this.y));
   }
+}
+
+// What was painted by hand stands out from what a model said.
+function lighter(color) {
+  const light = (shift) => Math.round(0.6 * ((color >>> shift) & 255) + 0.4 * 255) << shift;
+  return color ? ((color & 0xff000000) | light(16) | light(8) | light(0)) >>> 0 : 0;
 }
 
 function joined(a, b) {
