@@ -31,7 +31,7 @@ ORIENTATIONS: tuple[tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]],
     (lambda a: a, lambda a: a),
     (lambda a: a[::-1, ::-1], lambda a: a[::-1, ::-1]),
     (np.rot90, lambda a: np.rot90(a, -1)),
-    (np.transpose, np.transpose),
+    (lambda a: a.swapaxes(0, 1), lambda a: a.swapaxes(0, 1)),
 )
 
 

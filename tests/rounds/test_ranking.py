@@ -3,7 +3,7 @@
 import numpy as np
 
 from cathode_tf import Phases
-from cathode_tf.rounds.ranking import disagreement, look_of, rank, standardized_looks
+from cathode_tf.rounds.ranking import ORIENTATIONS, disagreement, look_of, rank, standardized_looks
 
 
 def test_ten_near_equal_neighbours_are_not_picked_in_a_row():
@@ -46,3 +46,10 @@ def test_looks_tell_sharp_from_blurred_and_ignore_brightness():
 
 def test_looks_of_equal_images_do_not_divide_by_zero():
     assert np.isfinite(standardized_looks([np.ones(5), np.ones(5)])).all()
+
+
+def test_each_view_comes_back_with_what_lies_behind_a_pixel():
+    maps = np.arange(3 * 5 * 4).reshape(3, 5, 4)  # neither square nor flat, as probabilities are
+    for turn, back in ORIENTATIONS:
+        assert np.array_equal(back(turn(maps)), maps) and turn(maps).shape[2] == 4
+        assert np.array_equal(back(turn(maps[..., 0])), maps[..., 0])
