@@ -29,6 +29,17 @@ import click
     is_flag=True,
     help="Skip what this model has done here before, by content; keep masks that were corrected.",
 )
+@click.option(
+    "--strokes",
+    metavar="FOLDER",
+    help="Holds <stem>_strokes.png for images on which you painted a few strokes: their masks follow these.",
+)
+@click.option(
+    "--phases",
+    "phases_file",
+    metavar="FILE",
+    help="phases.toml of the strokes and masks; default: the model's.",
+)
 @click.option("--runner", help="Segment by this Apache Beam runner, e.g. FlinkRunner (extra [beam]).")
 @click.option(
     "--runner-option", "runner_options", multiple=True, help="For Beam: --parallelism=8; repeatable."
@@ -47,6 +58,8 @@ def command(
     max_memory: str | None,
     average: str,
     others: tuple[str, ...],
+    strokes: str | None,
+    phases_file: str | None,
     runner: str | None,
     runner_options: tuple[str, ...],
     volume: bool,
@@ -73,16 +86,20 @@ def command(
         raise click.UsageError("--zarr, --three-axes, --remove-drift and --smooth go with --volume.")
     if volume and (uncertainty or resume or runner):
         raise click.UsageError("--uncertainty, --resume and --runner do not go with --volume.")
+    if (strokes or phases_file) and (volume or runner):
+        raise click.UsageError("--strokes and --phases do not go with --volume or --runner.")
     if runner_options and not runner:
         raise click.UsageError("--runner-option goes with --runner.")
     from cathode_tf.files import no_empty_folder
     from cathode_tf.inference import Segmenter
+    from cathode_tf.phases import Phases
 
     members = [model, *others]
     from cathode_tf.imaging.phase_files import refuse_other_phases, write_phases
 
     segmenter = Segmenter(members if others else model, max_memory=max_memory, orientations=int(average))
-    refuse_other_phases(out, segmenter.phases, force)
+    phases = Phases.from_toml(phases_file) if phases_file else None
+    refuse_other_phases(out, phases or segmenter.phases, force)
     if volume:
         _volume(segmenter, images, out, pixel_size_nm, zarr, force, three_axes, remove_drift, smooth)
         write_phases(out, segmenter.phases, force)
@@ -102,12 +119,18 @@ def command(
             force=force,
             runner=runner,
             runner_options=runner_options,
+            phases=phases,
+            strokes=strokes,
         )
     if report.scores or report.skipped:
-        write_phases(out, segmenter.phases, force)
+        write_phases(out, phases or segmenter.phases, force)
     skipped = f", skipped {len(report.skipped)} that were done" if report.skipped else ""
     if report.scores or report.skipped:
         click.echo(f"Wrote masks and overlays of {counted(len(report.scores), 'image')} to {out}{skipped}.")
+    if report.followed:
+        click.echo(
+            f"Followed the strokes on {counted(len(report.followed), 'image')}: {some(report.followed)}."
+        )
     for line in _pixel_sizes(report.pixel_sizes.values()):
         click.echo(line)
     if report.left_out:

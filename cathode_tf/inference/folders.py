@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cathode_tf.inference.image_files import SegmentedFile, segment_file
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
+from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
 
@@ -28,6 +29,7 @@ class Report:
         skipped: Files that had been done before.
         broken: Files that could not be segmented, and why.
         kept: Images whose mask, or another file, is not of `segment` or was changed since: it was left as it is.
+        followed: Names of the files whose masks follow strokes.
         left_out: Files that are masks or pictures of other images, not micrographs.
     """
 
@@ -36,6 +38,7 @@ class Report:
     skipped: list[Path] = field(default_factory=list)
     broken: list[tuple[Path, str]] = field(default_factory=list)
     kept: list[tuple[Path, str]] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
 
 
@@ -50,6 +53,8 @@ def segment_files(
     force: bool = False,
     runner: str | None = None,
     runner_options: Sequence[str] = (),
+    phases: Phases | None = None,
+    strokes: str | Path | None = None,
 ) -> Report:
     """Segment image files and folders of them; write masks and overlays to `out`.
 
@@ -69,6 +74,10 @@ def segment_files(
         runner: Name of an Apache Beam runner that does the work instead (extra `[beam]`); same bytes. The model must
             then be a file.
         runner_options: For Beam, as on a command line: `"--parallelism=8"`.
+        phases: Of the masks and strokes, where the model's own shall not be used: `Segmenter.segment`.
+        strokes: Folder with `<stem>_strokes` or `<stem>` of each image that someone painted a few strokes on, in any
+            format of masks: what is not painted is ignored (255), or transparent. Its mask follows them. Of one
+            image, the file will do.
 
     Returns:
         Scores, pixel sizes, skipped, kept and broken files. What is done, at which pixel size, stands in
@@ -76,7 +85,7 @@ def segment_files(
 
     Raises:
         InputError: If there is no image, two have one stem, or a mask exists and neither `resume` nor
-            `force` is set.
+            `force` is set; or if there are strokes for none of the images.
     """
     check_pixel_size(pixel_size_nm)
     out, paths = Path(out), find_images(images)
@@ -98,12 +107,14 @@ def segment_files(
             for name in output_names(stem):
                 refuse_overwrite(out / name, force)
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
-    ledger = Ledger(out, segmenter.fingerprint, uncertainty, pixel_size_nm)
+    of = _strokes_of(paths, strokes)
+    told = "" if phases is None else f" {phases.to_list()}"
+    ledger = Ledger(out, segmenter.fingerprint + told, uncertainty, pixel_size_nm)
     report = Report(left_out=left_out)
     waiting: list[tuple[Path, str]] = []
     for path in paths:
         try:
-            key = ledger.key(path)
+            key = ledger.key(path, [of[path]] if path in of else [])
         except InputError as error:
             report.broken.append((path, str(error)))
             continue
@@ -118,7 +129,7 @@ def segment_files(
     results = (
         _by_beam(segmenter, todo, out, uncertainty, pixel_size_nm, runner, runner_options)
         if runner
-        else _one_by_one(segmenter, todo, out, uncertainty, pixel_size_nm)
+        else _one_by_one(segmenter, todo, out, uncertainty, pixel_size_nm, phases, of)
     )
     for (path, key), (folder, outcome) in zip(waiting, results, strict=True):
         try:
@@ -131,10 +142,41 @@ def segment_files(
             for file in files:
                 os.replace(file, out / file.name)
             report.scores[outcome.id] = outcome.score
+            if path in of:
+                report.followed.append(path.name)
             report.pixel_sizes[outcome.id] = (outcome.pixel_size_nm, outcome.pixel_size_source)
         except InputError as error:
             report.broken.append((path, str(error)))
     return report
+
+
+def _strokes_of(images: Sequence[Path], place: str | Path | None) -> dict[Path, Path]:
+    """The file of strokes of each image that has one; those of other images do not matter."""
+    if place is None:
+        return {}
+    place = Path(place)
+    if place.is_file() and len(images) == 1:
+        return {images[0]: place}
+    if not place.is_dir():
+        raise InputError(
+            f"{place}: must be the folder of the strokes, or of one image the file. Received neither."
+        )
+    files = sorted(path for path in place.iterdir() if path.is_file() and path not in set(images))
+    found: dict[Path, Path] = {}
+    for image in images:
+        own = [path for path in files if path.stem in (f"{image.stem}_strokes", image.stem)]
+        if len(own) > 1:
+            raise InputError(
+                f"{own[0]}: must be the only strokes of {image.name}. {own[1].name} is there too."
+            )
+        if own:
+            found[image] = own[0]
+    if not found:
+        raise InputError(
+            f"{place}: must hold the strokes of an image, {images[0].stem}_strokes.png say. Received none of the "
+            f"{len(images)} images."
+        )
+    return found
 
 
 Result = tuple[Path, SegmentedFile | str]
@@ -147,12 +189,20 @@ def _one_by_one(
     out: Path,
     uncertainty: bool,
     pixel_size_nm: float | None,
+    phases: Phases | None,
+    strokes: Mapping[Path, Path],
 ) -> Iterator[Result]:
     for path in track(paths, "Segmenting"):
         with temporary_folder(out) as folder:
             try:
                 outcome: SegmentedFile | str = segment_file(
-                    segmenter, path, folder, uncertainty, pixel_size_nm
+                    segmenter,
+                    path,
+                    folder,
+                    uncertainty,
+                    pixel_size_nm,
+                    phases=phases,
+                    strokes=strokes.get(path),
                 )
             except InputError as error:
                 outcome = str(error)

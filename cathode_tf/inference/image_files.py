@@ -7,14 +7,17 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from cathode_tf.errors import InputWarning
+import numpy as np
+
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file
-from cathode_tf.imaging import Micrograph, read_micrograph, write_mask, write_overlay
+from cathode_tf.imaging import Micrograph, read_annotation, read_micrograph, write_mask, write_overlay
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.stacks import TiffVolume
+from cathode_tf.inference.strokes import check_strokes
 from cathode_tf.inference.volumes import segment_volume
 from cathode_tf.phases import Phases
 
@@ -40,10 +43,22 @@ class SegmentedFile:
 
 
 def segment_file(
-    segmenter: Segmenter, path: Path, out: Path, uncertainty: bool, pixel_size_nm: float | None
+    segmenter: Segmenter,
+    path: Path,
+    out: Path,
+    uncertainty: bool,
+    pixel_size_nm: float | None,
+    *,
+    phases: Phases | None = None,
+    strokes: Path | None = None,
 ) -> SegmentedFile:
     """Write the files of an image to a folder of their own."""
     pages, pixels = _tiff_size(path)
+    if (phases or strokes) and (pages > 1 or pixels > LARGE_PX):
+        raise InputError(
+            f"{path}: must be one image of {LARGE_PX / 1e6:.0f} megapixels at most to follow strokes or other phases. "
+            f"Received {f'{pages} pages' if pages > 1 else f'{pixels / 1e6:.0f} megapixels'}. Cut it first."
+        )
     if pages > 1:
         target = out / f"{path.stem}_mask.tif"
         volume = segment_volume(segmenter, TiffVolume(path), target, pixel_size_nm=pixel_size_nm)
@@ -60,10 +75,32 @@ def segment_file(
             InputWarning,
             stacklevel=2,
         )
-    segmentation = segmenter.segment(micrograph)
-    _write(out, micrograph, segmentation, segmenter.phases, uncertainty)
+    told = phases or segmenter.phases
+    painted = _read_strokes(strokes, micrograph, told) if strokes else None
+    segmentation = segmenter.segment(micrograph, strokes=painted, phases=phases)
+    _write(out, micrograph, segmentation, told, uncertainty)
     size, source = micrograph.pixel_size_nm, micrograph.pixel_size_source
     return SegmentedFile(micrograph.id, segmentation.score, size, source)
+
+
+def _read_strokes(path: Path, micrograph: Micrograph, phases: Phases) -> np.ndarray:
+    strokes = read_annotation(
+        path,
+        phases,
+        shape=micrograph.pixels.shape,
+        image_name=None if micrograph.path is None else micrograph.path.name,
+        databar_rows=micrograph.acquisition.get("databar_rows", 0),
+    )
+    check_strokes(strokes, micrograph.pixels.shape, phases, str(path))
+    painted = [phase.name for phase in phases if (strokes == phase.id).any()]
+    if len(painted) < 2:
+        warnings.warn(
+            f"{path}: must hold strokes of two phases to tell them apart. Received {painted[0]} alone: its mask will "
+            "have too much of it.",
+            InputWarning,
+            stacklevel=3,
+        )
+    return strokes
 
 
 def _tiff_size(path: Path) -> tuple[int, int]:

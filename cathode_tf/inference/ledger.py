@@ -39,9 +39,15 @@ class Ledger:
         self._salt = f"{fingerprint} {uncertainty}{by_hand}"
         self._done, self._written = _read(out)
 
-    def key(self, path: Path) -> str:
-        """Of the content of an image file, this model, the pixel size by hand, and what is to be written."""
-        return hashlib.sha256(f"{_sha256(path)} {self._salt}".encode()).hexdigest()
+    def key(self, path: Path, others: Sequence[Path] = ()) -> str:
+        """Of the content of an image file, this model, the pixel size by hand, and what is to be written.
+
+        Args:
+            path: The image.
+            others: Files whose content decides the answer too.
+        """
+        contents = " ".join(_sha256(file) for file in (path, *others))
+        return hashlib.sha256(f"{contents} {self._salt}".encode()).hexdigest()
 
     def kept(self, stem: str) -> str | None:
         """The first file of this stem that `segment` did not write, or that has changed since; None if none is."""

@@ -29,6 +29,9 @@ FULL_BLOCK = 60
 OWN_ANSWER = 6.0
 """The model's own answer, over the image, weighs as much as so many blocks of strokes."""
 
+TRUSTED = 30.0
+"""After so many blocks of strokes the model's own answer weighs half of that, as the strokes say more."""
+
 RIDGE = 0.03
 """What holds the weights to those of the model's own answer; the more blocks, the less."""
 
@@ -36,6 +39,7 @@ LEAST = 1e-3
 """Probabilities below this are taken as this."""
 
 _LOG_SCALE = 0.5
+_PRODUCT_SCALE = 0.1  # the ridge so prefers what needs no products
 _GREY_RANGE = 4.0  # standard deviations; hot pixels and burnt edges lie beyond
 _BACKGROUND = 4000
 _MOST_PAINTED = 20000
@@ -71,8 +75,9 @@ def follow_strokes(
 
     Painted pixels keep their phase for certain. The rest follows a multinomial logistic regression that has
     seen the painted pixels, and beside them what the model says of pixels all over the image. Its features are the
-    logarithms of the model's probabilities, the bands of grey between Gaussians of 1, 2, 4, 8 and 16 px, and
-    the squares of the two finest smoothed images, since grey of a phase in between is above one and below another.
+    logarithms of the model's probabilities, the bands of grey between Gaussians of 1, 2, 4, 8 and 16 px, the squares
+    of the two finest smoothed images (the grey of a phase in between is above one and below another), and, less
+    readily, all products of two of these.
 
     Args:
         probabilities: float32 (height, width, phases), the model's.
@@ -105,21 +110,22 @@ def follow_strokes(
     places, weights = _evidence(targets, len(phases))
     rng = np.random.default_rng(0)
     elsewhere = rng.choice(pixels.size, min(_BACKGROUND, pixels.size), replace=False)
-    begin = np.zeros((len(phases), len(maps)))
+    table = _features(np.stack([values.ravel()[elsewhere] for values in maps], axis=1))
+    begin = np.zeros((len(phases), table.shape[1]))
     begin[:, : len(phases)] = np.eye(len(phases)) / _LOG_SCALE
-    table = _rows(maps, elsewhere)
-    # Blocks of strokes weigh one each; all is divided by their number, which only sets the scale.
+    blocks = weights.sum()
+    own = OWN_ANSWER * TRUSTED / (TRUSTED + blocks)
     found = _fit(
-        np.concatenate([_rows(maps, places), table]),
+        np.concatenate([_features(np.stack([values.ravel()[places] for values in maps], axis=1)), table]),
         np.concatenate(
             [
                 np.eye(len(phases))[targets.ravel()[places]] * weights[:, None],
-                _softmax(table @ begin.T) * (OWN_ANSWER / len(elsewhere)),
+                _softmax(table @ begin.T) * (own / len(elsewhere)),
             ]
         )
-        / weights.sum(),
+        / blocks,
         begin,
-        RIDGE / weights.sum(),
+        RIDGE / blocks,
     )
     answer = _apply(maps, found)
     painted = targets != IGNORE
@@ -128,8 +134,10 @@ def follow_strokes(
 
 
 def _feature_maps(probabilities: np.ndarray, pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """float32 (height, width) each: logarithms of probabilities first, a constant last."""
-    logarithms = np.log(np.maximum(probabilities, LEAST))
+    """float32 (height, width) each: logarithms of probabilities first, then bands of grey, then squares."""
+    unknown = probabilities.max(axis=(0, 1)) == 0
+    # Of a phase that it does not know, a model's 0 says nothing: it gets an even share of the doubt.
+    logarithms = np.log(np.maximum(np.where(unknown, 1 / len(unknown), probabilities), LEAST))
     logarithms -= logarithms.mean(-1, keepdims=True)
     logarithms *= _LOG_SCALE
     for index in range(logarithms.shape[-1]):
@@ -144,7 +152,14 @@ def _feature_maps(probabilities: np.ndarray, pixels: np.ndarray) -> Iterator[np.
         finer = coarser
     yield _standard(finer)
     yield from squares
-    yield np.ones(pixels.shape, np.float32)
+
+
+def _features(table: np.ndarray) -> np.ndarray:
+    """Values of the maps (n, maps), their products by two (each once), and a constant: (n, features)."""
+    first, second = np.triu_indices(table.shape[1])
+    products = table[:, first] * table[:, second]
+    products *= _PRODUCT_SCALE
+    return np.concatenate([table, products, np.ones((len(table), 1), table.dtype)], axis=1)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
@@ -165,11 +180,6 @@ def _evidence(targets: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
         kept = np.random.default_rng(0).choice(len(places), _MOST_PAINTED, replace=False)
         places, weights = places[kept], weights[kept] * (weights.sum() / weights[kept].sum())
     return places, weights
-
-
-def _rows(maps: list[np.ndarray], places: np.ndarray) -> np.ndarray:
-    """float64 (places, maps)."""
-    return np.stack([values.ravel()[places] for values in maps], axis=1).astype(np.float64)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
@@ -210,9 +220,9 @@ def _apply(maps: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Probabilities float32 (height, width, phases), a band of rows at a time."""
     height, width = maps[0].shape
     answer = np.empty((height, width, len(weights)), np.float32)
-    step = max(1, (1 << 18) // width)
+    step = max(1, (1 << 16) // width)
     factors = weights.T.astype(np.float32)
     for top in range(0, height, step):
-        part = np.stack([values[top : top + step] for values in maps], axis=-1)
-        answer[top : top + step] = _softmax(part @ factors)
+        part = np.stack([values[top : top + step].ravel() for values in maps], axis=1)
+        answer[top : top + step] = _softmax(_features(part) @ factors).reshape(-1, width, len(weights))
     return answer

@@ -80,8 +80,8 @@ def test_a_kill_while_files_are_put_in_place_leaves_nothing_that_counts_as_anoth
     segment_files(segmenter, [images], out)
     segment_file, replace, moved = folders.segment_file, os.replace, []
 
-    def signed(segmenter, path, folder, *options):
-        scores = segment_file(segmenter, path, folder, *options)
+    def signed(segmenter, path, folder, *options, **others):
+        scores = segment_file(segmenter, path, folder, *options, **others)
         for file in folder.iterdir():
             file.write_bytes(file.read_bytes() + b"the other model's")
         return scores
