@@ -41,9 +41,10 @@ LEAST = 1e-3
 _LOG_SCALE = 0.5
 _PRODUCT_SCALE = 0.1  # the ridge so prefers what needs no products
 _GREY_RANGE = 4.0  # standard deviations; hot pixels and burnt edges lie beyond
-_BACKGROUND = 4000
-_MOST_PAINTED = 20000
+_BACKGROUND = 3000
+_MOST_PAINTED = 8000
 _STEPS = 60
+_CHUNK_PX = 1 << 14  # what is computed of so many stays in the fast cache
 
 
 def check_strokes(strokes: np.ndarray, shape: tuple[int, int], phases: Phases, source: str) -> None:
@@ -202,14 +203,16 @@ def _fit(table: np.ndarray, targets: np.ndarray, begin: np.ndarray, ridge: float
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         now = flat.reshape(begin.shape)
-        scores = table @ now.T
+        # Not by BLAS: its threads wait for each other longer than they work.
+        scores = np.einsum("nf,kf->nk", table, now)
         scores -= scores.max(axis=1, keepdims=True)
         powers = np.exp(scores)
         total = powers.sum(axis=1)
         value = (
             (weights * np.log(total)).sum() - (targets * scores).sum() + ridge * ((now - begin) ** 2).sum()
         )
-        slope = (powers * (weights / total)[:, None] - targets).T @ table + 2 * ridge * (now - begin)
+        powers *= (weights / total)[:, None]
+        slope = np.einsum("nk,nf->kf", powers - targets, table) + 2 * ridge * (now - begin)
         return value, slope.ravel()
 
     found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
@@ -217,12 +220,20 @@ def _fit(table: np.ndarray, targets: np.ndarray, begin: np.ndarray, ridge: float
 
 
 def _apply(maps: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (height, width, phases), a band of rows at a time."""
-    height, width = maps[0].shape
-    answer = np.empty((height, width, len(weights)), np.float32)
-    step = max(1, (1 << 16) // width)
-    factors = weights.T.astype(np.float32)
-    for top in range(0, height, step):
-        part = np.stack([values[top : top + step].ravel() for values in maps], axis=1)
-        answer[top : top + step] = _softmax(_features(part) @ factors).reshape(-1, width, len(weights))
-    return answer
+    """Probabilities float32 (height, width, phases): `_features` times `weights`, without writing the features down."""
+    n = len(maps)
+    single, products, constant = np.split(weights.astype(np.float32), [n, -1], axis=1)
+    squares = np.zeros((len(weights), n, n), np.float32)
+    squares[:, *np.triu_indices(n)] = _PRODUCT_SCALE * products
+    flat = [values.ravel() for values in maps]
+    answer = np.empty((flat[0].size, len(weights)), np.float32)
+    for begin in range(0, len(answer), _CHUNK_PX):
+        part = np.stack([values[begin : begin + _CHUNK_PX] for values in flat])
+        for phase in range(len(weights)):
+            # x . (single + squares x), for each pixel x
+            slopes = squares[phase] @ part
+            slopes += single[phase][:, None]
+            slopes *= part
+            answer[begin : begin + _CHUNK_PX, phase] = slopes.sum(axis=0) + constant[phase]
+        answer[begin : begin + _CHUNK_PX] = _softmax(answer[begin : begin + _CHUNK_PX])
+    return answer.reshape(*maps[0].shape, len(weights))
