@@ -229,11 +229,7 @@ def _apply(maps: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     answer = np.empty((flat[0].size, len(weights)), np.float32)
     for begin in range(0, len(answer), _CHUNK_PX):
         part = np.stack([values[begin : begin + _CHUNK_PX] for values in flat])
-        for phase in range(len(weights)):
-            # x . (single + squares x), for each pixel x
-            slopes = squares[phase] @ part
-            slopes += single[phase][:, None]
-            slopes *= part
-            answer[begin : begin + _CHUNK_PX, phase] = slopes.sum(axis=0) + constant[phase]
-        answer[begin : begin + _CHUNK_PX] = _softmax(answer[begin : begin + _CHUNK_PX])
+        slopes = np.einsum("pij,jn->pin", squares, part) + single[:, :, None]
+        scores = np.einsum("pin,in->np", slopes, part) + constant.T
+        answer[begin : begin + _CHUNK_PX] = _softmax(scores)
     return answer.reshape(*maps[0].shape, len(weights))
