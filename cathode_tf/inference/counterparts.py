@@ -36,6 +36,17 @@ def translation(source: Phases, target: Phases) -> np.ndarray | None:
     return table if len(reached) > 1 else None
 
 
+def counterparts(source: Phases, target: Phases) -> np.ndarray:
+    """As `translation`, but where fewer than two phases would ever be named that is an `InputError`."""
+    table = translation(source, target)
+    if table is None:
+        raise InputError(
+            f"phases: must share two names or roles with the model's ({source.describe()}). Received "
+            f"{target.describe()}. Give the phases their roles in phases.toml."
+        )
+    return table
+
+
 def told_in(probabilities: np.ndarray, source: Phases, target: Phases) -> np.ndarray:
     """Probabilities of the phases of `target`, from those of `source`: a sum over the phases that become one.
 
@@ -58,12 +69,7 @@ def told_in(probabilities: np.ndarray, source: Phases, target: Phases) -> np.nda
         >>> told_in(probabilities, Phases.default(), Phases.from_names(("ncm", "binder", "pore"))).tolist()
         [[[0.25, 0.25, 0.5]]]
     """
-    table = translation(source, target)
-    if table is None:
-        raise InputError(
-            f"phases: must share two names or roles with the model's ({source.describe()}). Received "
-            f"{target.describe()}. Give the phases their roles in phases.toml."
-        )
+    table = counterparts(source, target)
     told = np.zeros((*probabilities.shape[:2], len(target)), np.float32)
     for index, phase in enumerate(source):
         if table[phase.id] != IGNORE:

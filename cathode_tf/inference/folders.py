@@ -11,6 +11,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import refuse_overwrite, temporary_folder
 from cathode_tf.imaging import find_images
 from cathode_tf.imaging.micrographs import check_pixel_size
+from cathode_tf.inference.counterparts import counterparts
 from cathode_tf.inference.image_files import SegmentedFile, segment_file
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
 from cathode_tf.inference.segmenter import Segmenter
@@ -85,7 +86,8 @@ def segment_files(
 
     Raises:
         InputError: If there is no image, two have one stem, or a mask exists and neither `resume` nor
-            `force` is set; or if there are strokes for none of the images.
+            `force` is set; if there are strokes for none of the images; or if the model knows fewer than two of
+            the phases.
     """
     check_pixel_size(pixel_size_nm)
     out, paths = Path(out), find_images(images)
@@ -107,6 +109,8 @@ def segment_files(
             for name in output_names(stem):
                 refuse_overwrite(out / name, force)
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
+    if phases is not None:
+        counterparts(segmenter.phases, phases)
     of = _strokes_of(paths, strokes)
     told = "" if phases is None else f" {phases.to_list()}"
     ledger = Ledger(out, segmenter.fingerprint + told, uncertainty, pixel_size_nm)

@@ -114,3 +114,43 @@ def test_where_every_image_fails_no_empty_folder_stays(model, tmp_path):
     with pytest.raises(InputError, match="could not segment"):
         run(model, tmp_path / "broken.png", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_masks_follow_strokes_in_phases_of_ones_own(model, images, tmp_path):
+    (tmp_path / "phases.toml").write_text(
+        '[[phase]]\nname = "ncm"\nid = 0\n[[phase]]\nname = "pore"\nid = 5\nvalues = [100]\n'
+    )
+    strokes = np.full((40, 30), 255, np.uint8)
+    strokes[3:6, 3:20], strokes[20:23, 3:20] = 0, 100
+    cv2.imwrite(str(tmp_path / "i1_strokes.png"), strokes)
+    options = ("--out", tmp_path / "out", "--phases", tmp_path / "phases.toml")
+    done = run(model, images, *options, "--strokes", tmp_path)
+    assert done.exit_code == 0 and "Followed the strokes on 1 image: i1.png." in done.output
+    mask = cv2.imread(str(tmp_path / "out" / "i1_mask.png"), cv2.IMREAD_UNCHANGED)
+    found = read_mask(tmp_path / "out" / "i1_mask.png", Phases.from_toml(tmp_path / "out" / "phases.toml"))
+    assert mask is not None and (found[3:6, 3:20] == 0).all() and (found[20:23, 3:20] == 5).all()
+    # Of one image, the file will do.
+    again = run(model, images / "i1.png", *options, "--strokes", tmp_path / "i1_strokes.png", "--force")
+    assert "Followed" in again.output
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--strokes", "nowhere"), 1, "nowhere: must be the folder of the strokes"),
+        (("--strokes", "images"), 1, "images: must hold the strokes of an image, i0_strokes.png say"),
+        (("--strokes", ".", "--runner", "DirectRunner"), 2, "do not go with --volume or --runner"),
+        (("--phases", "steel.toml"), 1, "Error: phases: must share two names or roles with the model's"),
+        (("--phases", "nowhere.toml"), 1, "nowhere.toml"),
+    ],
+)
+def test_strokes_that_cannot_be_followed(
+    model, images, tmp_path, monkeypatch, capsys, options, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steel.toml").write_text(
+        '[[phase]]\nname = "steel"\nid = 0\n[[phase]]\nname = "slag"\nid = 1\n'
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", str(model), "images", "--out", "out", *options])
+    assert ended.value.code == code and message in capsys.readouterr().err
