@@ -111,7 +111,7 @@ def test_strokes_spread_anew_from_the_model_and_are_accepted(page, small_project
     page.evaluate("editor.setSize(3)")
     page.keyboard.press("4")
     page.drag((8, 3), (40, 3))  # wrong: pore as binder
-    spread(page)
+    assert "Strokes of the other phases teach it more" in spread(page)
     page.keyboard.press("1")
     page.drag((8, 3), (40, 3))
     for column in (10, 14):

@@ -5,27 +5,29 @@ import { decodeMask } from "./runs.js";
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// How many strokes stand, and how many pixels of each phase they cover.
+// How many strokes stand, and which phases they show.
 function evidence(labels, ignore) {
   const strokes = labels.done.filter((stroke) => !stroke.auto && stroke.new.some((id) => id !== ignore)).length;
-  const pixels = new Map();
-  for (let i = 0; i < labels.data.length; i++)
-    if (labels.painted[i] && labels.data[i] !== ignore) pixels.set(labels.data[i], (pixels.get(labels.data[i]) || 0) + 1);
-  return { strokes, pixels };
+  const phases = new Set();
+  for (let i = 0; i < labels.data.length; i++) if (labels.painted[i]) phases.add(labels.data[i]);
+  phases.delete(ignore);
+  return { strokes, phases };
 }
 
 export async function spread(editor) {
   const { labels, card, outbox, hand } = editor;
   if (!labels || editor.readonly || editor.spreading === labels) return;
   hand.cancel();
-  const { strokes, pixels } = evidence(labels, editor.project.ignore.id);
-  if (!pixels.size) return editor.say("Paint a few strokes of each phase first, then spread them.", 5000);
+  const { strokes, phases } = evidence(labels, editor.project.ignore.id);
+  if (!phases.size) return editor.say("Paint a few strokes of each phase first, then spread them.", 5000);
   editor.spreading = labels;
   editor._buttons();
   editor.say("Spreading your strokes …");
   try {
     const message = await follow(editor, labels, card, outbox, strokes);
-    if (editor.labels === labels) editor.say(message, 10000);
+    // One phase alone is taken, but held to the model: it says little of where the others begin.
+    const more = message && phases.size === 1 ? " Strokes of the other phases teach it more." : "";
+    if (editor.labels === labels) editor.say(message + more, 10000);
   } catch (error) {
     if (editor.labels !== labels) return;
     if (error instanceof Refused && error.status === 409) editor._taken(error.message);

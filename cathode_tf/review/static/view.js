@@ -377,7 +377,7 @@ export class View {
 
 // What was painted by hand stands out from what a model said.
 function lighter(color) {
-  const light = (shift) => Math.round(0.6 * ((color >>> shift) & 255) + 0.4 * 255) << shift;
+  const light = (shift) => Math.round(0.75 * ((color >>> shift) & 255) + 0.25 * 255) << shift;
   return color ? ((color & 0xff000000) | light(16) | light(8) | light(0)) >>> 0 : 0;
 }
 
