@@ -16,17 +16,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
 from default_model import nano_ct, powder, synthetic
 from nmc_xct import VALIDATION
 
+from cathode_tf.imaging import display
 from cathode_tf.inference import Segmenter
 from cathode_tf.inference.counterparts import told_in
 from cathode_tf.inference.strokes import follow_strokes
 from cathode_tf.learning.scores import confusion, dice_per_phase
-from cathode_tf.phases import IGNORE, Phases
+from cathode_tf.phases import IGNORE, Phase, Phases
 from cathode_tf.progress import track
 
 COUNTS = (3, 9, 30, 90)
@@ -131,12 +133,46 @@ def line(name: str, annotator: str, before: float | None, rows: list[list[float]
     return f"| {name} | {annotator} | {'' if before is None else f'{before:.3f}'} | {values} |"
 
 
+def picture(segmenter: Segmenter, path: Path, strokes: int = 15, side: int = 380) -> None:
+    """Two slices: strokes on the image, the mask without them, the mask that follows them, the reference."""
+    rows, colours = [], np.array([phase_color(phase) for phase in NANO_CT], np.uint8)
+    for name, image, reference in nano_ct():
+        if name not in ("622", "1504"):
+            continue
+        rng = np.random.default_rng(1)
+        painted = np.full(reference.shape, IGNORE, np.uint8)
+        for number in range(strokes):
+            places = np.argwhere(reference[:side, :side] == number % 3)
+            paint(painted, reference, tuple(places[rng.integers(len(places))]), (3, 20), rng)
+        grey = cv2.cvtColor(display(image), cv2.COLOR_GRAY2RGB)
+        shown = cv2.dilate((painted != IGNORE).astype(np.uint8), np.ones((3, 3))) > 0
+        grey[shown] = 255
+        grey[painted != IGNORE] = colours[painted[painted != IGNORE]]
+        masks = [
+            segmenter.segment(image, phases=NANO_CT).mask,
+            segmenter.segment(image, phases=NANO_CT, strokes=painted).mask,
+            reference,
+        ]
+        rows.append(np.hstack([part[:side, :side] for part in (grey, *(colours[mask] for mask in masks))]))
+    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+def phase_color(phase: Phase) -> list[int]:
+    return [int(phase.color[place : place + 2], 16) for place in (1, 3, 5)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", action="append", required=True, help="default, or name=run")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--forest", action="store_true")
+    parser.add_argument(
+        "--picture", type=Path, help="write two slices and their masks there, and nothing else"
+    )
     options = parser.parse_args()
+    if options.picture:
+        picture(Segmenter(options.model[0]), options.picture)
+        return
     print("| set | model | strokes | 0 | " + " | ".join(map(str, COUNTS)) + " |")
     print("|---" * (4 + len(COUNTS)) + "|")
     for model in options.model:
