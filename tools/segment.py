@@ -31,8 +31,9 @@ import click
 )
 @click.option(
     "--strokes",
-    metavar="FOLDER",
-    help="Holds <stem>_strokes.png for images on which you painted a few strokes: their masks follow these.",
+    metavar="PLACE",
+    help="Folder with <stem>_strokes.png of images on which you painted a few strokes, or the file of one "
+    "image: their masks follow the strokes.",
 )
 @click.option(
     "--phases",

@@ -73,8 +73,17 @@ def iter_masks(
             yield to_mask(raster.read(index), phases, path)
 
 
-def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.ndarray:
-    """Phase ids of a decoded raster: by colour where it has colours, by value otherwise."""
+def to_mask(
+    raster: Raster, phases: Phases, source: str | Path = "mask", counted: np.ndarray | None = None
+) -> np.ndarray:
+    """Phase ids of a decoded raster: by colour where it has colours, by value otherwise.
+
+    Args:
+        raster: The decoded file.
+        phases: Names, ids, and the values that stand for them.
+        source: How to call it in an error.
+        counted: bool (height, width), the pixels that an error counts; default: all.
+    """
     if raster.lossy:
         raise InputError(
             f"{source}: must be a mask without loss (PNG or TIFF). {raster.lossy} compression invents "
@@ -93,16 +102,18 @@ def to_mask(raster: Raster, phases: Phases, source: str | Path = "mask") -> np.n
         colors = samples[..., :3]
         # Colours that are all grey are grey values; but all black is what an unlabelled image looks like.
         if (colors == colors[..., :1]).all() and colors.any() and not _declares_grey(phases):
-            return _by_grey(colors[..., 0], phases, source)
-        return _by_color(colors, phases, source)
+            return _by_grey(colors[..., 0], phases, source, counted)
+        return _by_color(colors, phases, source, counted)
     if raster.colormap is not None:
         mask = _by_palette(samples, raster.colormap, phases, source)
         return _without_clear(mask, samples, raster.clear, phases, source)
-    return _by_grey(samples, phases, source)
+    return _by_grey(samples, phases, source, counted)
 
 
-def _by_grey(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
-    mask = _by_value(samples, phases, source)
+def _by_grey(
+    samples: np.ndarray, phases: Phases, source: str | Path, counted: np.ndarray | None
+) -> np.ndarray:
+    mask = _by_value(samples, phases, source, counted)
     # Black and white is how programs write yes and no; here it would mean one phase and nothing else.
     if samples.dtype == np.uint8:
         meanings = dict(reversed(_values(phases)))
@@ -156,7 +167,7 @@ def _by_opacity(samples: np.ndarray, phases: Phases, source: str | Path) -> np.n
         return np.full(alpha.shape, IGNORE, np.uint8)
     row, column = (int(i) for i in np.argwhere(opaque)[0])
     filled = np.where(opaque[..., None], rest, rest[row, column])
-    return np.where(opaque, to_mask(Raster(filled), phases, source), np.uint8(IGNORE))
+    return np.where(opaque, to_mask(Raster(filled), phases, source, opaque), np.uint8(IGNORE))
 
 
 def _values(phases: Phases) -> list[tuple[float, int]]:
@@ -180,7 +191,9 @@ def _declares_grey(phases: Phases) -> bool:
     return any(len(set(rgb(v))) == 1 for v in values if isinstance(v, str))
 
 
-def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
+def _by_value(
+    samples: np.ndarray, phases: Phases, source: str | Path, counted: np.ndarray | None = None
+) -> np.ndarray:
     if samples.dtype == np.uint8:  # by a table of all values, which is much faster for many pixels
         ids, has_id = _compare(np.arange(256, dtype=np.uint8), phases)
         same = (ids == np.arange(256))[has_id].all()
@@ -196,7 +209,7 @@ def _by_value(samples: np.ndarray, phases: Phases, source: str | Path) -> np.nda
         unknown = np.unique(samples[~known])
         raise InputError(
             f"{source}: must hold only the values of phases.toml ({expected or 'none but colours'}). "
-            f"{_unknown(~known, [f'{v:g}' for v in unknown[:3]], len(unknown))}"
+            f"{_unknown(_of(~known, counted), [f'{v:g}' for v in unknown[:3]], len(unknown))}"
         )
     return mask
 
@@ -210,6 +223,10 @@ def _compare(samples: np.ndarray, phases: Phases) -> tuple[np.ndarray, np.ndarra
         mask[here] = id_
         known |= here
     return mask, known
+
+
+def _of(pixels: np.ndarray, counted: np.ndarray | None) -> np.ndarray:
+    return pixels if counted is None else pixels & counted
 
 
 def _unknown(unknown: np.ndarray, examples: list[str], kinds: int) -> str:
@@ -230,7 +247,9 @@ def _unknown(unknown: np.ndarray, examples: list[str], kinds: int) -> str:
     )
 
 
-def _by_color(colors: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
+def _by_color(
+    colors: np.ndarray, phases: Phases, source: str | Path, counted: np.ndarray | None = None
+) -> np.ndarray:
     codes = (
         (colors[..., 0].astype(np.uint32) << 16)
         | (colors[..., 1].astype(np.uint32) << 8)
@@ -251,7 +270,7 @@ def _by_color(colors: np.ndarray, phases: Phases, source: str | Path) -> np.ndar
         unknown = np.unique(codes[~known])
         raise InputError(
             f"{source}: must hold only the colours of phases.toml ({expected}). "
-            f"{_unknown(~known, [f'#{code:06x}' for code in unknown[:3]], len(unknown))}"
+            f"{_unknown(_of(~known, counted), [f'#{code:06x}' for code in unknown[:3]], len(unknown))}"
         )
     return mask
 

@@ -95,8 +95,8 @@ def _read_strokes(path: Path, micrograph: Micrograph, phases: Phases) -> np.ndar
     painted = [phase.name for phase in phases if (strokes == phase.id).any()]
     if len(painted) < 2:
         warnings.warn(
-            f"{path}: must hold strokes of two phases to tell them apart. Received {painted[0]} alone: its mask will "
-            "have too much of it.",
+            f"{path}: must hold strokes of two phases to tell them apart. Received {painted[0]} alone, which teaches "
+            "little of where it ends.",
             InputWarning,
             stacklevel=3,
         )

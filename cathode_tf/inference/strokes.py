@@ -3,8 +3,7 @@
 Where carbon ends and pore begins, a person decides anew for each image, by the grey of that image: no model can
 know it beforehand. A few strokes say it. What they teach is a small classifier of this one image
 (multinomial logistic regression) on what the model thinks and on the grey at several scales. It begins as the
-model's own answer, and away from the strokes it is held to it, so that three strokes cannot spoil what
-the model knows. No TensorFlow.
+model's own answer, and away from the strokes it is held to it. No TensorFlow.
 """
 
 from __future__ import annotations
@@ -66,7 +65,9 @@ def check_strokes(strokes: np.ndarray, shape: tuple[int, int], phases: Phases, s
         )
     phases.check_mask(strokes, source)
     if (strokes == IGNORE).all():
-        raise InputError(f"{source}: must hold at least one stroke. Received none. Paint each phase once.")
+        raise InputError(
+            f"{source}: must hold at least one stroke. Received none. Paint each phase in a few places."
+        )
 
 
 def follow_strokes(

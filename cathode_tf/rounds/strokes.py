@@ -75,7 +75,7 @@ def spread_strokes(project: Project, image: ImageState, strokes: np.ndarray) -> 
         )
     if (strokes == IGNORE).all():
         raise InputError(
-            f"{image.name}: must hold at least one stroke. Received none. Paint each phase once."
+            f"{image.name}: must hold at least one stroke. Received none. Paint each phase in a few places."
         )
     phases = project.phases
     path = project.path / image.proposal["probabilities"]

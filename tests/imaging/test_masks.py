@@ -98,6 +98,14 @@ def test_rgb_that_is_grey_counts_as_grey(tmp_path):
     assert read_mask(path, phases([0], [128], [255])).tolist() == [[0, 1, 2]]
 
 
+def test_what_is_transparent_does_not_count_among_wrong_colours(tmp_path):
+    """Two pixels of pink on a transparent layer of 20 x 30."""
+    layer = np.zeros((20, 30, 4), np.uint8)
+    layer[7, 11:13] = 255, 0, 255, 255
+    with pytest.raises(InputError, match=r"Received #ff00ff in 2 pixels, the first at row 7, column 11"):
+        read_mask(save(tmp_path, layer, "strokes.png"), DEFAULT)
+
+
 def test_transparent_is_unlabelled_and_soft_edges_are_refused(tmp_path):
     own = np.array([[(*rgb(p.color), 255) for p in DEFAULT]], np.uint8)
     own[0, 1] = (1, 2, 3, 0)

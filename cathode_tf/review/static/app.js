@@ -170,7 +170,8 @@ class Editor {
   async decide(decision) {
     if (!this.labels || this.readonly || this.deciding) return;
     // What is accepted is what was seen, not what is about to come.
-    if (decision === "accept" && this.spreading === this.labels) return;
+    if (decision === "accept" && this.spreading === this.labels)
+      return this.say("Your strokes are still being spread: look at the result first, then accept.", 4000);
     this.hand.cancel();
     const { ignore } = this.project;
     if (decision === "accept" && this.labels.data.every((id) => id === ignore.id))
@@ -328,7 +329,9 @@ class Editor {
   }
 
   undo() {
-    if (!this.readonly && this.labels && !this.labels.undo()) this.say("Nothing to undo", 1500);
+    if (this.readonly || !this.labels) return;
+    if (this.labels.undo()) this.say("");
+    else this.say("Nothing to undo", 1500);
   }
 
   redo() {

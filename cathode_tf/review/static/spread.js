@@ -53,5 +53,5 @@ async function follow(editor, labels, card, outbox, strokes) {
   const changed = labels.spread(mask, since);
   if (!changed) return "Nothing to change: the image follows your strokes already.";
   const share = ((100 * changed) / mask.length).toFixed(1);
-  return `The image follows your ${strokes} stroke${strokes > 1 ? "s" : ""}: ${share} % of the pixels changed. Undo: Ctrl+Z`;
+  return `The image follows your ${strokes} stroke${strokes > 1 ? "s" : ""}: ${share} % of the pixels changed. Undo: Ctrl+Z.`;
 }
