@@ -4,8 +4,9 @@
 
 A simulated person paints strokes 3 px wide and up to 20 px long (7 and 40 px on the large SEM images): "anywhere",
 each phase in turn at a random pixel of it, or "where wrong", at a random pixel that the mask has wrong, three
-strokes before the mask follows. Only pixels of the phase are painted, and Dice (mean over images of the mean over
-phases) counts the pixels that were not. Models know pore, particle and binder, as `nmc_xct.py` and
+strokes before the mask follows. Of both only the pixels of the phase are painted; "slipping" paints whole lines
+anywhere of which up to 30 % is of other phases. Dice (mean over images of the mean over phases) counts
+the pixels that were not painted. Models know pore, particle and binder, as `nmc_xct.py` and
 `from_default.py` train them; the word default stands for the model that ships. `--forest` adds a random forest
 that is taught by the same strokes alone, on the features of scikit-image's trainable segmentation (needs
 scikit-learn). Data: Su et al., npj Comput. Mater. 8 (2022) 30; ZeliangSu/SegmentPy, Apache-2.0; rccohn/AMPIS, MIT.
@@ -71,20 +72,38 @@ def paint(
     strokes[line & (reference == phase)] = phase
 
 
+def slip(
+    strokes: np.ndarray, reference: np.ndarray, start: tuple[int, int], size: tuple[int, int], rng
+) -> None:
+    """One stroke that leaves its phase on up to 30 % of its pixels; where no direction will do, one as of `paint`."""
+    width, length = size
+    row, column = start
+    for _ in range(30):
+        angle = rng.random() * 2 * np.pi
+        end = (int(column + length * np.cos(angle)), int(row + length * np.sin(angle)))
+        line = cv2.line(np.zeros(reference.shape, np.uint8), (int(column), int(row)), end, 1, width) > 0
+        if (reference[line] == reference[row, column]).mean() >= 0.7:
+            strokes[line] = reference[row, column]
+            return
+    paint(strokes, reference, start, size, rng)
+
+
 def dice(answer: np.ndarray, reference: np.ndarray, strokes: np.ndarray) -> float:
     """Mean over the phases of the reference, of the pixels that were not painted."""
     left = np.where(strokes == IGNORE, reference, IGNORE)
     return float(np.nanmean(dice_per_phase(confusion(left, answer.argmax(-1), answer.shape[-1]))))
 
 
-def anywhere(reference: np.ndarray, follow: Follow, size: tuple[int, int], rng) -> list[float]:
+def anywhere(
+    reference: np.ndarray, follow: Follow, size: tuple[int, int], rng, draw: Callable = paint
+) -> list[float]:
     """Dice after each of COUNTS."""
     strokes = np.full(reference.shape, IGNORE, np.uint8)
     there, found = np.unique(reference), []
     for number in range(1, max(COUNTS) + 1):
         rows, columns = np.nonzero(reference == there[number % len(there)])
         at = rng.integers(len(rows))
-        paint(strokes, reference, (rows[at], columns[at]), size, rng)
+        draw(strokes, reference, (rows[at], columns[at]), size, rng)
         if number in COUNTS:
             found.append(dice(follow(strokes), reference, strokes))
     return found
@@ -199,6 +218,7 @@ def measure(data: str, name: str, segmenter: Segmenter, seeds: int, forest: bool
         for seed in range(seeds):
             ways = {
                 (name, "anywhere"): anywhere(reference, follow, size, np.random.default_rng(seed)),
+                (name, "slipping"): anywhere(reference, follow, size, np.random.default_rng(seed), slip),
                 (name, "where wrong"): where_wrong(
                     begin, reference, follow, size, np.random.default_rng(seed)
                 ),

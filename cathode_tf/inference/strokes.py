@@ -31,6 +31,9 @@ OWN_ANSWER = 6.0
 TRUSTED = 30.0
 """After so many blocks of strokes the model's own answer weighs half of that, as the strokes say more."""
 
+SLIP = 0.1
+"""Hands slip, and borders are fuzzy: so much of what a stroke says is what the model would have said there."""
+
 RIDGE = 0.03
 """What holds the weights to those of the model's own answer; the more blocks, the less."""
 
@@ -117,21 +120,19 @@ def follow_strokes(
     begin[:, : len(phases)] = np.eye(len(phases)) / _LOG_SCALE
     blocks = weights.sum()
     own = OWN_ANSWER * TRUSTED / (TRUSTED + blocks)
+    painted = _features(np.stack([values.ravel()[places] for values in maps], axis=1))
+    by_hand = np.eye(len(phases))[targets.ravel()[places]]
+    by_hand += SLIP * (_softmax(painted @ begin.T) - by_hand)
     found = _fit(
-        np.concatenate([_features(np.stack([values.ravel()[places] for values in maps], axis=1)), table]),
-        np.concatenate(
-            [
-                np.eye(len(phases))[targets.ravel()[places]] * weights[:, None],
-                _softmax(table @ begin.T) * (own / len(elsewhere)),
-            ]
-        )
+        np.concatenate([painted, table]),
+        np.concatenate([by_hand * weights[:, None], _softmax(table @ begin.T) * (own / len(elsewhere))])
         / blocks,
         begin,
         RIDGE / blocks,
     )
     answer = _apply(maps, found)
-    painted = targets != IGNORE
-    answer[painted] = np.eye(len(phases), dtype=np.float32)[targets[painted]]
+    stays = targets != IGNORE
+    answer[stays] = np.eye(len(phases), dtype=np.float32)[targets[stays]]
     return answer
 
 

@@ -45,7 +45,7 @@ def test_an_image_follows_strokes_against_the_model():
     # of two layers smoothed grey is that of neither, so two rows on either side may go either way.
     inside = np.ones(96, bool)
     inside[[30, 31, 32, 33, 62, 63, 64, 65]] = False
-    assert (answer.argmax(-1) == reference)[inside].mean() > 0.98
+    assert (answer.argmax(-1) == reference)[inside].mean() > 0.97
     assert (wrong.argmax(-1) == reference)[inside].mean() < 0.7
 
 
@@ -93,6 +93,24 @@ def test_how_much_is_painted_in_one_place_does_not_decide():
     assert (
         min((answer == reference)[rows].mean() for rows in (slice(0, 29), slice(35, 61), slice(67, 96))) > 0.9
     )
+
+
+def test_strokes_that_slip_are_not_believed_to_the_pixel(monkeypatch):
+    """Four of ten painted pixels are wrong, and grey says nothing: what the model is sure of is not given up."""
+
+    def wrong_share(seed):
+        _, reference = layers()
+        rng = np.random.default_rng(seed)
+        image = rng.integers(90, 120, reference.shape).astype(np.uint8)
+        sloppy = strokes_at(reference, NINE)
+        slipped = (sloppy != 255) & (rng.random(sloppy.shape) < 0.4)
+        sloppy[slipped] = (sloppy[slipped] + 1) % 3
+        answer = follow_strokes(sure_of(reference, 3, share=0.6), image, sloppy, THREE).argmax(-1)
+        return (answer != reference)[sloppy == 255].mean()
+
+    careful = np.mean([wrong_share(seed) for seed in range(4)])
+    monkeypatch.setattr("cathode_tf.inference.strokes.SLIP", 0.0)
+    assert careful < 0.03 and careful < 0.7 * np.mean([wrong_share(seed) for seed in range(4)])
 
 
 def test_a_flat_image_and_a_stroke_of_every_pixel():
