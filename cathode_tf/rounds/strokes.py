@@ -12,8 +12,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
-from cathode_tf.inference.strokes import LEAST, follow_strokes
-from cathode_tf.phases import IGNORE
+from cathode_tf.inference.strokes import LEAST, check_strokes, follow_strokes
 from cathode_tf.rounds.project import Project, read_png
 from cathode_tf.rounds.state import ImageState
 
@@ -73,11 +72,8 @@ def spread_strokes(project: Project, image: ImageState, strokes: np.ndarray) -> 
             f"{image.name}: must have a proposal that strokes can change. It has none, or one of an earlier version. "
             f"Propose again: cathode-tf rounds propose {project.path}"
         )
-    if (strokes == IGNORE).all():
-        raise InputError(
-            f"{image.name}: must hold at least one stroke. Received none. Paint each phase in a few places."
-        )
     phases = project.phases
+    check_strokes(strokes, (image.height, image.width), phases, image.name)
     path = project.path / image.proposal["probabilities"]
     probabilities = read_probabilities(path, (image.height, image.width), len(phases))
     followed = follow_strokes(probabilities, project.pixels(image), strokes, phases)
