@@ -26,8 +26,8 @@ from nmc_xct import VALIDATION
 
 from cathode_tf.imaging import display
 from cathode_tf.inference import Segmenter
-from cathode_tf.inference.counterparts import told_in
 from cathode_tf.inference.strokes import follow_strokes
+from cathode_tf.learning.counterparts import told_in
 from cathode_tf.learning.scores import confusion, dice_per_phase
 from cathode_tf.phases import IGNORE, Phase, Phases
 from cathode_tf.progress import track

@@ -45,6 +45,13 @@ class Duration(click.ParamType):
     "--time-limit", type=Duration(), help="Stop after this long with the best so far: 90s, 25m, 2h."
 )
 @click.option("--from", "start", help="Start with this run, .keras file, or the word default.")
+@click.option(
+    "--prior/--no-prior",
+    default=True,
+    show_default=True,
+    help="With --from: keep the start model beside the trained one, with a say that the validation images weigh. "
+    "Better with few images; segmenting then takes twice as long.",
+)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
 @click.option("--force", is_flag=True, help="Replace a run that is there.")
 def command(

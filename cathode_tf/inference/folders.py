@@ -11,11 +11,11 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import refuse_overwrite, temporary_folder
 from cathode_tf.imaging import find_images
 from cathode_tf.imaging.micrographs import check_pixel_size
-from cathode_tf.inference.counterparts import counterparts
 from cathode_tf.inference.image_files import SegmentedFile, segment_file
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
+from cathode_tf.learning.counterparts import counterparts
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 

@@ -14,7 +14,6 @@ from cathode_tf.datasets.standardization import scale_of, statistics_of_sums
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.resampling import Reader, Resampling
-from cathode_tf.inference.counterparts import told_in
 from cathode_tf.inference.graph import sample_places
 from cathode_tf.inference.segmentation import (
     MAPS,
@@ -29,6 +28,7 @@ from cathode_tf.inference.segmentation import (
 from cathode_tf.inference.sources import Source, Traced, trace
 from cathode_tf.inference.strokes import check_strokes, follow_strokes
 from cathode_tf.inference.tiles import reflect
+from cathode_tf.learning.counterparts import told_in
 from cathode_tf.phases import Phases
 
 WHOLE_PX = 1 << 22

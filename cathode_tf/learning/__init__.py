@@ -1,6 +1,6 @@
 """A record set in, a trained model out: network, losses, metric, training, and a model's card."""
 
-from cathode_tf.learning.layers import Card, DepthToSpace, InstanceNorm, SpaceToDepth
+from cathode_tf.learning.layers import Card, DepthToSpace, InstanceNorm, Pool, SpaceToDepth
 from cathode_tf.learning.losses import CombinedLoss, DiceLoss
 from cathode_tf.learning.metrics import Dice
 from cathode_tf.learning.models import load_model, read_card, save_model, write_card
@@ -17,6 +17,7 @@ __all__ = [
     "Dice",
     "DiceLoss",
     "InstanceNorm",
+    "Pool",
     "Run",
     "SpaceToDepth",
     "build_unet",

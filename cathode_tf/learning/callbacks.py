@@ -19,6 +19,7 @@ from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage, synchronize
 from cathode_tf.learning.models import BEST, read_card, save_model, write_card
 from cathode_tf.learning.prediction import predict_image
+from cathode_tf.learning.prior import Prior
 from cathode_tf.learning.run_folder import Progress
 from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
 from cathode_tf.phases import Phases
@@ -117,6 +118,7 @@ class EpochEnd(keras.callbacks.Callback):
         clock: The run's clock.
         average: Of the weights; it must come before this in the list of callbacks.
         may_stop: Whether a run without improvement ends; the machine that validates cannot stop the others.
+        prior: What the run began with, if it is to have its say in the model that is kept.
     """
 
     def __init__(
@@ -129,10 +131,12 @@ class EpochEnd(keras.callbacks.Callback):
         clock: Clock,
         average: WeightAverage,
         may_stop: bool = True,
+        prior: Prior | None = None,
     ):
         super().__init__()
         self.twin, self.validation, self.average = twin, validation, average
         self.folder, self.progress, self.clock, self.may_stop = folder, progress, clock, may_stop
+        self.prior = prior
         self.phases = Phases.from_list(read_card(twin)["phases"])
         self.logs = TensorBoardLog(folder / run_folder.LOGS)
         self.loss = math.nan
@@ -147,7 +151,10 @@ class EpochEnd(keras.callbacks.Callback):
         progress, clock = self.progress, self.clock
         self.average.copy_to(self.twin)
         start = time.monotonic()
-        dice = validate(self.twin, self.validation)
+        if self.prior is None:
+            dice, weight = validate(self.twin, self.validation), 0.0
+        else:
+            dice, weight = self.prior.validate(self.validation)
         names = self.phases.names
         row: dict[str, Any] = {
             "epoch": epoch + 1,
@@ -157,6 +164,8 @@ class EpochEnd(keras.callbacks.Callback):
             "learning_rate": clock.learning_rate,
             "seconds": clock.elapsed_s(),
         }
+        if self.prior is not None:
+            row["prior_weight"] = weight
         progress.history.append(row)
         progress.epoch, progress.step, progress.elapsed_s = epoch + 1, clock.step, clock.elapsed_s()
         best = row["mean_dice"] > progress.best_dice
@@ -179,8 +188,9 @@ class EpochEnd(keras.callbacks.Callback):
         card["dice"] = {"split": "validation", "mean": row["mean_dice"], **dice}
         card["trained_on"] |= {"epochs": row["epoch"], "steps": self.clock.step, "seconds": row["seconds"]}
         write_card(self.twin, card)
-        save_model(self.twin, self.folder / BEST, force=True)
-        write_json(self.folder / run_folder.CARD, card, force=True)
+        model = self.twin if self.prior is None else self.prior.pooled(row["prior_weight"])
+        save_model(model, self.folder / BEST, force=True)
+        write_json(self.folder / run_folder.CARD, read_card(model), force=True)
 
     def on_train_batch_end(self, batch, logs=None):
         self.loss = float(logs["loss"])
@@ -246,6 +256,8 @@ class TensorBoardLog:
         values = {"train/loss": row["loss"], "train/learning_rate": row["learning_rate"]}
         values["validation/mean_dice"] = row["mean_dice"]
         values |= {f"validation/dice_{name}": value for name, value in row["dice"].items()}
+        if "prior_weight" in row:
+            values["validation/prior_weight"] = row["prior_weight"]
         try:
             with self.writer.as_default(step=row["epoch"]):
                 for tag, value in values.items():
@@ -275,7 +287,8 @@ def validate(model: keras.Model, images: Sequence[tuple[np.ndarray | Micrograph,
 def epoch_line(row: dict[str, Any], best: bool) -> str:
     """One epoch for people: `epoch 3  loss 0.512  Dice pore .91 ncm .95  mean .93  best`."""
     dice = "  ".join(f"{name} {value:.3f}" for name, value in row["dice"].items())
-    mark = "  best so far" if best else ""
+    mark = f", start model's say {row['prior_weight']:.1f}" if row.get("prior_weight") else ""
+    mark += "  best so far" if best else ""
     return (
         f"epoch {row['epoch']:3d}  {_duration(row['seconds'])}  loss {row['loss']:.3f}  "
         f"validation Dice: {dice}  mean {row['mean_dice']:.3f}{mark}"

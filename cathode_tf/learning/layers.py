@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -175,3 +176,61 @@ class Card(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "card": json.loads(json.dumps(dict(self.card)))}
+
+
+@keras.saving.register_keras_serializable("cathode_tf")
+class Pool(keras.layers.Layer):
+    """Two answers to each pixel in, one out: their weighted geometric mean, made to sum to 1.
+
+    Probabilities that are sure weigh more than those in doubt, as in no arithmetic mean.
+
+    Args:
+        places: For each phase of the second answer, the place of the phase of the first that it becomes part
+            of; -1 for none.
+        weight: Of the second answer, 0-1.
+
+    Call arguments:
+        inputs: Float tensor (batch, height, width, channels): the first answer, then the second.
+
+    Returns:
+        Tensor of the same type (batch, height, width, phases of the first answer).
+
+    Example:
+        >>> import numpy as np
+        >>> both = np.array([0.5, 0.5, 0.8, 0.1, 0.1], "float32").reshape(1, 1, 1, 5)
+        >>> [round(float(p), 3) for p in np.array(Pool([0, 1, 1], 0.5)(both)).ravel()]
+        [0.667, 0.333]
+
+    Reference:
+        Genest, Zidek, Combining probability distributions: a critique and an annotated bibliography,
+        Statistical Science 1, 1986 (logarithmic opinion pool).
+    """
+
+    FLOOR = 1e-4
+
+    def __init__(self, places: Sequence[int], weight: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.places, self.weight = [int(place) for place in places], float(weight)
+
+    def call(self, inputs):
+        dtype, inputs = inputs.dtype, ops.cast(inputs, "float32")
+        n = inputs.shape[-1] - len(self.places)
+        second = [
+            sum(inputs[..., n + k] for k, place in enumerate(self.places) if place == phase)
+            for phase in range(n)
+        ]
+        # The zero keeps the shape where no phase of the second answer has a place here.
+        told = ops.stack([inputs[..., 0] * 0 + phase for phase in second], axis=-1)
+        told = told / ops.maximum(ops.sum(told, axis=-1, keepdims=True), self.FLOOR)
+        scores = (1 - self.weight) * _log(inputs[..., :n]) + self.weight * _log(told)
+        return ops.cast(ops.softmax(scores, axis=-1), dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] - len(self.places))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "places": self.places, "weight": self.weight}
+
+
+def _log(probabilities):
+    return ops.log(ops.maximum(probabilities, Pool.FLOOR))

@@ -24,6 +24,7 @@ from cathode_tf.learning.losses import CombinedLoss
 from cathode_tf.learning.models import load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
 from cathode_tf.learning.precision import choose_precision
+from cathode_tf.learning.prior import Prior, knows_phases
 from cathode_tf.learning.resuming import resume_or_begin
 from cathode_tf.learning.run_folder import Progress, Run
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
@@ -45,6 +46,7 @@ def train(
     learning_rate: float = LEARNING_RATE,
     time_limit_s: float | None = None,
     start: str | Path | None = None,
+    prior: bool = True,
     precision: str = "auto",
     seed: int = 0,
     strategy: Any = None,
@@ -69,6 +71,10 @@ def train(
         learning_rate: Peak; it warms up, then decays with the steps or the time at hand.
         time_limit_s: Seconds after which the run ends with the best so far.
         start: Begin with the weights of this run, `.keras` file, or `"default"`.
+        prior: Keep the start model beside the trained network, frozen, with a say in each pixel whose weight
+            the validation images choose (0 to 0.5), if that makes their mean Dice better by 0.002. Better with
+            few images; such a model takes twice as long to segment. Nothing without `start`, or where it does not
+            know all phases. A start model that has such a prior itself hands it on.
         precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.
         seed: Of weights, patches and their order.
         strategy: A `tf.distribute.Strategy`. Default: all GPUs, or the machines that `TF_CONFIG` names,
@@ -92,6 +98,7 @@ def train(
         "learning_rate": learning_rate,
         "time_limit_s": time_limit_s,
         "start": str(start) if start is not None else None,
+        **({"prior": prior} if start is not None else {}),
         "precision": choose_precision(precision),
         "seed": seed,
         "records": {"name": records.name, "version": records.version, "fingerprint": records.fingerprint},
@@ -109,7 +116,8 @@ def train(
     train_pixels = _check_training_split(records)
     steps = steps_per_epoch or _steps(train_pixels, validation, batch * patch_px**2)
 
-    twin = _saved_model(records, config)
+    before = load_model(start) if start is not None else None
+    twin = _saved_model(records, config, before)
     # Only now, when nothing can be wrong any more with what was given.
     if force and is_chief(strategy) and folder.is_dir():
         refuse_foreign(folder, run_folder.foreign_entry(folder))
@@ -133,6 +141,7 @@ def train(
                 clock=clock,
                 average=average,
                 may_stop=workers(strategy) == 1,
+                prior=_prior(twin, records.phases, before, prior),
             ),
         ]
     data = patches(
@@ -233,7 +242,9 @@ def _steps(train_pixels: int, validation: list[tuple[Micrograph, np.ndarray]], s
     return max(20, math.ceil(train_pixels / step_pixels), math.ceil(3 * validation_pixels / step_pixels))
 
 
-def _saved_model(records: RecordSet, config: dict[str, Any]) -> keras.Model:
+def _saved_model(
+    records: RecordSet, config: dict[str, Any], start: tuple[keras.Model, dict[str, Any]] | None
+) -> keras.Model:
     """The float32 model that is validated and saved, with its first weights and its card."""
     sizes = [row.pixel_size_nm for row in records.rows_of("train") if math.isfinite(row.pixel_size_nm)]
     card = {
@@ -243,8 +254,8 @@ def _saved_model(records: RecordSet, config: dict[str, Any]) -> keras.Model:
         "training": {key: value for key, value in config.items() if key not in ("records", "start")},
     }
     options: dict[str, Any] = {"filters": PRESETS[config["preset"]]}
-    if config["start"] is not None:
-        before, before_card = load_model(config["start"])
+    if start is not None:
+        before, before_card = start
         if before.input_shape[-1] != 1 or "architecture" not in before_card:
             raise InputError(
                 f"{config['start']}: must be a U-Net of this package, which takes one channel. "
@@ -258,9 +269,18 @@ def _saved_model(records: RecordSet, config: dict[str, Any]) -> keras.Model:
             f"patch_px: must be a multiple of {multiple} for this network. Received {config['patch_px']}. "
             f"Take {math.ceil(config['patch_px'] / multiple) * multiple}."
         )
-    if config["start"] is not None:
+    if start is not None:
         adapt_weights(before, model)
     return model
+
+
+def _prior(
+    twin: keras.Model, phases: Phases, start: tuple[keras.Model, dict[str, Any]] | None, wanted: bool
+) -> Prior | None:
+    """The start model as it is kept beside the network, where it is wanted and knows all phases."""
+    if start is None or not wanted or not knows_phases(start[0], phases):
+        return None
+    return Prior(twin, start[0])
 
 
 def _training_model(twin: keras.Model, phases: Phases, config: dict[str, Any]) -> keras.Model:

@@ -14,8 +14,8 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
-from cathode_tf.inference.counterparts import told_in, translation
 from cathode_tf.inference.segmentation import maps_of
+from cathode_tf.learning.counterparts import told_in, translation
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 from cathode_tf.rounds.project import Project

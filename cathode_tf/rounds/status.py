@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cathode_tf.inference.counterparts import translation
+from cathode_tf.learning.counterparts import translation
 from cathode_tf.phases import Phases
 from cathode_tf.rounds.curve import Advice, advise, fit_curve
 from cathode_tf.rounds.project import Project

@@ -6,10 +6,10 @@ import pytest
 
 from cathode_tf import InputError, InputWarning, Phases, Segmenter
 from cathode_tf.imaging import read_mask
-from cathode_tf.inference.counterparts import told_in
 from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.segmentation import MAPS, maps_of
 from cathode_tf.inference.strokes import follow_strokes
+from cathode_tf.learning.counterparts import told_in
 
 NINE = (4, 12, 20, 36, 46, 56, 70, 78, 88)
 THREE = Phases.from_names(("pore", "binder", "ncm"))

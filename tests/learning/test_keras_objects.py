@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from cathode_tf import learning
-from cathode_tf.learning import Card, CombinedLoss, DepthToSpace, Dice, DiceLoss, InstanceNorm, SpaceToDepth
+from cathode_tf.learning import (
+    Card,
+    CombinedLoss,
+    DepthToSpace,
+    Dice,
+    DiceLoss,
+    InstanceNorm,
+    Pool,
+    SpaceToDepth,
+)
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.normal(size=(2, 4, 6, 8)).astype("float32")
@@ -18,6 +27,7 @@ LAYERS = {
     "InstanceNorm": lambda **options: InstanceNorm(epsilon=1e-4, **options),
     "SpaceToDepth": lambda **options: SpaceToDepth(2, **options),
     "DepthToSpace": lambda **options: DepthToSpace(2, **options),
+    "Pool": lambda **options: Pool([0, 2, -1, 2], 0.3, **options),
     "Card": lambda **options: Card({"preset": "small", "dice": [0.5, None]}, **options),
 }
 LOSSES = {"DiceLoss": DiceLoss, "CombinedLoss": lambda: CombinedLoss(0.5, 2.0)}

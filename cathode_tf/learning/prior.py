@@ -1,0 +1,142 @@
+"""A network and the one it began with in, one network out that lets both have their say.
+
+A few annotated images teach a network the hand of one annotator on one material. What it began with has seen
+more: the default model, thousands of synthetic sections under many annotators. On images that are unlike the
+few, the two together are better than either; `benchmarks/from_default.md` says by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from cathode_tf.imaging import Micrograph
+from cathode_tf.learning.counterparts import translation
+from cathode_tf.learning.layers import Card, Pool
+from cathode_tf.learning.models import read_card
+from cathode_tf.learning.prediction import predict_image
+from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
+from cathode_tf.phases import IGNORE, Phases
+
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""How much the start model's say may weigh; the validation images choose."""
+
+LEAST_GAIN = 0.002
+"""Of mean Dice, for which a second network is kept: it doubles the time to segment."""
+
+CACHE_BYTES = 1_000_000_000
+
+_OWN, _PREFIX, _POOL = "probabilities", "prior_", "pooled"
+
+
+class Prior:
+    """The start model of a run, frozen, beside the network that is trained.
+
+    Args:
+        twin: The network that is validated and saved, of `build_unet`; its weights are shared, not copied.
+        start: What it began with: such a model, or one that was saved with a prior, which then goes on as the
+            prior of this run.
+
+    Raises:
+        ValueError: If the prior does not know all phases of `twin`; ask with `knows_phases` before.
+    """
+
+    def __init__(self, twin: keras.Model, start: keras.Model):
+        prior, phases = _prior_of(start)
+        places = _places(phases, _phases(twin))
+        if places is None:
+            raise ValueError("the prior must know all phases")
+        self._twin, self._places, self._phases = twin, places, phases
+        self._answer = _beside(prior, twin.input)
+        # The twin's card, so that an image is resampled for both alike.
+        self._alone = _with_card(twin, self._answer, read_card(twin))
+        self._answers: dict[int, np.ndarray] = {}
+
+    def validate(self, images: Sequence[tuple[Micrograph, np.ndarray]]) -> tuple[np.ndarray, float]:
+        """Dice of each phase on each whole image under the best weight, and that weight.
+
+        Args:
+            images: Micrograph and reference class indices (height, width); the same at every call.
+
+        Returns:
+            float64 array (images, phases), NaN where a phase is in neither reference nor prediction; and the
+            weight, 0 where none is better by `LEAST_GAIN` than the network alone.
+        """
+        pools = [Pool(self._places, weight, dtype="float32") for weight in WEIGHTS]
+        tables = []
+        for index, (image, reference) in enumerate(images):
+            both = np.concatenate([predict_image(self._twin, image), self._answer_to(index, image)], axis=-1)
+            n = both.shape[-1] - len(self._places)
+            found = (np.asarray(pool(both[None]))[0].argmax(axis=-1) for pool in pools)
+            tables.append([dice_per_phase(confusion(reference, prediction, n)) for prediction in found])
+        dice = np.array(tables).swapaxes(0, 1)
+        means = [np.nanmean([mean_dice(row) for row in rows]) for rows in dice]
+        best = int(np.argmax(means))
+        if not means[best] >= means[0] + LEAST_GAIN:
+            best = 0
+        return dice[best], WEIGHTS[best]
+
+    def pooled(self, weight: float) -> keras.Model:
+        """The twin with this prior inside, as one model whose card names the weight; the twin itself for 0."""
+        if not weight:
+            return self._twin
+        own = self._twin.get_layer(_OWN).output
+        both = keras.layers.Concatenate(dtype="float32", name="answers")([own, self._answer])
+        outputs = Pool(self._places, weight, dtype="float32", name=_POOL)(both)
+        prior = {"weight": weight, "phases": self._phases.to_list()}
+        return _with_card(self._twin, outputs, {**read_card(self._twin), "prior": prior})
+
+    def _answer_to(self, index: int, image: Micrograph) -> np.ndarray:
+        """The prior's probabilities of one validation image, from the first time on where there is room."""
+        if index in self._answers:
+            return self._answers[index]
+        answer = predict_image(self._alone, image)
+        if sum(known.nbytes for known in self._answers.values()) + answer.nbytes <= CACHE_BYTES:
+            self._answers[index] = answer
+        return answer
+
+
+def knows_phases(start: keras.Model, phases: Phases) -> bool:
+    """Whether the prior that `start` is, or has, can tell all of these phases, by name or role."""
+    return _places(_prior_of(start)[1], phases) is not None
+
+
+def _places(source: Phases, target: Phases) -> list[int] | None:
+    """For each phase of `source` the place in `target`, -1 for none; None if one of `target` stays without."""
+    table = translation(source, target)
+    if table is None or set(target.ids) - set(table.tolist()):
+        return None
+    ids = [int(table[phase.id]) for phase in source]
+    return [-1 if value == IGNORE else target.ids.index(value) for value in ids]
+
+
+def _prior_of(start: keras.Model) -> tuple[keras.Model, Phases]:
+    """From pixels to the probabilities of `start` itself, or of the prior that it was saved with."""
+    card = read_card(start)
+    if "prior" in card:
+        answer = start.get_layer(_PREFIX + _OWN).output
+        return keras.Model(start.input, answer), Phases.from_list(card["prior"]["phases"])
+    return keras.Model(start.input, start.get_layer(_OWN).output), _phases(start)
+
+
+def _beside(prior: keras.Model, pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """A copy of `prior` under names of its own, applied to `pixels`."""
+
+    def renamed(layer: keras.layers.Layer) -> keras.layers.Layer:
+        name = _PREFIX + layer.name.removeprefix(_PREFIX)
+        return type(layer).from_config({**layer.get_config(), "name": name, "trainable": False})
+
+    copy = keras.models.clone_model(prior, input_tensors=pixels, clone_function=renamed)
+    copy.set_weights(prior.get_weights())
+    return copy.output
+
+
+def _with_card(twin: keras.Model, outputs: keras.KerasTensor, card: dict[str, Any]) -> keras.Model:
+    return keras.Model(twin.input, Card(card, dtype="float32", name="card")(outputs), name=twin.name)
+
+
+def _phases(model: keras.Model) -> Phases:
+    return Phases.from_list(read_card(model)["phases"])
