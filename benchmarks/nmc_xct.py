@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -59,11 +60,18 @@ def write_csv(path: Path, header: tuple[str, str], rows: list[tuple[str, str]]) 
     return path
 
 
-def make_records(images: Path, training: list[str], out: Path) -> Path:
+def make_records(
+    images: Path,
+    training: list[str],
+    out: Path,
+    validation: Sequence[str] = VALIDATION,
+    test: Sequence[str] = (),
+) -> Path:
     """Link the chosen slices into one folder and convert them with their groups and exactly this split."""
     chosen = out / "slices"
     chosen.mkdir(parents=True)
-    split = [(name, "train") for name in training] + [(name, "validation") for name in VALIDATION]
+    splits = {"train": training, "validation": validation, "test": test}
+    split = [(name, kind) for kind, names in splits.items() for name in names]
     for name, _ in split:
         for suffix in (".tif", "_label.tif"):
             (chosen / f"{name}{suffix}").symlink_to(images / f"{name}{suffix}")

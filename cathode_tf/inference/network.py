@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cathode_tf.learning.layers import DepthToSpace, InstanceNorm, Pool, SpaceToDepth
+from cathode_tf.learning.layers import DepthToSpace, InstanceNorm, SpaceToDepth
 
 
 class Network:
@@ -147,9 +147,8 @@ def _folded(layer: keras.layers.Conv2D, inputs: Any, factor: Any, term: Any) -> 
 
 
 def _bytes_per_px(model: keras.Model) -> float:
-    """3.7 times the largest activation: measured peaks are 2.5 to 3.5 times that. Pooled networks run at once."""
+    """3.7 times the largest activation: measured peaks are 2.5 to 3.5 times that."""
     side, sizes = 1024, [1.0]
-    networks = 1 + any(isinstance(layer, Pool) for layer in model.layers)
 
     def call(layer, *args, **kwargs):
         value = layer(*args, **kwargs)
@@ -159,7 +158,7 @@ def _bytes_per_px(model: keras.Model) -> float:
 
     fixed = keras.Input(batch_shape=(1, side, side, 1))
     keras.models.clone_model(model, fixed, clone_function=lambda layer: layer, call_function=call)
-    return networks * 3.7 * 4 * max(sizes)
+    return 3.7 * 4 * max(sizes)
 
 
 def _quicker(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -1,6 +1,6 @@
 """A record set in, a trained model out: network, losses, metric, training, and a model's card."""
 
-from cathode_tf.learning.layers import Card, DepthToSpace, InstanceNorm, Pool, SpaceToDepth
+from cathode_tf.learning.layers import After, Card, DepthToSpace, InstanceNorm, Pool, SpaceToDepth
 from cathode_tf.learning.losses import CombinedLoss, DiceLoss
 from cathode_tf.learning.metrics import Dice
 from cathode_tf.learning.models import load_model, read_card, save_model, write_card
@@ -11,6 +11,7 @@ from cathode_tf.learning.training import train
 
 __all__ = [
     "PRESETS",
+    "After",
     "Card",
     "CombinedLoss",
     "DepthToSpace",

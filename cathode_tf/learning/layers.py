@@ -179,6 +179,41 @@ class Card(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("cathode_tf")
+class After(keras.layers.Layer):
+    """The last `channels` of its input, once all of it is there: two networks that take turns share memory.
+
+    A graph runs side by side whatever does not wait.
+
+    Args:
+        channels: How many channels to pass on.
+
+    Call arguments:
+        inputs: Tensor (batch, height, width, channels); what is waited for comes first.
+
+    Returns:
+        Tensor (batch, height, width, `channels`).
+
+    Example:
+        >>> import numpy as np
+        >>> After(1)(np.zeros((1, 2, 2, 4))).shape
+        TensorShape([1, 2, 2, 1])
+    """
+
+    def __init__(self, channels: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.channels = int(channels)
+
+    def call(self, inputs):
+        return inputs[..., -self.channels :]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "channels": self.channels}
+
+
+@keras.saving.register_keras_serializable("cathode_tf")
 class Pool(keras.layers.Layer):
     """Two answers to each pixel in, one out: their weighted geometric mean, made to sum to 1.
 

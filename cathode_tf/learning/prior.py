@@ -15,7 +15,7 @@ import numpy as np
 
 from cathode_tf.imaging import Micrograph
 from cathode_tf.learning.counterparts import translation
-from cathode_tf.learning.layers import Card, Pool
+from cathode_tf.learning.layers import After, Card, Pool
 from cathode_tf.learning.models import read_card
 from cathode_tf.learning.prediction import predict_image
 from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
@@ -29,7 +29,7 @@ LEAST_GAIN = 0.002
 
 CACHE_BYTES = 1_000_000_000
 
-_OWN, _PREFIX, _POOL = "probabilities", "prior_", "pooled"
+_PIXELS, _OWN, _PREFIX, _POOL = "pixels", "probabilities", "prior_", "pooled"
 
 
 class Prior:
@@ -50,9 +50,9 @@ class Prior:
         if places is None:
             raise ValueError("the prior must know all phases")
         self._twin, self._places, self._phases = twin, places, phases
-        self._answer = _beside(prior, twin.input)
+        self._prior = prior
         # The twin's card, so that an image is resampled for both alike.
-        self._alone = _with_card(twin, self._answer, read_card(twin))
+        self._alone = _with_card(prior, prior.output, read_card(twin))
         self._answers: dict[int, np.ndarray] = {}
 
     def validate(self, images: Sequence[tuple[Micrograph, np.ndarray]]) -> tuple[np.ndarray, float]:
@@ -83,8 +83,11 @@ class Prior:
         """The twin with this prior inside, as one model whose card names the weight; the twin itself for 0."""
         if not weight:
             return self._twin
-        own = self._twin.get_layer(_OWN).output
-        both = keras.layers.Concatenate(dtype="float32", name="answers")([own, self._answer])
+        inputs, own = self._twin.input, self._twin.get_layer(_OWN).output
+        waits = keras.layers.Concatenate(dtype="float32", name="own_and_pixels")([own, inputs])
+        pixels = After(inputs.shape[-1], dtype="float32", name=_PREFIX + _PIXELS)(waits)
+        answer = _beside(self._prior, inputs, pixels)
+        both = keras.layers.Concatenate(dtype="float32", name="answers")([own, answer])
         outputs = Pool(self._places, weight, dtype="float32", name=_POOL)(both)
         prior = {"weight": weight, "phases": self._phases.to_list()}
         return _with_card(self._twin, outputs, {**read_card(self._twin), "prior": prior})
@@ -117,25 +120,32 @@ def _prior_of(start: keras.Model) -> tuple[keras.Model, Phases]:
     """From pixels to the probabilities of `start` itself, or of the prior that it was saved with."""
     card = read_card(start)
     if "prior" in card:
-        answer = start.get_layer(_PREFIX + _OWN).output
-        return keras.Model(start.input, answer), Phases.from_list(card["prior"]["phases"])
+        pixels, answer = (start.get_layer(_PREFIX + name).output for name in (_PIXELS, _OWN))
+        return keras.Model(pixels, answer), Phases.from_list(card["prior"]["phases"])
     return keras.Model(start.input, start.get_layer(_OWN).output), _phases(start)
 
 
-def _beside(prior: keras.Model, pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """A copy of `prior` under names of its own, applied to `pixels`."""
+def _beside(prior: keras.Model, inputs: keras.KerasTensor, pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """What a copy of `prior`, under names of its own, answers to `pixels`, which were made from `inputs`."""
+
+    def name(layer: keras.layers.Layer) -> str:
+        return _PREFIX + layer.name.removeprefix(_PREFIX)
 
     def renamed(layer: keras.layers.Layer) -> keras.layers.Layer:
-        name = _PREFIX + layer.name.removeprefix(_PREFIX)
-        return type(layer).from_config({**layer.get_config(), "name": name, "trainable": False})
+        return type(layer).from_config({**layer.get_config(), "name": name(layer), "trainable": False})
 
-    copy = keras.models.clone_model(prior, input_tensors=pixels, clone_function=renamed)
-    copy.set_weights(prior.get_weights())
+    def call(layer: keras.layers.Layer, *values, **options):
+        return layer(*(pixels if value is inputs else value for value in values), **options)
+
+    copy = keras.models.clone_model(prior, inputs, clone_function=renamed, call_function=call)
+    for layer in prior.layers:
+        if layer.weights:
+            copy.get_layer(name(layer)).set_weights(layer.get_weights())
     return copy.output
 
 
-def _with_card(twin: keras.Model, outputs: keras.KerasTensor, card: dict[str, Any]) -> keras.Model:
-    return keras.Model(twin.input, Card(card, dtype="float32", name="card")(outputs), name=twin.name)
+def _with_card(model: keras.Model, outputs: keras.KerasTensor, card: dict[str, Any]) -> keras.Model:
+    return keras.Model(model.input, Card(card, dtype="float32", name="card")(outputs), name="cathode_unet")
 
 
 def _phases(model: keras.Model) -> Phases:

@@ -6,6 +6,7 @@ import pytest
 
 from cathode_tf import learning
 from cathode_tf.learning import (
+    After,
     Card,
     CombinedLoss,
     DepthToSpace,
@@ -27,6 +28,7 @@ LAYERS = {
     "InstanceNorm": lambda **options: InstanceNorm(epsilon=1e-4, **options),
     "SpaceToDepth": lambda **options: SpaceToDepth(2, **options),
     "DepthToSpace": lambda **options: DepthToSpace(2, **options),
+    "After": lambda **options: After(3, **options),
     "Pool": lambda **options: Pool([0, 2, -1, 2], 0.3, **options),
     "Card": lambda **options: Card({"preset": "small", "dice": [0.5, None]}, **options),
 }
