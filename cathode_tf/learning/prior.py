@@ -21,13 +21,16 @@ from cathode_tf.learning.prediction import predict_image
 from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
 from cathode_tf.phases import IGNORE, Phases
 
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 """How much the start model's say may weigh; the validation images choose."""
 
 LEAST_GAIN = 0.002
 """Of mean Dice, for which a second network is kept: it doubles the time to segment."""
 
 CACHE_BYTES = 1_000_000_000
+
+BLOCK_PX = 1 << 20
+"""So many pixels are pooled at once, as each takes some hundred bytes."""
 
 _PIXELS, _OWN, _PREFIX, _POOL = "pixels", "probabilities", "prior_", "pooled"
 
@@ -68,10 +71,14 @@ class Prior:
         pools = [Pool(self._places, weight, dtype="float32") for weight in WEIGHTS]
         tables = []
         for index, (image, reference) in enumerate(images):
-            both = np.concatenate([predict_image(self._twin, image), self._answer_to(index, image)], axis=-1)
-            n = both.shape[-1] - len(self._places)
-            found = (np.asarray(pool(both[None]))[0].argmax(axis=-1) for pool in pools)
-            tables.append([dice_per_phase(confusion(reference, prediction, n)) for prediction in found])
+            own, prior = predict_image(self._twin, image), self._answer_to(index, image)
+            counts = np.zeros((len(pools), own.shape[-1], own.shape[-1]), np.int64)
+            step = max(1, BLOCK_PX // reference.shape[1])
+            for rows in (slice(row, row + step) for row in range(0, len(reference), step)):
+                both = np.concatenate([own[rows], prior[rows]], axis=-1)[None]
+                for count, pool in zip(counts, pools, strict=True):
+                    count += confusion(reference[rows], np.asarray(pool(both))[0].argmax(axis=-1), len(count))
+            tables.append([dice_per_phase(count) for count in counts])
         dice = np.array(tables).swapaxes(0, 1)
         means = [np.nanmean([mean_dice(row) for row in rows]) for rows in dice]
         best = int(np.argmax(means))

@@ -72,7 +72,7 @@ def train(
         time_limit_s: Seconds after which the run ends with the best so far.
         start: Begin with the weights of this run, `.keras` file, or `"default"`.
         prior: Keep the start model beside the trained network, frozen, with a say in each pixel whose weight
-            the validation images choose (0 to 0.5), if that makes their mean Dice better by 0.002. Better with
+            the validation images choose (0 to 0.7), if that makes their mean Dice better by 0.002. Better with
             few images; such a model takes twice as long to segment. Nothing without `start`, or where it does not
             know all phases. A start model that has such a prior itself hands it on.
         precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.

@@ -83,6 +83,16 @@ def test_the_validation_images_choose_the_weight():
     assert weight == 0
 
 
+def test_large_images_are_pooled_in_parts_alike(monkeypatch):
+    prior = Prior(network(seed=1), network(SAID, seed=2))
+    whole = prior.validate(images())
+    monkeypatch.setattr("cathode_tf.learning.prior.BLOCK_PX", 100)
+    monkeypatch.setattr("cathode_tf.learning.prior.CACHE_BYTES", 0)
+    parts = Prior(network(seed=1), network(SAID, seed=2)).validate(images())
+    assert parts[1] == whole[1]
+    np.testing.assert_array_equal(parts[0], whole[0])
+
+
 def test_no_gain_keeps_one_network():
     own = network(seed=3)
     prior = Prior(own, own)
