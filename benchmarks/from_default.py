@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch-px", type=int, default=192)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--no-prior", action="store_true", help="the trained network alone")
     options = parser.parse_args()
     images = Path(os.environ["CATHODE_TF_REAL_DATA"]).resolve() / "nmc_xct"
     print(f"validation images {', '.join(VALIDATION)}; {options.epochs} epochs of {options.steps} steps\n")
@@ -59,7 +60,7 @@ def main() -> None:
         if name == "1":
             lines.append(f"| 0 | pre-trained | | | {as_it_is(options.start, records):.3f} | 0 |")
         for seed in range(options.seeds):
-            for label, start in (("scratch", None), ("pre-trained", options.start)):
+            for label, start in (("scratch", "scratch"), ("pre-trained", options.start)):
                 begun = time.process_time()
                 run = train(
                     records,
@@ -69,6 +70,7 @@ def main() -> None:
                     batch=options.batch,
                     patch_px=options.patch_px,
                     start=start,
+                    prior=not options.no_prior,
                     seed=seed,
                 )
                 course = ", ".join(f"{row['mean_dice']:.3f}" for row in run.history)

@@ -79,7 +79,8 @@ def main() -> None:
         steps_per_epoch=options.steps_per_epoch,
         time_limit_s=3600 * options.hours,
         learning_rate=options.learning_rate,
-        start=options.start,
+        start=options.start or "scratch",
+        prior=False,
         seed=options.seed,
     )
     print(f"{run.best_path}: validation mean Dice {run.best_dice:.3f}")

@@ -44,12 +44,19 @@ class Duration(click.ParamType):
 @click.option(
     "--time-limit", type=Duration(), help="Stop after this long with the best so far: 90s, 25m, 2h."
 )
-@click.option("--from", "start", help="Start with this run, .keras file, or the word default.")
+@click.option(
+    "--from",
+    "start",
+    default="auto",
+    show_default=True,
+    help="Begin with this run, .keras file, or the word default or scratch. auto: default, the model that ships, "
+    "for the preset base where it knows all phases, else scratch.",
+)
 @click.option(
     "--prior/--no-prior",
     default=True,
     show_default=True,
-    help="With --from: keep the start model beside the trained one, with a say that the validation images weigh. "
+    help="Keep the start model beside the trained one, with a say that the validation images weigh. "
     "Better with few images; segmenting then takes twice as long.",
 )
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ import numpy as np
 from cathode_tf.datasets import RecordSet, open_records, patches
 from cathode_tf.datasets.pipeline import input_errors
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import write_json
+from cathode_tf.files import read_json, write_json
 from cathode_tf.imaging import Micrograph
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.callbacks import Clock, EpochEnd, Schedule, Telling
 from cathode_tf.learning.distribution import choose_strategy, fit_distributed, is_chief, scope, workers
 from cathode_tf.learning.losses import CombinedLoss
-from cathode_tf.learning.models import load_model, read_card
+from cathode_tf.learning.models import DEFAULT, load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
 from cathode_tf.learning.precision import choose_precision
 from cathode_tf.learning.prior import Prior, knows_phases
@@ -45,7 +46,7 @@ def train(
     patch_px: int = 256,
     learning_rate: float = LEARNING_RATE,
     time_limit_s: float | None = None,
-    start: str | Path | None = None,
+    start: str | Path | None = "auto",
     prior: bool = True,
     precision: str = "auto",
     seed: int = 0,
@@ -63,14 +64,16 @@ def train(
     Args:
         records: A record set (`open_records`) or its folder, with splits `train` and `validation`.
         out: The run's folder.
-        preset: Size of the network: `small`, `base` or `large`.
+        preset: Size of the network: `small`, `base` or `large`; with a start model, its size is taken.
         epochs: Default: 50, or as many as the time limit allows.
         steps_per_epoch: Default: about one pass over the training pixels, at least 20.
         batch: Patches a step.
         patch_px: Height and width of a patch; smaller images are padded with ignored pixels.
         learning_rate: Peak; it warms up, then decays with the steps or the time at hand.
         time_limit_s: Seconds after which the run ends with the best so far.
-        start: Begin with the weights of this run, `.keras` file, or `"default"`.
+        start: Begin with the weights of this run, `.keras` file, or of `"default"`, the model that ships; or with
+            `"scratch"` (or None). `"auto"` is `"default"` for the preset `base` where that model knows all
+            phases by name or role, else `"scratch"`.
         prior: Keep the start model beside the trained network, frozen, with a say in each pixel whose weight
             the validation images choose (0 to 0.7), if that makes their mean Dice better by 0.002. Better with
             few images; such a model takes twice as long to segment. Nothing without `start`, or where it does not
@@ -89,6 +92,7 @@ def train(
             or one that has ended otherwise than `epochs` and `time_limit_s` say.
     """
     records = open_records(records) if isinstance(records, (str, Path)) else records
+    start = _chosen_start(start, records.phases, preset, None if force else Path(out))
     config: dict[str, Any] = {
         "preset": preset,
         "epochs": epochs if epochs or time_limit_s else 50,
@@ -240,6 +244,27 @@ def _steps(train_pixels: int, validation: list[tuple[Micrograph, np.ndarray]], s
     """One pass over the training pixels; enough steps that validating costs a tenth of training at most."""
     validation_pixels = sum(image.pixels.size for image, _ in validation)
     return max(20, math.ceil(train_pixels / step_pixels), math.ceil(3 * validation_pixels / step_pixels))
+
+
+def _chosen_start(
+    start: str | Path | None, phases: Phases, preset: str, folder: Path | None
+) -> str | Path | None:
+    """Which model to begin with, None for none; `auto` stays what it was in a run of `folder`."""
+    if start in (None, "scratch"):
+        return None
+    if start != "auto":
+        return start
+    if folder is not None and (folder / run_folder.CONFIG).exists():
+        return read_json(folder / run_folder.CONFIG).get("start")
+    if preset != "base" or not DEFAULT.exists() or not knows_phases(load_model("default")[0], phases):
+        return None
+    print(
+        "Begins with the model that ships with the package, which knows these phases (--from scratch begins with "
+        "nothing).",
+        file=sys.stderr,
+        flush=True,
+    )
+    return "default"
 
 
 def _saved_model(

@@ -1,5 +1,7 @@
 """A start model that keeps its say: what is pooled, what the validation images choose, what goes on."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -131,3 +133,25 @@ def test_train_keeps_what_it_validated_and_goes_on_from_it(striped, tmp_path, mo
     assert load_model(again.path)[1]["prior"]["phases"] == SAID.to_list()
     alone = train(striped, tmp_path / "alone", start=run.path, prior=False, **TINY)
     assert "prior" not in load_model(alone.path)[1] and "prior_weight" not in alone.history[0]
+
+
+def test_auto_begins_with_the_default_model_where_it_knows_the_phases(striped, tmp_path, capsys):
+    options = {"epochs": 1, "steps_per_epoch": 1, "batch": 1, "patch_px": 32}
+    run = train(striped, tmp_path / "run", **options)
+    assert json.loads((run.path / "config.json").read_text())["start"] == "default"
+    assert "--from scratch" in capsys.readouterr().err
+    # The same call goes on with it: nothing is left to do.
+    assert train(striped, run.path, **options).history == run.history
+    unknown = Phases.from_names(("pore", "ncm", "crack"))
+    for phases, preset, start in (
+        (unknown, "base", "auto"),
+        (STRIPES, "small", "auto"),
+        (STRIPES, "base", "scratch"),
+    ):
+        assert training._chosen_start(start, phases, preset, None) is None
+    assert training._chosen_start("runs/a", unknown, "base", None) == "runs/a"
+
+
+def test_a_run_from_before_goes_on_as_it_began(tmp_path):
+    (tmp_path / "config.json").write_text('{"start": null}')
+    assert training._chosen_start("auto", STRIPES, "base", tmp_path) is None
