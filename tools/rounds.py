@@ -161,6 +161,12 @@ def _training_options(function):
             ),
             click.option("--batch", type=click.IntRange(1), help="Patches a step."),
             click.option("--patch", type=click.IntRange(16), help="Side of a patch, in pixels."),
+            click.option(
+                "--prior/--no-prior",
+                default=True,
+                show_default=True,
+                help="Keep the start model beside the trained one, as cathode-tf train does.",
+            ),
             click.option("--seed", type=int, default=0, show_default=True),
         ]
     ):
