@@ -77,14 +77,16 @@ def told_in(probabilities: np.ndarray, source: Phases, target: Phases) -> np.nda
     return told / np.maximum(told.sum(axis=-1, keepdims=True), 1e-12)
 
 
+def partner(phase: Phase, known: Phases) -> str | None:
+    """The phase among `known` of the same name, else the only one of the same role (not `other`), else None."""
+    return phase.name if phase.name in known else _only_one(phase.role, known)
+
+
 def _counterpart(phase: Phase, target: Phases) -> str | None:
-    if phase.name in target:
-        return phase.name
-    roles = {"additive": ("additive", "binder"), "binder": ("binder", "additive")}.get(
-        phase.role, (phase.role,)
-    )
-    for role in roles:
-        names = target.with_role(role)
-        if len(names) == 1 and role != "other":
-            return names[0]
-    return None
+    stand_in = {"additive": "binder", "binder": "additive"}.get(phase.role, "other")
+    return partner(phase, target) or _only_one(stand_in, target)
+
+
+def _only_one(role: str, known: Phases) -> str | None:
+    names = known.with_role(role)
+    return names[0] if len(names) == 1 and role != "other" else None

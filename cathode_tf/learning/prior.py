@@ -32,7 +32,7 @@ CACHE_BYTES = 1_000_000_000
 BLOCK_PX = 1 << 20
 """So many pixels are pooled at once, as each takes some hundred bytes."""
 
-_PIXELS, _OWN, _PREFIX, _POOL = "pixels", "probabilities", "prior_", "pooled"
+_PIXELS, _OWN, _PREFIX = "pixels", "probabilities", "prior_"
 
 
 class Prior:
@@ -44,12 +44,12 @@ class Prior:
             prior of this run.
 
     Raises:
-        ValueError: If the prior does not know all phases of `twin`; ask with `knows_phases` before.
+        ValueError: If the prior does not know all phases of `twin`; ask `knows_phases` before.
     """
 
     def __init__(self, twin: keras.Model, start: keras.Model):
-        prior, phases = _prior_of(start)
-        places = _places(phases, _phases(twin))
+        prior, phases = _prior_of(start), prior_phases(start)
+        places = _places(phases, Phases.from_list(read_card(twin)["phases"]))
         if places is None:
             raise ValueError("the prior must know all phases")
         self._twin, self._places, self._phases = twin, places, phases
@@ -95,7 +95,7 @@ class Prior:
         pixels = After(inputs.shape[-1], dtype="float32", name=_PREFIX + _PIXELS)(waits)
         answer = _beside(self._prior, inputs, pixels)
         both = keras.layers.Concatenate(dtype="float32", name="answers")([own, answer])
-        outputs = Pool(self._places, weight, dtype="float32", name=_POOL)(both)
+        outputs = Pool(self._places, weight, dtype="float32", name="pooled")(both)
         prior = {"weight": weight, "phases": self._phases.to_list()}
         return _with_card(self._twin, outputs, {**read_card(self._twin), "prior": prior})
 
@@ -109,9 +109,15 @@ class Prior:
         return answer
 
 
-def knows_phases(start: keras.Model, phases: Phases) -> bool:
-    """Whether the prior that `start` is, or has, can tell all of these phases, by name or role."""
-    return _places(_prior_of(start)[1], phases) is not None
+def prior_phases(start: keras.Model) -> Phases:
+    """The phases of the prior that `start` is, or was saved with."""
+    card = read_card(start)
+    return Phases.from_list(card.get("prior", card)["phases"])
+
+
+def knows_phases(known: Phases, phases: Phases) -> bool:
+    """Whether a prior whose phases are `known` can tell all of `phases`, by name or role."""
+    return _places(known, phases) is not None
 
 
 def _places(source: Phases, target: Phases) -> list[int] | None:
@@ -123,13 +129,12 @@ def _places(source: Phases, target: Phases) -> list[int] | None:
     return [-1 if value == IGNORE else target.ids.index(value) for value in ids]
 
 
-def _prior_of(start: keras.Model) -> tuple[keras.Model, Phases]:
+def _prior_of(start: keras.Model) -> keras.Model:
     """From pixels to the probabilities of `start` itself, or of the prior that it was saved with."""
-    card = read_card(start)
-    if "prior" in card:
+    if "prior" in read_card(start):
         pixels, answer = (start.get_layer(_PREFIX + name).output for name in (_PIXELS, _OWN))
-        return keras.Model(pixels, answer), Phases.from_list(card["prior"]["phases"])
-    return keras.Model(start.input, start.get_layer(_OWN).output), _phases(start)
+        return keras.Model(pixels, answer)
+    return keras.Model(start.input, start.get_layer(_OWN).output)
 
 
 def _beside(prior: keras.Model, inputs: keras.KerasTensor, pixels: keras.KerasTensor) -> keras.KerasTensor:
@@ -153,7 +158,3 @@ def _beside(prior: keras.Model, inputs: keras.KerasTensor, pixels: keras.KerasTe
 
 def _with_card(model: keras.Model, outputs: keras.KerasTensor, card: dict[str, Any]) -> keras.Model:
     return keras.Model(model.input, Card(card, dtype="float32", name="card")(outputs), name="cathode_unet")
-
-
-def _phases(model: keras.Model) -> Phases:
-    return Phases.from_list(read_card(model)["phases"])

@@ -20,16 +20,17 @@ from cathode_tf.imaging import Micrograph
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.callbacks import Clock, EpochEnd, Schedule, Telling
+from cathode_tf.learning.counterparts import partner
 from cathode_tf.learning.distribution import choose_strategy, fit_distributed, is_chief, scope, workers
 from cathode_tf.learning.losses import CombinedLoss
 from cathode_tf.learning.models import DEFAULT, load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
 from cathode_tf.learning.precision import choose_precision
-from cathode_tf.learning.prior import Prior, knows_phases
+from cathode_tf.learning.prior import Prior, knows_phases, prior_phases
 from cathode_tf.learning.resuming import resume_or_begin
 from cathode_tf.learning.run_folder import Progress, Run
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
-from cathode_tf.phases import IGNORE, Phase, Phases
+from cathode_tf.phases import IGNORE, Phases
 
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.01
@@ -256,7 +257,7 @@ def _chosen_start(
         return start
     if folder is not None and (folder / run_folder.CONFIG).exists():
         return read_json(folder / run_folder.CONFIG).get("start")
-    if preset != "base" or not DEFAULT.exists() or not knows_phases(load_model("default")[0], phases):
+    if preset != "base" or not DEFAULT.exists() or not knows_phases(Phases.default(), phases):
         return None
     print(
         "Begins with the model that ships with the package, which knows these phases (--from scratch begins with "
@@ -303,7 +304,7 @@ def _prior(
     twin: keras.Model, phases: Phases, start: tuple[keras.Model, dict[str, Any]] | None, wanted: bool
 ) -> Prior | None:
     """The start model as it is kept beside the network, where it is wanted and knows all phases."""
-    if start is None or not wanted or not knows_phases(start[0], phases):
+    if start is None or not wanted or not knows_phases(prior_phases(start[0]), phases):
         return None
     return Prior(twin, start[0])
 
@@ -331,8 +332,8 @@ def adapt_weights(source: keras.Model, target: keras.Model) -> None:
         InputError: If the two differ in anything but their phases.
     """
     old, new = (Phases.from_list(read_card(m)["phases"]) for m in (source, target))
-    partners = {phase.name: _partner(phase, old) for phase in new}
-    unknown = [name for name, partner in partners.items() if partner is None]
+    partners = {phase.name: partner(phase, old) for phase in new}
+    unknown = [name for name, known in partners.items() if known is None]
     if unknown:
         warnings.warn(
             InputWarning(
@@ -353,11 +354,3 @@ def adapt_weights(source: keras.Model, target: keras.Model) -> None:
                     to[..., k] = come[..., j]
             values = fresh
         layer.set_weights(values)
-
-
-def _partner(phase: Phase, known: Phases) -> str | None:
-    """The phase among `known` that has the same name, or is the only one of the same role (not `other`)."""
-    if phase.name in known:
-        return phase.name
-    same = known.with_role(phase.role)
-    return same[0] if len(same) == 1 and phase.role != "other" else None

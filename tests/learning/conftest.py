@@ -8,6 +8,7 @@ import pytest
 
 from cathode_tf import Phases
 from cathode_tf.datasets import RecordSet, convert, open_records
+from cathode_tf.learning.network import PRESETS
 
 STRIPES = Phases.from_names(("pore", "ncm", "binder"))
 SPLITS = ("train", "train", "train", "validation", "test")
@@ -44,3 +45,12 @@ def write_records(folder: Path, pairs, phases: Phases = STRIPES, splits=SPLITS) 
 def striped(tmp_path_factory) -> RecordSet:
     """Three training images, one for validation, one for test, 64 x 64, phases pore, ncm, binder."""
     return write_records(tmp_path_factory.mktemp("striped"), [stripes(i) for i in range(5)])
+
+
+@pytest.fixture(scope="module")
+def tiny_network():
+    """The preset `small` is a network of two levels, 4 and 8 filters, so that training takes seconds."""
+    patch = pytest.MonkeyPatch()
+    patch.setitem(PRESETS, "small", (4, 8))
+    yield
+    patch.undo()

@@ -22,15 +22,9 @@ from cathode_tf.learning.run_folder import STATE, Progress
 
 from .conftest import stripes, write_records
 
+pytestmark = pytest.mark.usefixtures("tiny_network")
+
 TINY = {"preset": "small", "epochs": 3, "steps_per_epoch": 4, "batch": 2, "patch_px": 32}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _tiny_network():
-    patch = pytest.MonkeyPatch()
-    patch.setitem(training.PRESETS, "small", (4, 8))
-    yield
-    patch.undo()
 
 
 @pytest.fixture(scope="module")
