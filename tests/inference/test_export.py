@@ -8,6 +8,7 @@ import pytest
 
 from cathode_tf import InputError
 from cathode_tf.inference import Segmenter, export_savedmodel
+from cathode_tf.learning.prior import Prior
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,12 @@ def test_a_savedmodel_cut_short_is_one_sentence(exported, tmp_path):
     (tmp_path / "saved_model.pb").write_bytes((exported / "saved_model.pb").read_bytes()[:1000])
     with pytest.raises(InputError, match="whole SavedModel"):
         Segmenter(tmp_path)
+
+
+def test_a_model_whose_start_model_keeps_its_say_is_exported_whole(tiny, image, tmp_path):
+    pooled = Prior(tiny(seed=1), tiny(seed=2)).pooled(0.4)
+    here, served = Segmenter(pooled), Segmenter(export_savedmodel(Segmenter(pooled), tmp_path / "pooled"))
+    pixels = image(90, 70)
+    np.testing.assert_array_equal(served.segment(pixels).mask, here.segment(pixels).mask)
+    assert (here.segment(pixels).mask != Segmenter(tiny(seed=1)).segment(pixels).mask).any()
+    assert served.card["prior"]["weight"] == 0.4
