@@ -17,8 +17,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from cathode_tf.analysis import Estimate, Settings, analyze
+from cathode_tf.analysis import Settings, analyze
 from cathode_tf.inference import Segmenter
+from cathode_tf.statistics import Estimate
 from cathode_tf.synthesis import Parameters, SyntheticSample, synthesize
 
 DEGREES = (0.1, 0.2, 0.4, 0.6)

@@ -17,8 +17,8 @@ import skimage
 from scipy.spatial import cKDTree
 from skimage.measure import regionprops_table
 
-from cathode_tf.analysis.instances import label_instances
-from cathode_tf.analysis.measures import measure_instances
+from cathode_tf.particles.instances import label_instances
+from cathode_tf.particles.measures import measure_instances
 
 
 def particles(height: int = 3072, width: int = 4096, cell: int = 76) -> np.ndarray:

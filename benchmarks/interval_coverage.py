@@ -22,9 +22,11 @@ import pandas as pd
 from scipy import stats
 
 from cathode_tf import Phases
-from cathode_tf.analysis import Estimate, measure_fragmentation
-from cathode_tf.analysis.fractions import covariance, phase_counts, phase_fraction
-from cathode_tf.analysis.sizes import size_distribution
+from cathode_tf.analysis.counts import covariance, phase_counts
+from cathode_tf.particles import measure_fragmentation
+from cathode_tf.statistics import Estimate
+from cathode_tf.statistics.fractions import phase_fraction
+from cathode_tf.statistics.sizes import size_distribution
 
 PHASES = Phases.from_names(["pore", "ncm"])
 

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from skimage.draw import polygon as inner_polygon
 
-from cathode_tf.analysis.instances import DEPTH, Separation, label_instances
+from cathode_tf.particles.instances import DEPTH, Separation, label_instances
 from cathode_tf.synthesis import Parameters, synthesize
 
 SHAPE = (1024, 1536)

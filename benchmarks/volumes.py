@@ -48,7 +48,7 @@ def spheres(side: int, path: Path, seed: int = 0) -> None:
 def ours(path: str) -> dict:
     """The full sheet, with everything but tortuosity."""
     from cathode_tf import Phases
-    from cathode_tf.analysis import analyze_volume, open_volume
+    from cathode_tf.volumes import analyze_volume, open_volume
 
     with open_volume(path, Phases.from_names(["pore", "ncm"])) as volume:
         analysis = analyze_volume(volume)
@@ -62,7 +62,7 @@ def ours(path: str) -> dict:
 
 def labelled(path: str) -> np.ndarray:
     """The label image on which both measure the same columns."""
-    from cathode_tf.analysis.grains import coarse_share, coarse_shrink, find_grains
+    from cathode_tf.volumes.grains import coarse_share, coarse_shrink, find_grains
 
     solid = np.load(path) == 1
     shrink = coarse_shrink(solid.shape, SPACING)
@@ -73,7 +73,7 @@ def labelled(path: str) -> np.ndarray:
 
 def ours_columns(path: str) -> dict:
     """Volume, diameter, surface, sphericity, centroid, border, contacts of each label."""
-    from cathode_tf.analysis.grains import CoarseLabels, measure_grains
+    from cathode_tf.volumes.grains import CoarseLabels, measure_grains
 
     labels = np.load(path)
     labels = labels.astype(np.min_scalar_type(int(labels.max())))
@@ -160,7 +160,7 @@ def opinions_table(folder: Path) -> None:
     from skimage.measure import marching_cubes, mesh_surface_area
 
     from cathode_tf import Phases
-    from cathode_tf.analysis import Volume, analyze_volume
+    from cathode_tf.volumes import Volume, analyze_volume
 
     print("\n## Second opinions on real volumes\n")
     row("volume", "quantity", "cathode_tf", "other", "other program", "ratio")
@@ -254,7 +254,7 @@ def _size_rows(name: str, solid: np.ndarray) -> None:
     """Sizes and surfaces of the same instances."""
     import porespy
 
-    from cathode_tf.analysis.grains import find_grains, measure_grains
+    from cathode_tf.volumes.grains import find_grains, measure_grains
 
     grains = find_grains(solid.astype(np.float32), SPACING, (1, 1, 1))
     mine, _ = measure_grains(lambda a, b: solid[a:b], solid.shape, grains, spacing=SPACING, unit="px")
@@ -271,8 +271,8 @@ def powder_rows(folder: Path) -> None:
 
     from cathode_tf import Phases
     from cathode_tf.analysis import analyze
-    from cathode_tf.analysis.instances import label_instances
-    from cathode_tf.analysis.measures import measure_instances
+    from cathode_tf.particles.instances import label_instances
+    from cathode_tf.particles.measures import measure_instances
 
     for name, points in powder.polygons(folder).items():
         mask = np.any([powder.with_outline(p) for p in points], axis=0).astype(np.uint8)

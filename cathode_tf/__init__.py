@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cathode_tf.lazy import loader
+from cathode_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cathode_tf.analysis import analyze, compare
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from cathode_tf.learning import Dice, DiceLoss, build_unet, train
     from cathode_tf.phases import Phases
     from cathode_tf.synthesis import synthesize
-
-__version__ = "0.1.0"
 
 _ROOM_OF = {
     "InputError": "errors",

@@ -14,28 +14,43 @@ TOOLS = Path(__file__).parents[1] / "tools"
 
 # Each room, and the rooms it may import from: those before it in the way of the data, and only
 # where the way leads. Files directly in cathode_tf/ that are no room are the floor that all stand on.
-FLOOR = {"errors", "files", "lazy", "litter", "ownership", "phases", "progress", "terminal", "words"}
+FLOOR = {
+    "errors",
+    "files",
+    "lazy",
+    "litter",
+    "ownership",
+    "phases",
+    "progress",
+    "terminal",
+    "version",
+    "words",
+}
 MAY_IMPORT = {
     "imaging": set(),
     "synthesis": {"imaging"},
     "datasets": {"imaging"},
     "learning": {"imaging", "datasets"},
     "inference": {"imaging", "datasets", "learning"},
-    "analysis": {"imaging"},
+    "statistics": set(),
+    "particles": {"statistics"},
+    "volumes": {"imaging", "statistics", "particles"},
+    "analysis": {"imaging", "statistics", "particles"},
     "rounds": {"imaging", "datasets", "learning", "inference"},
     "review": {"imaging", "datasets", "learning", "inference", "rounds"},
-    "reporting": {"imaging", "analysis"},
+    "reporting": {"imaging", "statistics", "particles", "volumes", "analysis"},
     "demo": {
         "imaging",
         "synthesis",
         "datasets",
         "learning",
         "inference",
+        "statistics",
         "analysis",
         "reporting",
     },
 }
-LIGHT = ("imaging", "synthesis", "analysis", "reporting")
+LIGHT = ("imaging", "synthesis", "statistics", "particles", "volumes", "analysis", "reporting")
 
 
 def imported_rooms(path: Path) -> set[str]:

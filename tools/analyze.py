@@ -155,7 +155,7 @@ def command(
     """
     from dataclasses import replace
 
-    from cathode_tf.analysis import Electrode, Settings, analyze, draw_reference_points
+    from cathode_tf.analysis import Electrode, Settings, analyze
     from cathode_tf.datasets.sheets import read_groups
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
@@ -165,6 +165,7 @@ def command(
     from cathode_tf.ownership import refuse_inputs
     from cathode_tf.progress import track
     from cathode_tf.reporting import write_report
+    from cathode_tf.statistics import draw_reference_points
 
     force = chosen.pop("force")
     refuse_idle(ctx)
@@ -291,9 +292,9 @@ def measure_volume(
     path: Path, phases, voxel_size_nm, neck_depth: float | None, tortuosity: bool, out: Path, force: bool
 ) -> None:
     """Measure a label volume, write its folder, print the headline."""
-    from cathode_tf.analysis import analyze_volume, open_volume
     from cathode_tf.files import atomic_folder
     from cathode_tf.reporting import write_volume_report
+    from cathode_tf.volumes import analyze_volume, open_volume
 
     options: dict[str, Any] = {} if neck_depth is None else {"neck_depth": neck_depth}
     with open_volume(path, phases, voxel_size_nm=voxel_size_nm) as volume:

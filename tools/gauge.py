@@ -30,10 +30,10 @@ def command(table: Path, design: str, unit: str, out: Path | None, force: bool) 
     """
     import pandas as pd
 
-    from cathode_tf.analysis import gauge_rr
     from cathode_tf.errors import InputError, reason_of
     from cathode_tf.files import refuse_overwrite, write_json
     from cathode_tf.ownership import refuse_inputs
+    from cathode_tf.statistics import gauge_rr
 
     if out is not None:
         refuse_inputs(out, [table])

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cathode_tf.analysis.estimate import Estimate, check_pixel_size, common_pixel_size
-from cathode_tf.analysis.fractions import phase_fraction
 from cathode_tf.analysis.image import (
     PORE_BACK,
     ImageMeasures,
@@ -31,26 +29,28 @@ from cathode_tf.analysis.image import (
 )
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
-from cathode_tf.analysis.parents import find_cracks
-from cathode_tf.analysis.planning import plan
 from cathode_tf.analysis.porosity import Electrode
-from cathode_tf.analysis.reference_points import from_reference_points
-from cathode_tf.analysis.sizes import SizeDistribution
 from cathode_tf.analysis.summary import (
     Batch,
-    Summary,
     fitted,
     porosities,
     size_distributions,
     summarize,
-    summary_dict,
     with_doubt,
     with_systematic,
 )
-from cathode_tf.analysis.transfer import TestErrors, read_evaluation
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
+from cathode_tf.particles.parents import find_cracks
 from cathode_tf.phases import Phases
+from cathode_tf.statistics.estimate import Estimate, check_pixel_size, common_pixel_size
+from cathode_tf.statistics.fractions import phase_fraction
+from cathode_tf.statistics.planning import plan
+from cathode_tf.statistics.reference_points import from_reference_points
+from cathode_tf.statistics.sizes import SizeDistribution
+from cathode_tf.statistics.summaries import Summary, summary_dict
+from cathode_tf.statistics.transfer import TestErrors, read_evaluation
+from cathode_tf.version import __version__
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,6 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of everything but the instances: what `summary.json` holds."""
-        from cathode_tf import __version__
 
         return {
             "version": __version__,

@@ -13,9 +13,9 @@ import pandas as pd
 from scipy import stats
 
 from cathode_tf.analysis.batch import Analysis
-from cathode_tf.analysis.estimate import LEVEL, NO_INTERVAL, Estimate
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, write_json
+from cathode_tf.statistics.estimate import LEVEL, NO_INTERVAL, Estimate
 
 MOVER = "Zou and Donner, Stat. Med. 27 (2008) 1693 (difference from two intervals)"
 TOST = "Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657 (two one-sided tests)"

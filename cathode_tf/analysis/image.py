@@ -9,19 +9,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from cathode_tf.analysis.dark_lines import dark_lines
-from cathode_tf.analysis.fractions import Covariance, covariance, phase_counts
-from cathode_tf.analysis.instances import DEPTH, Separation, label_instances, without_small
+from cathode_tf.analysis.counts import covariance, phase_counts
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
-from cathode_tf.analysis.measures import measure_instances
-from cathode_tf.analysis.parents import OPENING_PX, measure_parents
 from cathode_tf.analysis.pores import PoreMeasures, measure_pores
-from cathode_tf.analysis.sizes import SAMPLE_TYPES
-from cathode_tf.analysis.stereology import UNFOLDINGS
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
+from cathode_tf.particles.dark_lines import dark_lines
+from cathode_tf.particles.instances import DEPTH, Separation, label_instances, without_small
+from cathode_tf.particles.measures import measure_instances
+from cathode_tf.particles.parents import OPENING_PX, measure_parents
 from cathode_tf.phases import Phase, Phases
+from cathode_tf.statistics.fractions import Covariance
+from cathode_tf.statistics.sizes import SAMPLE_TYPES
+from cathode_tf.statistics.stereology import UNFOLDINGS
 
 MIN_AREA_PX = 20
 """Default: smaller instances are noise; they stay in the fractions and leave the lists."""

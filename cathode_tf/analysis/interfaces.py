@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cathode_tf.analysis.estimate import Estimate, ratio_estimate
-from cathode_tf.analysis.fractions import ABSENT, sum_by_group
 from cathode_tf.analysis.layers import blocks_test
 from cathode_tf.phases import Phases
+from cathode_tf.statistics.estimate import Estimate, ratio_estimate
+from cathode_tf.statistics.fractions import ABSENT, sum_by_group
 
 DIRECTIONS_DEG = (0, 90, 45, 135)
 STEPS_PX = (1.0, 1.0, math.sqrt(2), math.sqrt(2))

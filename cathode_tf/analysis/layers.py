@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from cathode_tf.analysis.estimate import Estimate, ratio_estimate
-from cathode_tf.analysis.fractions import phase_counts, sum_by_group
+from cathode_tf.analysis.counts import phase_counts
 from cathode_tf.errors import InputError
 from cathode_tf.phases import Phases
+from cathode_tf.statistics.estimate import Estimate, ratio_estimate
+from cathode_tf.statistics.fractions import sum_by_group
 
 BANDS = 10
 STRIPS = 4

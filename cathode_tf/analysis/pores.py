@@ -13,9 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cathode_tf.analysis.estimate import Estimate, check_pixel_size, ratio_estimate
 from cathode_tf.errors import InputError
 from cathode_tf.phases import Phases
+from cathode_tf.statistics.estimate import Estimate, check_pixel_size, ratio_estimate
 
 RADIUS_STEP = 1.12
 """Ratio of the radii that local thickness tries; the steps between them are averaged out."""

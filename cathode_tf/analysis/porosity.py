@@ -14,8 +14,8 @@ from typing import Any
 
 from scipy import stats
 
-from cathode_tf.analysis.estimate import LEVEL, NO_INTERVAL, Estimate, quantity
 from cathode_tf.errors import InputError
+from cathode_tf.statistics.estimate import LEVEL, NO_INTERVAL, Estimate, quantity
 
 REFERENCE = "mass balance; ISO 13528 (E_n); JCGM 100:2008 (GUM)"
 

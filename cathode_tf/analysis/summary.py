@@ -10,11 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cathode_tf.analysis.budget import widened, with_edge, with_pixel_size
-from cathode_tf.analysis.estimate import Estimate, ratio_estimate
-from cathode_tf.analysis.fits import fit_estimates
-from cathode_tf.analysis.fractions import phase_fraction, sum_by_group
-from cathode_tf.analysis.fragmentation import HEADLINE, parent_estimates, radial_profile
 from cathode_tf.analysis.image import ImageMeasures, Settings
 from cathode_tf.analysis.interfaces import (
     Intercepts,
@@ -26,11 +21,15 @@ from cathode_tf.analysis.interfaces import (
 from cathode_tf.analysis.layers import LAYERED, layering
 from cathode_tf.analysis.pores import PoreMeasures, pore_estimates
 from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
-from cathode_tf.analysis.sizes import SizeDistribution, size_distribution
-from cathode_tf.analysis.transfer import TestErrors, transferred
+from cathode_tf.particles.fragmentation import HEADLINE, parent_estimates, radial_profile
 from cathode_tf.phases import Phases
-
-Summary = dict[str, dict[str, Estimate]]
+from cathode_tf.statistics.budget import widened, with_edge, with_pixel_size
+from cathode_tf.statistics.estimate import Estimate, ratio_estimate
+from cathode_tf.statistics.fits import fit_estimates
+from cathode_tf.statistics.fractions import phase_fraction, sum_by_group
+from cathode_tf.statistics.sizes import SizeDistribution, size_distribution
+from cathode_tf.statistics.summaries import Summary
+from cathode_tf.statistics.transfer import TestErrors, transferred
 
 LARGEST_OPENING_CHANGE = 0.10
 CRACK_EVIDENCE = "CRACK_EVIDENCE"
@@ -132,14 +131,6 @@ def _share(batch: Batch, counts: np.ndarray, columns: Sequence[int]) -> Estimate
     """Fraction of several phases together, with the interval between images."""
     both = np.column_stack([counts[:, columns].sum(1), counts.sum(1) - counts[:, columns].sum(1)])
     return phase_fraction(both, 0, units=batch.units)
-
-
-def summary_dict(summary: Summary) -> dict[str, dict[str, Any]]:
-    """A summary as plain values."""
-    return {
-        quantity: {phase: estimate.to_dict() for phase, estimate in estimates.items()}
-        for quantity, estimates in summary.items()
-    }
 
 
 def _fractions(batch: Batch) -> dict[str, Estimate]:

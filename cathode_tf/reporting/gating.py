@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cathode_tf.analysis import Decision, Estimate, Spec, decide
 from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
 from cathode_tf.reporting.page import Card, Page, Section, Table, write_page
 from cathode_tf.reporting.tables import for_page, split_text
+from cathode_tf.statistics import Decision, Estimate, Spec, decide
 
 WORST_FIRST = ("FAIL", "CONDITIONAL_FAIL", "INSUFFICIENT", "CONDITIONAL_PASS", "PASS")
 COLORS = dict(zip(WORST_FIRST, ("#b3261e", "#d9822b", "#8a8f98", "#5aa469", "#1b7f3b"), strict=True))

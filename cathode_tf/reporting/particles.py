@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from cathode_tf.analysis import Analysis, Estimate
-from cathode_tf.analysis.sizes import MEANS, PERCENTILES, WEIGHTINGS, display_name
+from cathode_tf.analysis import Analysis
 from cathode_tf.reporting.figures import cumulative_curves, histogram
 from cathode_tf.reporting.page import Drawing, Section, Table
 from cathode_tf.reporting.tables import NOT_ESTIMABLE, estimates_table, sentence, split_text
+from cathode_tf.statistics import Estimate
+from cathode_tf.statistics.sizes import MEANS, PERCENTILES, WEIGHTINGS, display_name
 
 PERCENTILE = re.compile(rf"({'|'.join(PERCENTILES)})_[0-3]")
 SAMPLES = {

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cathode_tf.analysis import Analysis, Estimate
-from cathode_tf.analysis.budget import budget_rows, edge_change
+from cathode_tf.analysis import Analysis
 from cathode_tf.reporting.figures import (
     bars_with_intervals,
     crack_picture,
@@ -21,6 +20,8 @@ from cathode_tf.reporting.figures import (
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
 from cathode_tf.reporting.particles import instance_sections, is_size, size_sections
 from cathode_tf.reporting.tables import estimates_table, for_page, intervals_caption, plain, split_text
+from cathode_tf.statistics import Estimate
+from cathode_tf.statistics.budget import budget_rows, edge_change
 
 PICTURES = 6
 """At most this many micrographs are shown; the tables cover all."""

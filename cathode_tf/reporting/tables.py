@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from cathode_tf.analysis import Estimate
 from cathode_tf.reporting.page import Table
+from cathode_tf.statistics import Estimate
 
 POWERS = {"": "", "2": "²", "3": "³"}
 NOT_ESTIMABLE = "not estimable"

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from cathode_tf import InputError, Phases
-from cathode_tf.analysis import Analysis, Estimate, Settings, analyze
+from cathode_tf.analysis import Analysis, Settings, analyze
+from cathode_tf.statistics import Estimate
 
 PHASES = Phases.default()
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, InputWarning, Phases
-from cathode_tf.analysis import Estimate, Settings, analyze, compare
+from cathode_tf.analysis import Settings, analyze, compare
 from cathode_tf.analysis.comparison import difference
+from cathode_tf.statistics import Estimate
 
 PHASES = Phases.from_names(["pore", "ncm"])
 
@@ -48,7 +49,7 @@ def test_the_interval_of_a_difference_adds_both_sides():
 def test_false_alarms_come_as_often_as_the_level_says():
     # 400 pairs of batches of 5 images from one normal population; 5 % should differ.
     rng = np.random.default_rng(4)
-    from cathode_tf.analysis.estimate import ratio_estimate
+    from cathode_tf.statistics.estimate import ratio_estimate
 
     ones = np.ones(5)
     alarms = sum(

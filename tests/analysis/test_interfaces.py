@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from cathode_tf.analysis.fractions import ABSENT
 from cathode_tf.analysis.interfaces import (
     ANISOTROPIC,
     PIXEL_SCALE,
@@ -18,6 +17,7 @@ from cathode_tf.analysis.interfaces import (
     triple_point_density,
 )
 from cathode_tf.phases import Phases
+from cathode_tf.statistics.fractions import ABSENT
 
 PHASES = Phases.default()
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases
-from cathode_tf.analysis import Electrode, Estimate, analyze, reconcile_porosity
+from cathode_tf.analysis import Electrode, analyze, reconcile_porosity
 from cathode_tf.analysis.porosity import gravimetric_porosity
+from cathode_tf.statistics import Estimate
 
 COATING = Electrode(
     20.0,

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases
-from cathode_tf.analysis import Estimate, analyze
+from cathode_tf.analysis import analyze
 from cathode_tf.reporting import evaluation_section, write_report
 from cathode_tf.reporting.figures import PICTURE_PX, histogram, instance_picture, picture_data
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
+from cathode_tf.statistics import Estimate
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cathode_tf.analysis import Estimate
 from cathode_tf.files import write_json
+from cathode_tf.statistics import Estimate
 from cathode_tf.tools.main import main
 
 PORE = Estimate(0.25, ci=(0.24, 0.26), n=9)
