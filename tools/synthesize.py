@@ -20,7 +20,7 @@ import click
 @click.option("--width", type=int, default=512, show_default=True, help="Columns.")
 @click.option(
     "--preset",
-    type=click.Choice(["default", "demo", "nano-ct", "random"]),
+    type=click.Choice(["default", "demo", "se", "bse", "lco", "nano-ct", "random"]),
     default="default",
     show_default=True,
     help="Where the parameters start; random draws new ones for each section.",
