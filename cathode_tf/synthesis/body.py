@@ -68,7 +68,7 @@ class _Plane:
 
     near: Nearest
     scaled: np.ndarray  # as near.scaled, but with grains standing out of the outline
-    cells: Cells
+    cells: Cells | None  # None: too small to be seen
     holes: np.ndarray | None  # where it is highest are inner pores; None: none are wanted
     gaps: np.ndarray
     cracks: Cracks
@@ -167,9 +167,11 @@ class Body:
         if parameters.roughness > 0:
             bumps = np.clip(1 + np.float32(parameters.roughness) * self._bumps.plane(z, grid), 0.6, 1.5)
         near = nearest_particle(self.packing, bumps, z, grid, self._reach)
-        cells = self.grains.plane(z, grid)
+        # Behind a section, only grains that can be made out are worth their while.
+        visible = not coarse or (parameters.lobes > 0 and self.grains.size >= 3 * grid.step[0])
+        cells = self.grains.plane(z, grid) if visible else None
         scaled = near.scaled
-        if parameters.lobes > 0:
+        if parameters.lobes > 0 and cells is not None:
             # Grains bulge and their boundaries are notches, as much as a grain is wide at most.
             share = np.minimum(self.grains.size / self.packing.radii, 0.5).astype(np.float32)
             share[self._whole] = 0
@@ -264,6 +266,7 @@ class Body:
         relabel[present] = np.arange(1, present.size + 1)
         particle = near.particle[present]
         diameters = 2 * self.packing.radii * self.factor
+        assert look.cells is not None  # a section always has them
         grain = tone(look.cells.identity, 3)[look.cells.number]
         whole = np.append(self._whole, False)[np.where(near.particle > 0, near.particle, -1)]
         if whole.any():

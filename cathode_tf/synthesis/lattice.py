@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 _KEPT = 12  # layers remembered, so that serial cuts do not draw them again
+_STRIP = 48  # rows worked on at a time, so that they stay in the fast memory
 _OFFSET = 1 << 20  # layer indices of a seed are not negative
 
 
@@ -57,10 +59,11 @@ def _centres(count: int, step: float) -> np.ndarray:
 class _Layers:
     """Layers of a lattice, drawn when asked for, the latest few kept."""
 
-    def __init__(self, draw: Callable[[int], object]) -> None:
-        self._draw, self._kept = draw, {}
+    def __init__(self, draw: Callable[[int], Any]) -> None:
+        self._draw = draw
+        self._kept: dict[int, Any] = {}
 
-    def __call__(self, index: int):
+    def __call__(self, index: int) -> Any:
         if index not in self._kept:
             while len(self._kept) >= _KEPT:
                 del self._kept[next(iter(self._kept))]
@@ -197,37 +200,37 @@ class Voronoi:
     def plane(self, z: float, grid: Grid) -> Cells:
         """The cells at depth `z`."""
         seeds, identity = self.near(z)
-        number = np.zeros(grid.shape, np.int32)
+        size = np.float32(self.size)
+        x = grid.columns
+        column = np.floor(x / size).astype(np.int32) + 2
+        cube = np.floor(grid.rows / size).astype(np.int32) + 2
+        y = grid.rows - (cube - 2).astype(np.float32) * size
+        first, last = int(cube[0]) - 1, int(cube[-1]) + 2
+        candidates = []
+        for layer, c in ((k, c) for k in range(3) for c in (-1, 0, 1)):
+            at = seeds[layer, first:last].take(column + c, axis=1)
+            flat = (at[..., 2] - x) ** 2 + (at[..., 0] - np.float32(z)) ** 2
+            down = at[..., 1] - (np.arange(first, last, dtype=np.float32)[:, None] - 2) * size
+            candidates += [(flat + (down + r * size) ** 2, -2 * (down + r * size), r) for r in (-1, 0, 1)]
         nearest = np.empty(grid.shape, np.float32)
-        column = np.floor(grid.columns / np.float32(self.size)).astype(int) + 2
-        cube = np.floor(grid.rows / np.float32(self.size)).astype(int) + 2
-        starts = np.flatnonzero(np.diff(cube, prepend=-9))
-        index = np.arange(seeds[..., 0].size, dtype=np.int32).reshape(seeds.shape[:3])
-        for start, end in zip(starts, [*starts[1:], grid.height], strict=True):
-            self._strip(z, grid, slice(start, end), int(cube[start]), column, seeds, index, number, nearest)
-        return Cells(number, identity, seeds.reshape(-1, 3), np.sqrt(nearest, out=nearest))
-
-    def _strip(self, z, grid, strip, row, column, seeds, index, number, nearest) -> None:
-        """Rows within one row of cubes: the 27 candidates of a column are the same all the way down.
-
-        The squared distance is b(column) - y c(column) + y y, whose last term does not choose.
-        """
-        y = grid.rows[strip] - np.float32(row * self.size)
-        best = np.full((y.size, grid.width), np.inf, np.float32)
-        chosen = number[strip]
-        around = [(k, row + r, column + c) for k in range(3) for r in (-1, 0, 1) for c in (-1, 0, 1)]
-        for layer, cube, columns in around:
-            at = seeds[layer, cube].take(columns, axis=0)
-            sy = at[:, 1] - np.float32(row * self.size)
-            b = (at[:, 2] - grid.columns) ** 2 + (at[:, 0] - np.float32(z)) ** 2 + sy * sy
-            distance = np.multiply.outer(y, -2 * sy)
-            distance += b
-            closer = distance < best
-            np.copyto(chosen, index[layer, cube].take(columns), where=closer)
-            np.minimum(best, distance, out=best)
-        best += (y * y)[:, None]
-        best *= np.float32(1 / self.size**2)
-        np.maximum(best, 0, out=nearest[strip])
+        number = np.empty(grid.shape, np.int32)
+        rows, columns = self._counts
+        offsets = np.array(
+            [
+                (k * rows + r) * columns + c
+                for k in range(3)
+                for c in (-1, 0, 1)
+                for r in (-1, 0, 1)
+            ],
+            np.int32,
+        )
+        for top in range(0, grid.height, _STRIP):
+            strip = slice(top, top + _STRIP)
+            chosen, nearest[strip] = _closest(candidates, cube[strip] - first, y[strip, None])
+            number[strip] = offsets.take(chosen)
+            number[strip] += cube[strip, None] * np.int32(columns) + column
+        np.maximum(nearest, 0, out=nearest)
+        return Cells(number, identity, seeds.reshape(-1, 3), np.sqrt(nearest, out=nearest) / size)
 
     def of(self, points: np.ndarray) -> np.ndarray:
         """int64 (n,), the cell of each of (n, 3) points (depth, row, column): same numbers as `identity`."""
@@ -254,6 +257,23 @@ class Voronoi:
                     found[closer] = numbers[layer, r + dr, c + dc][closer]
                     best[closer] = distance[closer]
         return found
+
+
+def _closest(candidates: list, cube: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which candidate is nearest to each point of a few rows, and its squared distance.
+
+    That is flat(column) + y slope(column) + y y; the last term does not choose.
+    """
+    best = np.full((cube.size, candidates[0][0].shape[1]), np.inf, np.float32)
+    chosen = np.zeros(best.shape, np.uint8)
+    for index, (flat, slope, row) in enumerate(candidates):
+        distance = slope.take(cube + row, axis=0)
+        distance *= y
+        distance += flat.take(cube + row, axis=0)
+        np.copyto(chosen, index, where=distance < best)
+        np.minimum(best, distance, out=best)
+    best += y * y
+    return chosen, best
 
 
 def tone(identity: np.ndarray, salt: int) -> np.ndarray:

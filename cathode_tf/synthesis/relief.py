@@ -11,7 +11,7 @@ from cathode_tf.synthesis.body import ADDITIVE, NCM, PORE, Body
 from cathode_tf.synthesis.lattice import Grid
 
 # Planes that are looked at, in particle diameters behind the section; surfaces between them are interpolated.
-_DEPTHS = (0.03, 0.08, 0.15, 0.25, 0.4, 0.6, 0.9)
+_DEPTHS = (0.04, 0.1, 0.2, 0.36, 0.65)
 _CROWDED = 500  # more particles than this on a plane: fewer planes do, as pores are narrow
 
 
@@ -35,14 +35,14 @@ class Relief:
 
 def look_behind(body: Body, z: float, grid: Grid) -> Relief:
     """The relief behind depth `z`, found at a half to a quarter of the resolution."""
-    factor = int(np.clip(round(body.typical / 45), 2, 4))
+    factor = int(np.clip(round(body.typical / 32), 2, 4))
     coarse = grid.coarser(factor)
     active, carbon = body.solidness(z, coarse)
     before = np.maximum(active, carbon)
     depth = np.where(before > 0, 0, np.inf).astype(np.float32)
     wall = np.where(active > 0, NCM, np.where(carbon > 0, ADDITIVE, PORE)).astype(np.uint8)
     few = body.packing.radii.size * body.typical / body.packing.box[0] < _CROWDED
-    planes = _DEPTHS if few else _DEPTHS[1::2]
+    planes = _DEPTHS if few else _DEPTHS[::2]
     last = 0.0
     for share in planes:
         step = share * body.typical
