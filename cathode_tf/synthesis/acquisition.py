@@ -6,6 +6,8 @@ Every effect is a function of its own, and is off where its parameter is 0.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -16,18 +18,77 @@ from cathode_tf.synthesis.parameters import Imaging
 from cathode_tf.synthesis.relief import Relief
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture shows its section: picture[y, x] = section[(y - row) / scale + margin, x - column + margin].
+
+    Attributes:
+        row: Shift downwards, pixels of the picture.
+        column: Shift to the right, pixels.
+        row_scale: Height of the picture over that of the section; below 1 where a tilted face is foreshortened.
+        margin: Rows and columns that the section has more than the frame, on every side.
+        height: Rows of the picture.
+        width: Columns of the picture.
+        gain: Factor of the grey levels.
+        offset: Grey levels added after it.
+    """
+
+    row: float
+    column: float
+    row_scale: float
+    margin: int
+    height: int
+    width: int
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def show(self, pixels: np.ndarray, *, linear: bool = True) -> np.ndarray:
+        """`pixels` of the section as the picture has them; of labels, the nearest one."""
+        matrix = np.array(
+            [
+                [1, 0, self.margin - self.column],
+                # Rows are cells of the face: their centres scale about the upper edge of the frame.
+                [0, 1 / self.row_scale, (0.5 - self.row) / self.row_scale - 0.5 + self.margin],
+            ]
+        )
+        flags = cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if linear else cv2.INTER_NEAREST)
+        return cv2.warpAffine(
+            pixels, matrix, (self.width, self.height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+
+
 def acquire(
-    rng: np.random.Generator, section: Section, imaging: Imaging, relief: Relief | None = None
+    rng: np.random.Generator,
+    section: Section,
+    imaging: Imaging,
+    relief: Relief | None = None,
+    *,
+    placement: Placement | None = None,
+    noise: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """A micrograph (height, width), uint8 or uint16, of the section; `relief` is what lies behind open pores."""
+    """A micrograph (height, width), uint8 or uint16, of the section.
+
+    Args:
+        rng: Draws the scene: detector, stray brightness, curtains, and the noise.
+        section: What lies there.
+        imaging: How it is imaged.
+        relief: What lies behind open pores.
+        placement: Where the picture shows the section; default: pixel on pixel.
+        noise: Draws noise and drift instead of `rng`, so that serial cuts share their scene.
+    """
+    noise = noise or rng
     image = _material(rng, section, imaging)
     if imaging.modality != "nano-ct":
         add_electrons(rng, image, section, imaging, relief)
     image = _optics(image, imaging)
+    if placement is not None:
+        image = placement.show(image)
+    image = _drift(noise, image, imaging)
     _background(rng, image, imaging)
     _rings(rng, image, imaging)
-    image = _drift(rng, image, imaging)
-    return _detect(rng, image, imaging)
+    if placement is not None:
+        image = image * np.float32(placement.gain) + np.float32(placement.offset)
+    return _detect(noise, image, imaging)
 
 
 def _material(rng: np.random.Generator, section: Section, imaging: Imaging) -> np.ndarray:

@@ -173,7 +173,9 @@ class Body:
         scaled = near.scaled
         if parameters.lobes > 0 and cells is not None:
             # Grains bulge and their boundaries are notches, as much as a grain is wide at most.
-            share = np.minimum(self.grains.size / self.packing.radii, 0.5).astype(np.float32)
+            # In particles of few grains there is no outline left that they could stand out of.
+            ratio = self.grains.size / self.packing.radii
+            share = np.clip(np.minimum(ratio, 0.6 - ratio), 0, 0.3).astype(np.float32)
             share[self._whole] = 0
             bulge = np.clip(cells.distance, 0, 0.9)
             bulge *= bulge

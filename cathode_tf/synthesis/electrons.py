@@ -12,6 +12,7 @@ from scipy.signal import lfilter
 
 from cathode_tf.synthesis.body import ADDITIVE, BINDER, NCM, PORE, Section
 from cathode_tf.synthesis.fields import smooth_field
+from cathode_tf.synthesis.lattice import tone
 from cathode_tf.synthesis.parameters import Imaging
 from cathode_tf.synthesis.relief import Relief
 
@@ -53,13 +54,15 @@ def _walls(
         steep = np.sqrt(1 + slope2)
         facing = (relief.down * detector[0] + relief.right * detector[1]) / steep
         light *= np.float32(0.55) + np.float32(0.45) * np.minimum(steep, 2.6) + np.float32(0.3) * facing
-    levels = np.full(256, imaging.grey_pore, np.float32)
-    levels[[NCM, ADDITIVE]] = imaging.grey_ncm, max(imaging.grey_additive, imaging.grey_binder)
-    wall = levels[relief.wall]
-    if imaging.texture > 0:
-        wall += np.float32(0.8 * imaging.texture) * (relief.wall == ADDITIVE) * section.texture
+    # Grey above that of pore: active material, and carbon where the wall is carbon.
+    carbon = np.float32(max(imaging.grey_additive, imaging.grey_binder) - imaging.grey_ncm)
+    wall = carbon + np.float32(imaging.texture) * section.texture
     if imaging.channelling > 0:
-        wall += np.float32(imaging.channelling) * (relief.wall == NCM) * section.grain_tone
+        wall -= np.float32(imaging.channelling) * section.grain_tone
+    wall *= relief.carbon
+    wall += np.float32(imaging.grey_ncm)
+    if imaging.channelling > 0:
+        wall += np.float32(imaging.channelling) * section.grain_tone
     wall -= np.float32(imaging.grey_pore)
     wall *= light * np.float32(imaging.shine_through)
     # Cracks and gaps are too narrow for the beam to light their ground.
@@ -106,10 +109,10 @@ def _charging(rng: np.random.Generator, image: np.ndarray, section: Section, ima
     if imaging.charging <= 0:
         return
     height, width = image.shape
-    particles = int(section.labels.max())
-    charged = rng.random(particles + 1) < 0.12
-    charged[rng.integers(1, max(particles, 1) + 1) % (particles + 1)] = True
-    charged[0] = False
+    # The same particles charge on every cut through them; the least conducting of a cut always does.
+    resistance = tone(section.identity, int(rng.integers(2**31)))
+    charged = np.zeros(section.identity.size + 1, bool)
+    charged[1:] = resistance >= min(1.17, float(resistance.max(initial=0)))
     source = (charged[section.labels] & (section.mask == NCM)).astype(np.float32)
     image += np.float32(0.7 * imaging.charging) * cv2.GaussianBlur(source, (0, 0), 5.0)
     line = rng.standard_normal((height, 1)).astype(np.float32)

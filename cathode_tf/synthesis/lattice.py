@@ -216,12 +216,7 @@ class Voronoi:
         number = np.empty(grid.shape, np.int32)
         rows, columns = self._counts
         offsets = np.array(
-            [
-                (k * rows + r) * columns + c
-                for k in range(3)
-                for c in (-1, 0, 1)
-                for r in (-1, 0, 1)
-            ],
+            [(k * rows + r) * columns + c for k in range(3) for c in (-1, 0, 1) for r in (-1, 0, 1)],
             np.int32,
         )
         for top in range(0, grid.height, _STRIP):

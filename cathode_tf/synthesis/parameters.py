@@ -169,7 +169,7 @@ class Imaging:
             raise InputError(
                 f"synthesis: modality must be one of {', '.join(MODALITIES)}. Received {self.modality!r}."
             )
-        _check(self)
+        check_numbers(self)
         if self.bits not in (8, 16):
             raise InputError(f"synthesis: bits must be 8 or 16. Received {self.bits:g}.")
 
@@ -234,7 +234,7 @@ class Parameters:
     imaging: Imaging = field(default_factory=Imaging)
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_numbers(self)
         if self.porosity < 0.015:
             raise InputError(
                 "synthesis: ncm_fraction, additive_fraction and binder_fraction must leave at least 0.015 of pore. "
@@ -355,19 +355,7 @@ class Parameters:
             >>> Parameters.parse(["fragmentation=0.4"])
             {'fragmentation': 0.4}
         """
-        known = [name for name, _ in (*numbers_of(cls), *numbers_of(Imaging))]
-        parsed = {}
-        for change in changes:
-            name, _, value = change.partition("=")
-            if name not in known:
-                raise InputError(
-                    f"synthesis: a parameter must be one of {', '.join(known)}. Received {change!r}."
-                )
-            try:
-                parsed[name] = float(value)
-            except ValueError as error:
-                raise InputError(f"synthesis: {name} must be a number. Received {change!r}.") from error
-        return parsed
+        return parse_numbers(changes, [name for name, _ in (*numbers_of(cls), *numbers_of(Imaging))])
 
     @classmethod
     def table(cls) -> str:
@@ -422,9 +410,26 @@ def numbers_of(kind: type) -> Iterator[tuple[str, Any]]:
     return ((f.name, f.metadata) for f in dataclasses.fields(kind) if "limits" in f.metadata)
 
 
-def _check(parameters: Parameters | Imaging) -> None:
-    for name, meta in numbers_of(type(parameters)):
+def check_numbers(settings: Any) -> None:
+    """Refuse a dataclass whose numbers are out of their limits."""
+    for name, meta in numbers_of(type(settings)):
         low, high = meta["limits"]
-        value = getattr(parameters, name)
+        value = getattr(settings, name)
         if not low <= value <= high:
             raise InputError(f"synthesis: {name} must be {low:g} to {high:g}. Received {value}.")
+
+
+def parse_numbers(changes: Iterable[str], known: list[str]) -> dict[str, float]:
+    """Numbers by name from texts such as `"fragmentation=0.4"`; names must be among `known`."""
+    parsed = {}
+    for change in changes:
+        name, _, value = change.partition("=")
+        if name not in known:
+            raise InputError(
+                f"synthesis: a parameter must be one of {', '.join(known)}. Received {change!r}."
+            )
+        try:
+            parsed[name] = float(value)
+        except ValueError as error:
+            raise InputError(f"synthesis: {name} must be a number. Received {change!r}.") from error
+    return parsed

@@ -234,7 +234,8 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
 
     Args:
         samples: From `synthesize`.
-        out: Folder to make: `images/<id>.tif` (with the pixel size), `masks/<id>.png` (phase ids),
+        out: Folder to make: `images/<id>.tif` (with the pixel size), `second/<id>.tif` where there is a second
+            detector, `masks/<id>.png` (phase ids),
             `labels/<id>.tif` (particles, int32), `phases.toml` and `truth.json` (by sample id).
         force: Replace an existing folder.
 
@@ -247,7 +248,9 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
     truth = {}
     with atomic_folder(out, force=force) as folder:
         for sample in samples:
-            _write_image(folder / "images" / f"{sample.id}.tif", sample)
+            write_image(folder / "images" / f"{sample.id}.tif", sample.image, sample.pixel_size_nm)
+            if sample.second is not None:
+                write_image(folder / "second" / f"{sample.id}.tif", sample.second, sample.pixel_size_nm)
             write_mask(folder / "masks" / f"{sample.id}.png", sample.mask, sample.phases)
             (folder / "labels").mkdir(exist_ok=True)
             tifffile.imwrite(folder / "labels" / f"{sample.id}.tif", sample.labels, compression="zlib")
@@ -257,15 +260,10 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
     return Path(out)
 
 
-def _write_image(path: Path, sample: SyntheticSample) -> None:
+def write_image(path: Path, image: np.ndarray, pixel_size_nm: float) -> None:
     """TIFF with the pixel size where ImageJ keeps it, so that every reader finds it."""
     path.parent.mkdir(exist_ok=True)
-    per_um = 1000.0 / sample.pixel_size_nm
+    per_um = 1000.0 / pixel_size_nm
     tifffile.imwrite(
-        path,
-        sample.image,
-        imagej=True,
-        resolution=(per_um, per_um),
-        metadata={"unit": "um"},
-        compression="zlib",
+        path, image, imagej=True, resolution=(per_um, per_um), metadata={"unit": "um"}, compression="zlib"
     )

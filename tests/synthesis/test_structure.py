@@ -6,9 +6,7 @@ import pytest
 from cathode_tf import InputWarning
 from cathode_tf.synthesis import Parameters, synthesize
 from cathode_tf.synthesis.cracks import Cracks
-from cathode_tf.synthesis.body import Body
 from cathode_tf.synthesis.fields import least_of, smooth_field
-from cathode_tf.synthesis.lattice import Grid
 from cathode_tf.synthesis.packing import pack
 
 SMOOTH = Parameters(roughness=0, elongation=0, particle_sigma=0, contact_gap_um=0, inner_porosity=0)
