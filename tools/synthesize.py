@@ -56,7 +56,8 @@ def command(
     """Make annotated cathode sections with known answers.
 
     OUT/images and OUT/masks go straight into `cathode-tf convert`; OUT/labels holds the particles,
-    OUT/truth.json what is true of each section. With --stack, the sections are serial cuts through one body. The parameters and their ranges are in docs/synthesis.md.
+    OUT/truth.json what is true of each section. With --stack, the sections are
+    serial cuts through one body. The parameters and their ranges are in docs/synthesis.md.
     """
     from cathode_tf.files import refuse_overwrite
     from cathode_tf.progress import track

@@ -1,4 +1,4 @@
-"""Cathodes with known answers: a seed and parameters in, bodies, sections and serial cuts with image, mask, particles and truth out."""
+"""Cathodes with known answers: a seed and parameters in; bodies, sections, serial cuts and their truth out."""
 
 from cathode_tf.synthesis.annotator import annotate
 from cathode_tf.synthesis.body import Body, Section

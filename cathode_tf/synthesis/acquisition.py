@@ -105,6 +105,8 @@ def _material(rng: np.random.Generator, section: Section, imaging: Imaging) -> n
     tint = (section.particle_tone * np.float32(imaging.particle_spread))[section.labels]
     if imaging.channelling > 0:
         tint += np.float32(imaging.channelling) * section.grain_tone
+    if imaging.etching > 0:
+        tint -= np.float32(imaging.etching) * section.boundaries
     tint[section.mask != NCM] = 0
     image += tint
     if imaging.texture > 0:

@@ -39,6 +39,7 @@ class Section:
         identity: int64 (n,), the label in the whole body of each label here, by label - 1.
         particle_tone: float32 (n + 1,), what sets each particle apart (mean 0, spread 1), by label.
         grain_tone: float32 (height, width), the same for primary grains.
+        boundaries: bool (height, width), where two grains of a particle meet.
         texture: float32 (height, width), fine relief of carbon, mean 0 and spread 1.
         filled: bool (height, width), pores that resin or metal fills.
         slits: bool (height, width), cracks and gaps, too narrow to look into.
@@ -53,6 +54,7 @@ class Section:
     identity: np.ndarray
     particle_tone: np.ndarray
     grain_tone: np.ndarray
+    boundaries: np.ndarray
     texture: np.ndarray
     filled: np.ndarray
     slits: np.ndarray
@@ -135,7 +137,7 @@ class Body:
         self._gape = Field((*seed, 3), extent, 8 * self._opening + 4)
         self.grains = Voronoi((*seed, 4), extent, parameters.grain_um * per_px)
         self._pieces = Voronoi((*seed, 5), extent, max(3.0, parameters.fragment_ratio * typical))
-        self._filling = Field((*seed, 6), extent, 1.5 * typical)
+        self._filling = Field((*seed, 6), extent, 0.8 * typical)
         self._keyholes = Field((*seed, 7), extent, 0.6 * typical, octaves=2)
 
     def _calibrate(self, planes: list[float], grid: Grid) -> None:
@@ -181,7 +183,7 @@ class Body:
             bulge *= bulge
             bulge -= np.float32(0.25)
             bulge *= share[near.particle][near.owner]
-            bulge *= np.float32(1.1 * parameters.lobes)
+            bulge *= np.float32(2.2 * parameters.lobes)
             bulge[near.owner == 0] = 0
             scaled = np.minimum(scaled + bulge, np.float32(self._reach))
         holes = None
@@ -189,6 +191,9 @@ class Body:
             holes = self._holes.plane(z, grid)
             holes += self._spongy[near.particle][near.owner]
             holes -= 1.5 * np.minimum(near.scaled, 1) ** 2
+            if cells is not None:
+                # Pores open where grains meet, and are as angular as these.
+                holes += np.float32(1.6) * cells.distance
         if coarse:
             none = np.zeros(grid.shape, bool)
             return _Plane(near, scaled, cells, holes, none, Cracks.none(near.owner))
@@ -279,6 +284,7 @@ class Body:
             identity=near.identity[present],
             particle_tone=np.concatenate([[0], tone(near.identity[present], 4)]).astype(np.float32),
             grain_tone=grain,
+            boundaries=_boundaries(look.cells.number),
             texture=self.webs.texture(z, grid),
             filled=self._filled(z, grid, inside | (mask != PORE)),
             slits=(look.scaled <= self.factor) & (near.owner > 0) & (look.cracks.open | look.gaps),
@@ -316,10 +322,18 @@ class Body:
         return active, carbon
 
     def volume(self, depths: Sequence[float], grid: Grid | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Phases, uint8, and particles, int32, of planes at `depths`: (depth, height, width); labels agree throughout."""
+        """Phases, uint8, and particles, int32, at `depths`: (depth, height, width); labels agree throughout."""
         sections = [self.section(float(z), grid) for z in depths]
         labels = one_numbering(sections)
         return np.stack([section.mask for section in sections]), np.stack(labels)
+
+
+def _boundaries(cells: np.ndarray) -> np.ndarray:
+    """bool, where the cell to the right or below is another."""
+    found = np.zeros(cells.shape, bool)
+    np.not_equal(cells[:, 1:], cells[:, :-1], out=found[:, :-1])
+    found[:-1] |= cells[1:] != cells[:-1]
+    return found
 
 
 def one_numbering(sections: Sequence[Section]) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.synthesis.parameters import DRAWN, Imaging, Parameters, numbers_of
 
 # Particles are this wide, in pixels, and the scale follows; drawn by the logarithm.
-_ACROSS_PX = {"se": (18.0, 260.0), "bse": (18.0, 260.0), "nano-ct": (35.0, 260.0)}
+_ACROSS_PX = {"se": (24.0, 300.0), "bse": (24.0, 300.0), "nano-ct": (35.0, 260.0)}
 # About a third of the effects is off at a time, so that none becomes the mark of a synthetic image.
 _SOMETIMES = (
     "charging",
@@ -50,6 +50,7 @@ def draw_imaging(rng: np.random.Generator, modality: str, across_px: float) -> I
         seen[name] *= float(rng.random() > 0.3)
     # An annotator draws what can be seen: particles are much wider than the blur.
     seen["blur_px"] = min(seen["blur_px"], 0.6 + (0.075 if modality == "nano-ct" else 0.04) * across_px)
+    seen["counts"] = float(np.exp(rng.uniform(*np.log(_range(Imaging, "counts", modality)))))
     reach = seen["grey_ncm"] - seen["grey_pore"]
     if modality == "nano-ct":
         # X-rays hardly tell carbon from binder, and neither well from pore.
@@ -64,9 +65,22 @@ def draw_imaging(rng: np.random.Generator, modality: str, across_px: float) -> I
     elif rng.random() < 0.5:
         # Often additive and binder are one web, of one grey.
         seen["grey_binder"] = float(np.clip(seen["grey_additive"] + rng.normal(0, 8), 0, 255))
-    if modality == "se" and abs(seen["grey_additive"] - seen["grey_ncm"]) < 25:
-        seen["texture"] = max(seen["texture"], 18.0)  # where grey does not tell, relief must
+    if modality == "se":
+        # Where grey does not tell, relief must.
+        if abs(seen["grey_additive"] - seen["grey_ncm"]) < 25:
+            seen["texture"] = max(seen["texture"], 20.0)
+        if abs(seen["grey_binder"] - seen["grey_ncm"]) < 25:
+            seen["grey_binder"] += 25.0 if seen["grey_binder"] < 150 else -25.0
+    if modality != "nano-ct":
+        # Resin and metal are told from the solids, or nobody would call them pore.
+        for name in ("grey_ncm", "grey_additive", "grey_binder"):
+            if abs(seen["grey_filling"] - seen[name]) < 30:
+                seen["grey_filling"] = 252.0 if seen["grey_ncm"] < 190 and modality == "se" else 8.0
     return Imaging(modality=modality, **seen)
+
+
+def _range(kind: type, name: str, modality: str) -> tuple[float, float]:
+    return dict(numbers_of(kind))[name]["drawn"][modality]
 
 
 def _draw_particles(rng: np.random.Generator, structure: dict[str, float], across_px: float) -> None:
@@ -112,8 +126,8 @@ def _draw_carbon(
         # Additive and binder as one web: one phase takes all.
         both = structure["additive_fraction"] + structure["binder_fraction"]
         structure["additive_fraction"], structure["binder_fraction"] = min(0.4, 1.3 * both), 0.0
-    if structure["nodule_um"] * 1000 / structure["pixel_size_nm"] < 2 * imaging.blur_px:
-        structure["web_porosity"] *= 0.3  # pores that nobody could see are no pores of the mask
+    if structure["nodule_um"] * 1000 / structure["pixel_size_nm"] < max(3.5, 3 * imaging.blur_px):
+        structure["web_porosity"] *= 0.2  # pores that nobody could see are no pores of the mask
 
 
 def _leave_room(structure: dict[str, float]) -> None:

@@ -44,16 +44,13 @@ def _walls(
     """Walls behind open pores, dimmer with depth and in narrow pores, brighter on slopes and facing the detector."""
     typical = float(np.median(section.population_px))
     secondary = imaging.modality != "bse"
-    fade = np.float32(1 / ((0.55 if secondary else 0.2) * typical))
-    light = cv2.exp(-relief.depth * fade)
-    # A narrow pore lets few electrons out: how much of the sky is open, at about the depth that is seen.
-    sky = cv2.GaussianBlur(opening.astype(np.float32), (0, 0), max(1.5, 0.06 * typical))
-    light *= np.minimum(np.float32(0.25) + np.float32(1.1) * sky, 1)
+    light = cv2.exp(relief.depth * np.float32(-1 / ((0.9 if secondary else 0.25) * typical)))
+    light *= np.float32(0.12) + np.float32(1.1) * _sky(opening, relief.depth, typical) ** np.float32(0.8)
     if secondary:
         slope2 = relief.down * relief.down + relief.right * relief.right
         steep = np.sqrt(1 + slope2)
         facing = (relief.down * detector[0] + relief.right * detector[1]) / steep
-        light *= np.float32(0.55) + np.float32(0.45) * np.minimum(steep, 2.6) + np.float32(0.3) * facing
+        light *= np.float32(0.4) + np.float32(0.45) * np.minimum(steep, 2.6) + np.float32(0.3) * facing
     # Grey above that of pore: active material, and carbon where the wall is carbon.
     carbon = np.float32(max(imaging.grey_additive, imaging.grey_binder) - imaging.grey_ncm)
     wall = carbon + np.float32(imaging.texture) * section.texture
@@ -70,6 +67,27 @@ def _walls(
     image += wall
 
 
+def _sky(opening: np.ndarray, depth: np.ndarray, typical: float) -> np.ndarray:
+    """Share of the open mouth above a point at `depth`, within as many pixels as it lies deep: float32, 0-1."""
+    shrink = 4
+    height, width = opening.shape
+    small = cv2.resize(
+        opening.astype(np.float32), (-(-width // shrink), -(-height // shrink)), interpolation=cv2.INTER_AREA
+    )
+    radii = np.array([0.03, 0.1, 0.3], np.float32) * np.float32(typical)
+    skies = [
+        cv2.resize(cv2.GaussianBlur(small, (0, 0), max(0.5, float(radius) / shrink)), (width, height))
+        for radius in radii
+    ]
+    sky = opening.astype(np.float32)
+    before = np.float32(0)
+    depth = depth * np.float32(1.6)
+    for radius, wider in zip(radii, skies, strict=True):
+        sky += np.clip((depth - before) / (radius - before), 0, 1) * (wider - sky)
+        before = radius
+    return np.maximum(sky, 0)
+
+
 def _rims(
     image: np.ndarray,
     section: Section,
@@ -81,11 +99,12 @@ def _rims(
     if imaging.edge_brightening <= 0 and imaging.shadowing <= 0:
         return
     low = (opening | ((section.mask != NCM) & ~section.filled)).astype(np.float32)
-    wide = cv2.GaussianBlur(low, (0, 0), 2.0)
+    wide = cv2.GaussianBlur(low, (0, 0), imaging.rim_px)
     solid = 1 - low
     # Both are strongest at the surface: the glow where the surrounding is low, the shade where it is not.
     side = cv2.Sobel(wide, -1, 0, 1) * detector[0] + cv2.Sobel(wide, -1, 1, 0) * detector[1]
-    glow = np.maximum(wide * (1 + np.clip(side, -0.7, 0.7)), 0)
+    side *= np.float32(0.4 * imaging.rim_px)
+    glow = wide * (1 + np.clip(side, -0.8, 0.8))
     glow *= solid
     image += np.float32(2 * imaging.edge_brightening) * glow
     image -= np.float32(2 * imaging.shadowing) * low * (1 - wide)
@@ -98,9 +117,9 @@ def _web_glow(
     if imaging.web_glow <= 0:
         return
     web = (section.mask == ADDITIVE) | (section.mask == BINDER)
-    near = cv2.GaussianBlur(opening.astype(np.float32), (0, 0), 2.5)
+    near = cv2.GaussianBlur(opening.astype(np.float32), (0, 0), 1.3 * imaging.rim_px)
     height, width = image.shape
-    uneven = np.clip(0.8 + 0.5 * section.texture + 0.5 * smooth_field(rng, height, width, 30.0), 0, 2.2)
+    uneven = np.clip(0.8 + 0.4 * section.texture + 0.5 * smooth_field(rng, height, width, 30.0), 0, 2.2)
     image += np.float32(1.6 * imaging.web_glow) * near * uneven * web
 
 

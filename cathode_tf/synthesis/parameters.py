@@ -13,7 +13,7 @@ from cathode_tf.errors import InputError
 
 MODALITIES = ("se", "bse", "sem", "nano-ct")
 DRAWN = ("se", "bse", "nano-ct")
-"""What domain randomisation draws from; "sem" stands for a detector that mixes secondary and backscattered electrons."""
+"""What domain randomisation draws from; "sem" is a detector that mixes secondary and backscattered electrons."""
 
 
 def _number(
@@ -26,7 +26,7 @@ def _number(
     bse: tuple[float, float] | None = None,
     ct: tuple[float, float] | None = None,
 ) -> Any:
-    """A field with its allowed range, the range domain randomisation draws from (`bse`, `ct`: if others), its meaning."""
+    """A field with its allowed range, what domain randomisation draws (`bse`, `ct`: if others), its meaning."""
     ranges = {"se": drawn, "bse": bse or drawn, "nano-ct": ct or drawn}
     return field(default=default, metadata={"limits": (low, high), "drawn": ranges, "about": about})
 
@@ -57,10 +57,14 @@ class Imaging:
     )
     particle_spread: float = _number(4, 0, 40, (0, 9), "grey spread between particles", ct=(0, 14))
     texture: float = _number(12, 0, 80, (4, 55), "grey spread of the grainy carbon", bse=(2, 20), ct=(3, 16))
+    etching: float = _number(
+        0, 0, 60, (0, 25), "grey lost on the boundaries of grains", bse=(0, 15), ct=(0, 0)
+    )
     mottle: float = _number(0, 0, 40, (0, 5), "grey spread of soft clouds inside the solids", ct=(4, 18))
     edge_brightening: float = _number(
         6, 0, 120, (0, 75), "grey gained at the rim of a particle or web", bse=(0, 12), ct=(0, 0)
     )
+    rim_px: float = _number(2, 0.5, 12, (1, 6), "width of bright rims", bse=(1, 3), ct=(2, 2))
     web_glow: float = _number(
         0, 0, 150, (0, 90), "grey gained where carbon borders on open pores", bse=(0, 12), ct=(0, 0)
     )
@@ -105,7 +109,16 @@ class Imaging:
             >>> Imaging.plain().noise
             0.0
         """
-        kept = ("grey_pore", "grey_ncm", "grey_additive", "grey_binder", "grey_filling", "bits", "gamma")
+        kept = (
+            "grey_pore",
+            "grey_ncm",
+            "grey_additive",
+            "grey_binder",
+            "grey_filling",
+            "bits",
+            "gamma",
+            "rim_px",
+        )
         off: dict[str, Any] = {name: 0.0 for name, _ in numbers_of(cls) if name not in kept}
         return cls(**off)
 
@@ -133,15 +146,18 @@ class Imaging:
             grey_additive=122,
             grey_binder=118,
             grey_filling=240,
-            texture=30,
-            edge_brightening=55,
+            texture=26,
+            etching=8,
+            edge_brightening=70,
+            rim_px=3,
             web_glow=60,
             shadowing=8,
             shine_through=0.95,
             charging=0,
-            curtaining=3,
-            counts=300,
-            noise=2,
+            curtaining=2,
+            counts=1500,
+            noise=1,
+            noise_grain_px=0.6,
         )
 
     @classmethod

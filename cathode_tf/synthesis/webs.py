@@ -39,6 +39,7 @@ class Webs:
         self._compact = Field((*seed, 0), extent, self.cluster, octaves=4, flatten=press)
         self._strings = Field((*seed, 1), extent, 0.8 * self.cluster, octaves=3, flatten=press)
         self._nodules = Field((*seed, 2), extent, self._fine, octaves=2)
+        self._clumps = Field((*seed, 5), extent, 4.5 * self._fine)
         self._patches = Field((*seed, 3), extent, max(3.0, 0.5 * typical), flatten=press)
         self._spans = Field((*seed, 4), extent, max(3.0, 0.4 * typical), octaves=3, flatten=press)
         self._least_additive = self._least_binder = np.inf
@@ -80,8 +81,14 @@ class Webs:
         return depth
 
     def texture(self, z: float, grid: Grid) -> np.ndarray:
-        """float32 (height, width): the relief of nodules, of mean 0 and spread 1."""
-        return self._nodules.plane(z, grid)
+        """float32 (height, width): nodules in clumps, as steep as they are bright, of mean 0 and spread about 1."""
+        relief = np.float32(0.75) * self._nodules.plane(z, grid)
+        relief += np.float32(0.66) * self._clumps.plane(z, grid)
+        # A log-normal of spread 0.5 has the mean 1.133 and the standard deviation 0.604: few places are very bright.
+        relief = cv2.exp(np.float32(0.5) * relief)
+        relief -= np.float32(1.133)
+        relief *= np.float32(1 / 0.604)
+        return relief
 
     def _rank_additive(self, z: float, grid: Grid, gaps: Gaps) -> np.ndarray:
         if (z, grid) in self._kept:
