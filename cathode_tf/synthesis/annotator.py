@@ -15,14 +15,14 @@ from cathode_tf.synthesis.samples import SyntheticSample
 
 # How far up from one grey level to the next an annotator puts the threshold between them.
 _CARBON_FROM = (0.2, 0.9)
-_NCM_FROM = (0.1, 0.5)
+_NCM_FROM = (0.25, 0.6)
 
 
 def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
     """A semi-automatic annotation of `sample`, of the manner of an annotator drawn at random.
 
     Two thresholds between the grey levels of pore, carbon and active material, on the image as it is or smoothed;
-    then, by annotator, rims of a few pixels between particle and pore are shared among these two, small patches go to
+    then, by annotator, rims about as wide as the blur are shared between particle and pore, small patches go to
     what surrounds them, and holes in particles are closed or emptied. Carbon and binder, which nano-CT cannot tell
     apart, are one phase: binder.
 
@@ -44,8 +44,11 @@ def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
     if smoothing := rng.choice([0.0, 0.7, 1.2, 2.0]):
         image = cv2.GaussianBlur(image, (0, 0), smoothing)
     mask = np.where(image > high, NCM, np.where(image > low, BINDER, PORE)).astype(np.uint8)
-    if rng.random() < 0.4:
-        _part_rims(mask, image > (dark + high) / 2, int(rng.integers(1, 3)))
+    if rng.random() < 0.85:
+        # A rim is as wide as the blur; few annotators leave it to carbon.
+        blur = sample.truth["parameters"]["imaging"]["blur_px"]
+        radius = int(np.clip(round(blur * rng.uniform(0.5, 1.5)), 1, 9))
+        _part_rims(mask, image > (dark + high) / 2, radius)
     if rng.random() < 0.5:
         _drop_patches(mask, int(rng.integers(3, 30)))
     manner = rng.random()

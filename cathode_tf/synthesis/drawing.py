@@ -54,7 +54,7 @@ def draw_imaging(rng: np.random.Generator, modality: str, across_px: float) -> I
     reach = seen["grey_ncm"] - seen["grey_pore"]
     if modality == "nano-ct":
         # X-rays hardly tell carbon from binder, and neither well from pore.
-        carbon = seen["grey_pore"] + rng.uniform(0.02, 0.36) * reach
+        carbon = seen["grey_pore"] + rng.uniform(0.02, 0.3) * reach
         seen["grey_additive"] = carbon + rng.uniform(-0.04, 0.04) * reach
         seen["grey_binder"] = carbon + rng.uniform(-0.04, 0.04) * reach
     elif modality == "bse":

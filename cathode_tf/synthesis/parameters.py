@@ -82,7 +82,7 @@ class Imaging:
     fringe: float = _number(0, 0, 3, (0, 0), "strength of phase fringes at edges", ct=(0, 1.6))
     rings: float = _number(0, 0, 30, (0, 0), "grey spread of ring artefacts", ct=(0, 5))
     smear: float = _number(0, 0, 1, (0, 0), "blur along the rows from missing angles, x blur_px", ct=(0, 1))
-    blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(1.5, 9.0))
+    blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(2.0, 9.0))
     drift_px: float = _number(0, 0, 12, (0, 2), "row displacement while scanning", ct=(0, 0))
     counts: float = _number(
         60,
