@@ -183,7 +183,7 @@ class Body:
             bulge *= bulge
             bulge -= np.float32(0.25)
             bulge *= share[near.particle][near.owner]
-            bulge *= np.float32(2.2 * parameters.lobes)
+            bulge *= np.float32(1.6 * parameters.lobes)
             bulge[near.owner == 0] = 0
             scaled = np.minimum(scaled + bulge, np.float32(self._reach))
         holes = None

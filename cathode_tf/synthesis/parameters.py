@@ -176,8 +176,8 @@ class Imaging:
             shadowing=3,
             shine_through=0.15,
             curtaining=2,
-            counts=50,
-            noise=6,
+            counts=110,
+            noise=5,
         )
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ def tell_truth(section: Section, phases: Phases, parameters: Parameters) -> dict
             "log_std": float(np.log(population).std()),
             "volume_mean": float((population**4).sum() / (population**3).sum()),
         },
+        "surfaces": _surfaces(section, pixel_um),
         "fragmentation": {
             "parameter": parameters.fragmentation,
             "cracked_particle_fraction": float(np.mean([row["cracked"] for row in particles])),
@@ -49,6 +50,21 @@ def tell_truth(section: Section, phases: Phases, parameters: Parameters) -> dict
             "fragmentation_index": float(np.mean([row["fragmentation_index"] for row in particles])),
         },
         "particles": particles,
+    }
+
+
+def _surfaces(section: Section, pixel_um: float) -> dict[str, float]:
+    """Outline of active material per area (Crofton), and how many pairs of particles touch in the section."""
+    ncm, labels = section.mask == NCM, section.labels
+    crossings = np.count_nonzero(ncm[1:] != ncm[:-1]) + np.count_nonzero(ncm[:, 1:] != ncm[:, :-1])
+    pairs = []
+    for first, second in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        touching = (first != second) & (first > 0) & (second > 0)
+        pairs.append(np.stack([first[touching], second[touching]], axis=1))
+    touching = np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+    return {
+        "ncm_outline_per_um": float(np.pi / 4 * crossings / ncm.size / pixel_um),
+        "contacts": len(touching),
     }
 
 

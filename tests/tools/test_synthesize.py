@@ -35,3 +35,26 @@ def test_nothing_is_overwritten_without_force(tmp_path):
     (tmp_path / "mine.txt").write_text("kept")
     result = CliRunner().invoke(command, ["--out", str(tmp_path), "--count", "1"])
     assert isinstance(result.exception, InputError) and (tmp_path / "mine.txt").exists()
+
+
+def test_a_stack_is_written_with_its_truth(tmp_path):
+    arguments = [
+        "--out",
+        str(tmp_path / "cuts"),
+        "--stack",
+        "--count",
+        "3",
+        "--height",
+        "48",
+        "--width",
+        "48",
+    ]
+    result = CliRunner().invoke(command, [*arguments, "--cutting", "drift_px=2"], catch_exceptions=False)
+    truth = json.loads((tmp_path / "cuts" / "truth.json").read_text())
+    assert "Wrote 3 serial cuts" in result.output and truth["cutting"]["drift_px"] == 2
+    assert {len(row["shift_px"]) for row in truth["slices"]} == {2}
+
+
+def test_cutting_without_a_stack_is_a_wrong_call(tmp_path):
+    result = CliRunner().invoke(command, ["--out", str(tmp_path / "a"), "--cutting", "drift_px=2"])
+    assert result.exit_code == 2 and "--stack" in result.output
