@@ -61,7 +61,9 @@ def _walls(
     if imaging.channelling > 0:
         wall += np.float32(imaging.channelling) * section.grain_tone
     wall -= np.float32(imaging.grey_pore)
-    wall *= light * np.float32(imaging.shine_through)
+    # A porous wall swallows more of what leaves it than a smooth one.
+    light *= np.float32(imaging.shine_through) * (1 - np.float32(0.3) * relief.carbon)
+    wall *= light
     # Cracks and gaps are too narrow for the beam to light their ground.
     wall *= opening & ~section.slits
     image += wall

@@ -55,7 +55,7 @@ def test_a_volume_of_spheres_holds_spheres():
     body = Body(
         SPHERES.replace(ncm_fraction=0.25, pixel_size_nm=300), seed=(1,), height=70, width=70, planes=[0, 60]
     )
-    mask, labels = body.volume(np.arange(60.0))
+    _, labels = body.volume(np.arange(60.0))
     # A particle of 20 px has 4188 voxels; those that the box cuts have fewer, and some touch.
     voxels = np.bincount(labels.ravel())[1:]
     inside = np.ones(voxels.size, bool)
