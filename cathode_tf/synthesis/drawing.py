@@ -87,6 +87,8 @@ def _draw_particles(rng: np.random.Generator, structure: dict[str, float], acros
     if across_px < 45:
         structure["fines_fraction"] = 0.0
         structure["fragmentation"] *= 0.4
+    # Fines are seen, and not so many that packing them takes all the time.
+    structure["fines_ratio"] = min(0.6, max(structure["fines_ratio"], 12 / across_px))
     if rng.random() < 0.6:
         # Secondary particles are round; the others are ground, or single crystals.
         structure["angularity"] = 0.0
