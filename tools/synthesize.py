@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -70,7 +71,7 @@ def command(
     def draw(rng):
         return Parameters.random(rng).replace(**changed)
 
-    size = {"seed": seed, "height": height, "width": width, "second": second}
+    size: dict[str, Any] = {"seed": seed, "height": height, "width": width, "second": second}
     if cutting and not stack:
         raise click.UsageError("--cutting says how serial cuts are made; add --stack.")
     if stack:

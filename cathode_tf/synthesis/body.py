@@ -194,12 +194,11 @@ class Body:
             if cells is not None:
                 # Pores open where grains meet, and are as angular as these.
                 holes += np.float32(1.6) * cells.distance
-        if coarse:
+        if coarse or cells is None:
             none = np.zeros(grid.shape, bool)
             return _Plane(near, scaled, cells, holes, none, Cracks.none(near.owner))
-        return _Plane(
-            near, scaled, cells, holes, self._contact_gaps(near, z, grid), self._cracks(near, cells, z, grid)
-        )
+        gaps = self._contact_gaps(near, z, grid)
+        return _Plane(near, scaled, cells, holes, gaps, self._cracks(near, cells, z, grid))
 
     def _contact_gaps(self, near: Nearest, z: float, grid: Grid) -> np.ndarray:
         """Gaps between neighbours, of changing width: here wide, there the particles truly touch."""
@@ -233,7 +232,9 @@ class Body:
     def _find_holes(self, looks: list[_Plane]) -> float:
         if looks[0].holes is None:
             return np.inf
-        inner = np.concatenate([look.holes[look.near.scaled < _INNER] for look in looks])
+        inner = np.concatenate(
+            [look.holes[look.near.scaled < _INNER] for look in looks if look.holes is not None]
+        )
         whole = sum(np.count_nonzero(look.near.scaled < 1) for look in looks)
         return least_of(inner, round(self.parameters.inner_porosity * whole))
 

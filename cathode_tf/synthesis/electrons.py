@@ -44,7 +44,7 @@ def _walls(
     """Walls behind open pores, dimmer with depth and in narrow pores, brighter on slopes and facing the detector."""
     typical = float(np.median(section.population_px))
     secondary = imaging.modality != "bse"
-    light = cv2.exp(relief.depth * np.float32(-1 / ((0.9 if secondary else 0.25) * typical)))
+    light = np.exp(relief.depth * np.float32(-1 / ((0.9 if secondary else 0.25) * typical)))
     light *= np.float32(0.12) + np.float32(1.1) * _sky(opening, relief.depth, typical) ** np.float32(0.8)
     if secondary:
         slope2 = relief.down * relief.down + relief.right * relief.right

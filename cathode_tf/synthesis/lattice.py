@@ -276,7 +276,7 @@ def tone(identity: np.ndarray, salt: int) -> np.ndarray:
     # The sum of four uniform numbers of spread 1 / sqrt(12) has the spread 1 / sqrt(3).
     mixed = mix(identity.astype(np.uint64), np.uint64(salt))
     total = sum(((mixed >> np.uint64(16 * k)) & np.uint64(0xFFFF)).astype(np.float32) for k in range(4))
-    return (total / np.float32(65536) - np.float32(2)) * np.float32(np.sqrt(3))
+    return np.asarray((total / np.float32(65536) - np.float32(2)) * np.float32(np.sqrt(3)))
 
 
 def mix(values: np.ndarray, salt: np.uint64) -> np.ndarray:

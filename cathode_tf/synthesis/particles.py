@@ -69,7 +69,7 @@ def nearest_particle(
                     rows[top:bottom] - np.float32(y),
                     columns[left:right] - np.float32(x),
                 )
-                distance *= bumps if np.isscalar(bumps) else bumps[window]
+                distance *= bumps[window] if isinstance(bumps, np.ndarray) else bumps
                 here, next_ = scaled[window], second[window]
                 closer = distance < here
                 np.minimum(next_, np.maximum(distance, here), out=next_)

@@ -85,7 +85,7 @@ class Webs:
         relief = np.float32(0.75) * self._nodules.plane(z, grid)
         relief += np.float32(0.66) * self._clumps.plane(z, grid)
         # A log-normal of spread 0.5 has the mean 1.133 and the standard deviation 0.604: few places are very bright.
-        relief = cv2.exp(np.float32(0.5) * relief)
+        relief = np.exp(np.float32(0.5) * relief)
         relief -= np.float32(1.133)
         relief *= np.float32(1 / 0.604)
         return relief
