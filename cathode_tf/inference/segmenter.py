@@ -151,8 +151,8 @@ class Segmenter:
     def _segment(self, pixels: np.ndarray) -> Segmentation:
         maps: dict[str, Any]
         if pixels.size <= WHOLE_PX:
-            found = self._run("segment", pixels[None, :, :, None])
-            maps = {key: found[key][0].numpy() for key in MAPS}
+            found = self._whole("segment", pixels)
+            maps = {key: found[key].numpy() for key in MAPS}
         else:
             maps = {key: np.empty(pixels.shape, np.uint8) for key in MAPS}
             for row, column, block in self.stream(lambda *window: pixels[window], pixels.shape):
@@ -170,7 +170,7 @@ class Segmenter:
         pixels = image_pixels(image)
         scale = scale_to_model(image, self.card)
         if scale == 1.0:
-            return self._run("probabilities", pixels[None, :, :, None])["probabilities"][0].numpy()
+            return self._whole("probabilities", pixels)["probabilities"].numpy()
         resampling = Resampling(pixels.shape, scale)
         return resampling.back(self.probabilities(resampling(pixels)))
 
@@ -212,8 +212,8 @@ class Segmenter:
         height, width = shape
         if self.grid.fits(shape):
             pixels = read(slice(0, height), slice(0, width))
-            found = self._run("segment", pixels[None, :, :, None])
-            yield 0, 0, {key: found[key][0].numpy() for key in MAPS}
+            found = self._whole("segment", pixels)
+            yield 0, 0, {key: found[key].numpy() for key in MAPS}
             return
         offset, factor = scale_of(*statistics_in_parts(read, shape))
         packed = self._run("measure", self._samples(read, shape), offset, factor)
@@ -243,6 +243,12 @@ class Segmenter:
                 # The maps come with the width first.
                 yield top, begin, {k: v.numpy()[: width - begin, : height - top].T for k, v in maps.items()}
             above = np.concatenate(belows)
+
+    def _whole(self, name: str, pixels: np.ndarray) -> Any:
+        """All maps of an image in one call; SavedModels of earlier versions have no function for a single tile."""
+        if self.grid.fits(pixels.shape) and hasattr(self.graph, f"{name}_single"):
+            return self._run(f"{name}_single", pixels)
+        return {key: values[0] for key, values in self._run(name, pixels[None, :, :, None]).items()}
 
     def _run(self, name: str, *values: Any) -> Any:
         """Call a function of the graph; TensorFlow's warning about many traced functions is not for us."""

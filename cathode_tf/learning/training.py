@@ -27,6 +27,7 @@ from cathode_tf.learning.models import DEFAULT, load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
 from cathode_tf.learning.precision import choose_precision
 from cathode_tf.learning.prior import Prior, knows_phases, prior_phases
+from cathode_tf.learning.processor import quicker
 from cathode_tf.learning.resuming import resume_or_begin
 from cathode_tf.learning.run_folder import Progress, Run
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
@@ -325,7 +326,7 @@ def _prior(
 def _training_model(twin: keras.Model, phases: Phases, config: dict[str, Any]) -> keras.Model:
     """A compiled model with the weights of `twin`, in the precision to train in."""
     options = read_card(twin)["architecture"]
-    model = build_unet(phases, seed=config["seed"], dtype=config["precision"], **options)
+    model = quicker(build_unet(phases, seed=config["seed"], dtype=config["precision"], **options))
     model.set_weights(twin.get_weights())
     model.compile(
         optimizer=keras.optimizers.AdamW(config["learning_rate"], weight_decay=WEIGHT_DECAY),

@@ -1,4 +1,4 @@
-"""Run signatures of a SavedModel by TensorFlow's C interface, the loader that TF Serving uses too; no Python of ours or theirs.
+"""Run signatures of a SavedModel by TensorFlow's C interface, as TF Serving loads it, without any Python of TensorFlow.
 
     python c_loader.py TENSORFLOW_FOLDER REQUESTS.json OUT.npz
 

@@ -36,6 +36,14 @@ def small_tiles(model):
     return Segmenter(model, tile_px=128)
 
 
+@pytest.fixture(scope="session")
+def exported(small_tiles, tmp_path_factory):
+    """`small_tiles` as version 1 of a SavedModel: ten seconds of tracing and writing, so once for all."""
+    from cathode_tf.inference import export_savedmodel
+
+    return export_savedmodel(small_tiles, tmp_path_factory.mktemp("models") / "tiny")
+
+
 @pytest.fixture
 def image():
     """Blobs of three grey levels and noise, uint16 (height, width)."""

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def versions(tiny, tmp_path_factory):
+@pytest.fixture
+def versions(tiny, tmp_path):
     """Two models of different weights, exported as versions 1 and 2 of one."""
-    out = tmp_path_factory.mktemp("models") / "tiny"
+    out = tmp_path / "tiny"
     made = {}
     for version, seed in ((1, 3), (2, 4)):
         made[version] = Segmenter(tiny(seed=seed), tile_px=128)
@@ -43,6 +43,7 @@ def requests_of(folder):
         yield request.model_spec.signature_name, key, tf.make_ndarray(value)
 
 
+@pytest.mark.slow
 def test_labels_and_warm_up_requests_are_answered_by_the_loader_in_c(versions, tmp_path):
     out, made = versions
     config = text_format.Parse(

@@ -11,11 +11,6 @@ from cathode_tf.inference import Segmenter, export_savedmodel
 from cathode_tf.learning.prior import Prior
 
 
-@pytest.fixture(scope="module")
-def exported(small_tiles, tmp_path_factory):
-    return export_savedmodel(small_tiles, tmp_path_factory.mktemp("models") / "tiny")
-
-
 def test_versions_count_up_and_are_never_replaced(exported, small_tiles):
     assert exported.name == "1"
     with pytest.raises(InputError, match="must not hold the version"):

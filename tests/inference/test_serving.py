@@ -12,7 +12,6 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from cathode_tf import InputError, ServingClient
-from cathode_tf.inference import export_savedmodel
 from cathode_tf.inference.serving import WARMUP, golden_images, png, write_server_files
 
 pytest.importorskip("tensorflow_serving")
@@ -24,11 +23,6 @@ def stand_in():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.StandIn
-
-
-@pytest.fixture(scope="module")
-def exported(small_tiles, tmp_path_factory):
-    return export_savedmodel(small_tiles, tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")
