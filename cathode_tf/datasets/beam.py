@@ -25,15 +25,14 @@ def encode_with_beam(
     Args:
         sources: What to encode.
         staging: Folder for the record files; the same path must mean the same folder to all workers.
-        runner: `"DirectRunner"`, `"FlinkRunner"`, `"SparkRunner"` ...
+        runner: `"DirectRunner"`, `"DaskRunner"`, `"FlinkRunner"`, `"SparkRunner"` ...
         options: Pipeline options as on a command line: `"--parallelism=8"`.
 
     Raises:
         InputError: If Beam is not installed, knows no such runner, or something is wrong with an image.
     """
     beam, pipeline = open_pipeline(runner, options)
-    encoded = pipeline | beam.Create(list(sources)) | beam.Reshuffle()
-    encoded | beam.Map(_encode_and_note, str(staging))
+    pipeline | beam.Create(list(sources)) | beam.Map(_encode_and_note, str(staging))
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
@@ -64,11 +63,20 @@ def open_pipeline(runner: str, options: Sequence[str] = ()) -> tuple[Any, Any]:
             '--runner: needs Apache Beam. Install it: pip install "cathode-tf[beam]".'
         ) from error
     try:
-        return beam, beam.Pipeline(runner=runner, options=PipelineOptions(list(options)))
+        return beam, beam.Pipeline(runner=runner, options=PipelineOptions(_spread(runner, options)))
     except (ValueError, ImportError, AttributeError) as error:
         raise InputError(
             f"--runner: must be the name of a Beam runner. Received {runner!r} ({error})."
         ) from error
+
+
+def _spread(runner: str, options: Sequence[str]) -> list[str]:
+    """The options, with one item a partition for Dask, unless they say otherwise.
+
+    By default its runner puts 128 items together: work that takes seconds an item would all go to one process.
+    """
+    said = any(option.startswith(("--dask_partition_size", "--dask_npartitions")) for option in options)
+    return [*options, *(["--dask_partition_size=1"] if runner == "DaskRunner" and not said else [])]
 
 
 def _encode_and_note(source: Source, staging: str) -> None:

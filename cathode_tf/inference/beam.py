@@ -42,7 +42,7 @@ def segment_with_beam(
         staging: An existing folder.
         uncertainty: Write the maps of the uncertainty as well.
         pixel_size_nm: Overrides what the files say.
-        runner: `"DirectRunner"`, `"FlinkRunner"`, `"SparkRunner"` ...
+        runner: `"DirectRunner"`, `"DaskRunner"`, `"FlinkRunner"`, `"SparkRunner"` ...
         options: Pipeline options as on a command line: `"--parallelism=8"`.
 
     Returns:
@@ -61,7 +61,7 @@ def segment_with_beam(
     ]
     with pipeline:
         work = beam.Map(_segment_and_note, recipe, uncertainty, pixel_size_nm)
-        pipeline | beam.Create(names) | beam.Reshuffle() | work
+        pipeline | beam.Create(names) | work
     return [(folder / "files", _outcome(read_json(folder / NOTE))) for folder in folders]
 
 
