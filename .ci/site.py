@@ -1,6 +1,6 @@
 """What MkDocs is told beyond mkdocs.yml: pages that lie outside of docs/, and the reference made from the docstrings.
 
-Every link is written as the repository needs it; here it is turned to the page's place on the site. A link to a script or a
+Every link is written as the repository needs it; here it is turned to the place of the page on the site. A link to a script or a
 folder, which is no page, becomes its text.
 """
 
@@ -61,7 +61,11 @@ def _moved(found: re.Match, source: str, target: str) -> str:
 
 def reference() -> str:
     """A heading for each room, and under it each of its public names, by where it is defined."""
-    lines = ["# Reference", "", "Made from the docstrings. What most people need stands in the package itself."]
+    lines = [
+        "# Reference",
+        "",
+        "Made from the docstrings. What most people need stands in the package itself.",
+    ]
     seen: set[str] = set()
     for name in ("", *ROOMS):
         module = f"cathode_tf.{name}".rstrip(".")

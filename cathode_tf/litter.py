@@ -70,7 +70,7 @@ def _machine() -> str:
     """Among whom a process id means one process: containers, and machines on one disk, may share a host name."""
     facts = [socket.gethostname()]
     with contextlib.suppress(OSError):  # of Linux; elsewhere there is the name alone
-        facts += [_BOOT.read_text(), str(_PIDS.stat().st_ino)]
+        facts += [_BOOT.read_text(encoding="ascii"), str(_PIDS.stat().st_ino)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]
 
 

@@ -39,9 +39,40 @@ CORRECTIONS = {
     "fraction_by_points": "corrected by reference points",
 }
 
+GROUPS = {
+    "What is measured": ("phases_file", "pixel_size_nm", "model", "groups_file", "replicate", "sample_type"),
+    "Fractions and their intervals": (
+        "evaluation",
+        "reference_points",
+        "draw_points",
+        "edge_px",
+        "pixel_size_rel",
+        "electrode",
+        "depth_axis",
+    ),
+    "Particles": ("unfolding", "neck_depth", "min_area_px"),
+    "Cracks and fragments": ("fragmentation", "crack_opening_px", "crack_evidence", "fines_diameter"),
+    "Volumes": ("volume", "voxel_size_nm", "tortuosity"),
+}
+"""Options by what they are for, as `--help` shows them; those in no group come last."""
+
+
+class Grouped(click.Command):
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        lines = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        for title, names in GROUPS.items():
+            self._section(formatter, title, [lines.pop(name, None) for name in names])
+        self._section(formatter, "Options", list(lines.values()))
+
+    @staticmethod
+    def _section(formatter: click.HelpFormatter, title: str, lines: list[tuple[str, str] | None]) -> None:
+        with formatter.section(title):
+            formatter.write_dl([line for line in lines if line is not None])
+
 
 @click.command(
     "analyze",
+    cls=Grouped,
     epilog="\b\nExample: cathode-tf analyze masks --phases phases.toml --pixel-size-nm 25 --out analysis/b7",
 )
 @click.argument("masks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MASK...")

@@ -132,7 +132,10 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
         {k: v for k, v in row.items() if k != "dice"} | {f"dice_{k}": v for k, v in row["dice"].items()}
         for row in history
     ]
-    with atomic_file(folder / HISTORY, force=True) as temporary, temporary.open("w", newline="") as file:
+    with (
+        atomic_file(folder / HISTORY, force=True) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

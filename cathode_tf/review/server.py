@@ -87,11 +87,11 @@ def _token(project: Project) -> str:
     """The project's token; kept, so that an open page goes on when the server is started again."""
     path = project.path / ".review-token"
     if path.exists():
-        token = path.read_text().strip()
+        token = path.read_text(encoding="ascii").strip()
         if len(token) >= 20:
             return token
     token = secrets.token_urlsafe(24)
     with atomic_file(path, force=True) as temporary:
         temporary.chmod(0o600)
-        temporary.write_text(token)
+        temporary.write_text(token, encoding="ascii")
     return token
