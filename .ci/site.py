@@ -1,7 +1,7 @@
 """What MkDocs is told beyond mkdocs.yml: pages that lie outside of docs/, and the reference made from the docstrings.
 
-Every link is written as the repository needs it; here it is turned to the place of the page on the site. A link to a script or a
-folder, which is no page, becomes its text.
+Every link is written as the repository needs it; here it is turned to the place of the page on the site. A link to a
+script or a folder, which is no page, becomes its text.
 """
 
 from __future__ import annotations

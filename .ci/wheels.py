@@ -13,7 +13,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SYSTEMS = {"Windows": ("win_amd64",), "macOS": ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64")}
+SYSTEMS = {
+    "Windows": ("win_amd64",),
+    "macOS": ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64"),
+}
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
@@ -26,8 +29,26 @@ def requirements() -> list[str]:
 def missing(requirement: str, system: str, python: str) -> str | None:
     """The last line of pip's complaint, if there is no wheel; None if there is one."""
     platforms = [word for name in SYSTEMS[system] for word in ("--platform", name)]
-    options = ["--dry-run", "--ignore-installed", "--no-deps", "--only-binary=:all:", "--target", "unused", "--quiet"]
-    words = [sys.executable, "-m", "pip", "install", *options, *platforms, "--python-version", python, requirement]
+    options = [
+        "--dry-run",
+        "--ignore-installed",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--target",
+        "unused",
+        "--quiet",
+    ]
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        *options,
+        *platforms,
+        "--python-version",
+        python,
+        requirement,
+    ]
     done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", check=False)
     complaint = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     return None if done.returncode == 0 else (complaint or ["ERROR: no reason given"])[-1]

@@ -8,7 +8,6 @@ weights, their names and their order stay, so that nothing outside of a training
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import keras
@@ -31,14 +30,6 @@ def quicker(model: keras.Model) -> keras.Model:
     clone = keras.models.clone_model(model, clone_function=_quicker_layer)
     clone.set_weights(model.get_weights())
     return clone
-
-
-def prefer_onednn() -> None:
-    """Let TensorFlow train by oneDNN's kernels on processors without AVX-512 too; say it before it is imported.
-
-    They are quicker at a training step there, but slower at segmenting one large image, so it is not for all.
-    """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def _is_for_processor() -> bool:
