@@ -10,7 +10,7 @@ from __future__ import annotations
 import configparser
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 SYSTEMS = {
@@ -26,8 +26,8 @@ def requirements() -> list[str]:
     return parser["options"]["install_requires"].split()
 
 
-def missing(requirement: str, system: str, python: str) -> str | None:
-    """The last line of pip's complaint, if there is no wheel; None if there is one."""
+def missing(asked: Sequence[str], system: str, python: str) -> str | None:
+    """The last line of pip's complaint, if one has no wheel; None if all have one."""
     platforms = [word for name in SYSTEMS[system] for word in ("--platform", name)]
     options = [
         "--dry-run",
@@ -47,7 +47,7 @@ def missing(requirement: str, system: str, python: str) -> str | None:
         *platforms,
         "--python-version",
         python,
-        requirement,
+        *asked,
     ]
     done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", check=False)
     complaint = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
@@ -55,13 +55,16 @@ def missing(requirement: str, system: str, python: str) -> str | None:
 
 
 def main() -> None:
-    cases = [(name, system, python) for system in SYSTEMS for python in PYTHONS for name in requirements()]
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda case: missing(*case), cases))
-    without = [(case, answer) for case, answer in zip(cases, answers, strict=True) if answer]
-    for (name, system, python), answer in without:
-        print(f"{system}, Python {python}: no wheel of {name} ({answer})")
-    print(f"{len(cases) - len(without)} of {len(cases)} wheels are there.")
+    asked = requirements()
+    for system in SYSTEMS:
+        for python in PYTHONS:
+            without = {}
+            if missing(asked, system, python):  # only then one by one, which takes long
+                answers = {name: missing([name], system, python) for name in asked}
+                without = {name: answer for name, answer in answers.items() if answer}
+            print(f"{system}, Python {python}: {len(asked) - len(without)} of {len(asked)} have a wheel.")
+            for name, answer in without.items():
+                print(f"  none of {name} ({answer})")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,10 @@ def command(
     The same command goes on with a run that was stopped or killed, with another --epochs or --time-limit too if
     you like. Ctrl-C leaves a run that can be evaluated.
     """
-    # Read when TensorFlow starts: oneDNN's kernels, which it leaves out without AVX-512, take a seventh off a step. They
-    # are slower at segmenting a large image, so this is not for all verbs.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # Read when TensorFlow starts: oneDNN's kernels, which it leaves out without AVX-512, take a seventh off a step.
+    # They are slower at segmenting a large image, so this is not for all verbs.
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     from cathode_tf.learning import train
 
     try:
