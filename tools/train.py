@@ -71,7 +71,7 @@ def command(
     The same command goes on with a run that was stopped or killed, with another --epochs or --time-limit too if
     you like. Ctrl-C leaves a run that can be evaluated.
     """
-    # Read when TensorFlow starts: oneDNN's kernels, which it leaves out without AVX-512, take a seventh off a step.
+    # Read when TensorFlow starts: oneDNN's kernels, which it leaves out without AVX-512, take an eighth off a step.
     # They are slower at segmenting a large image, so this is not for all verbs.
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
