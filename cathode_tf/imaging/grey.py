@@ -21,7 +21,14 @@ def one_channel(raster: Raster, path: str | Path) -> tuple[np.ndarray, np.ndarra
     Raises:
         InputError: If a palette index has no colour.
     """
-    samples, colored = raster.samples, None
+    samples, colored = raster.shown, None
+    if raster.flip is not None and raster.doubtful:
+        warnings.warn(
+            f"{path}: is shown with an inverting lookup table (white is 0), and read as shown. If its stored values "
+            "count, save it from ImageJ without that table (Image > Lookup Tables > Invert LUT).",
+            InputWarning,
+            stacklevel=3,
+        )
     if raster.colormap is not None:
         colormap = raster.colormap
         if samples.max() >= len(colormap):
@@ -29,13 +36,24 @@ def one_channel(raster: Raster, path: str | Path) -> tuple[np.ndarray, np.ndarra
                 f"{path}: must hold indices of its {len(colormap)} colours. Received {samples.max()}."
             )
         samples = colormap[samples]
+    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+        _warn_of_transparency(samples[..., -1], path)
     if samples.ndim == 3 and samples.shape[2] >= 3:
         samples, colored = _luminance(samples)
     elif samples.ndim == 3:
         samples = samples[..., 0]
-    if raster.black is not None:
-        samples = samples.dtype.type(raster.black) - samples
     return samples, colored
+
+
+def _warn_of_transparency(opacity: np.ndarray, path: str | Path) -> None:
+    clear = int(np.count_nonzero(opacity == 0))
+    if 0 < clear < opacity.size:
+        warnings.warn(
+            f"{path}: {clear} pixels are transparent; they are read as what lies under the transparency. If nothing was "
+            "imaged there, cut them away.",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _luminance(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -73,6 +91,13 @@ def check_colors(colored: np.ndarray, path: str | Path) -> None:
             InputWarning,
             stacklevel=2,
         )
+
+
+def unflipped(scaling: dict[str, float], flip: int | None) -> dict[str, float]:
+    """`offset` and `scale` that lead back to the stored value, where white was 0 and the shown ones were scaled."""
+    if flip is None or not scaling:
+        return scaling
+    return {"offset": flip - scaling["offset"], "scale": -scaling["scale"]}
 
 
 def to_integers(samples: np.ndarray, path: str | Path) -> tuple[np.ndarray, dict[str, float]]:
