@@ -49,7 +49,8 @@ def _warn_of_transparency(opacity: np.ndarray, path: str | Path) -> None:
     clear = int(np.count_nonzero(opacity == 0))
     if 0 < clear < opacity.size:
         warnings.warn(
-            f"{path}: {clear} pixels are transparent; they are read as what lies under the transparency. If nothing was "
+            f"{path}: {clear} pixels are transparent; they are read as what lies under the transparency. If "
+            f"nothing was "
             "imaged there, cut them away.",
             InputWarning,
             stacklevel=3,

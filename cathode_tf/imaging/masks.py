@@ -121,12 +121,14 @@ def _judge_white_as_zero(raster: Raster, source: str | Path) -> None:
         return
     if raster.doubtful:
         raise InputError(
-            f"{source}: must not have an inverting lookup table, as ImageJ counts its stored values, and other programs the "
+            f"{source}: must not have an inverting lookup table, as ImageJ counts its stored values, and "
+            f"other programs the "
             "shown ones. Save it from ImageJ after Image > Lookup Tables > Invert LUT."
         )
     place = f"masks in {source.parent}" if isinstance(source, Path) else source
     warnings.warn(
-        f"{place}: are stored with white as 0 (TIFF tag 262), and read as they are shown: the largest value for a stored "
+        f"{place}: are stored with white as 0 (TIFF tag 262), and read as they are shown: the largest value "
+        f"for a stored "
         "0. If the stored values count, save them with black as 0.",
         InputWarning,
         stacklevel=3,
@@ -195,7 +197,8 @@ def _by_opacity(samples: np.ndarray, phases: Phases, source: str | Path) -> np.n
     if not opaque.any():
         if (rest != rest[0, 0]).any():
             raise InputError(
-                f"{source}: must show what it labels. Received a picture that is transparent everywhere, with colours under "
+                f"{source}: must show what it labels. Received a picture that is transparent everywhere, "
+                f"with colours under "
                 "the transparency. Save it without transparency."
             )
         return np.full(alpha.shape, IGNORE, np.uint8)
@@ -339,7 +342,8 @@ def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, sourc
         return _by_value(indices, phases, source)
     colors = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in shown.tolist()]
     raise InputError(
-        f"{source}: must show colours of phases.toml, as the order of a palette may differ from picture to picture. Received "
+        f"{source}: must show colours of phases.toml, as the order of a palette may differ from picture to "
+        f"picture. Received "
         f"{some(colors)}. Add them to the values of phases, or save the mask without a palette."
     )
 
@@ -361,7 +365,8 @@ def _refuse_other_indices(
     for index, id_ in by_color.items():
         if values[index] != id_:
             raise InputError(
-                f"{source}: index and colour must mean the same phase. Index {index} is {names[values[index]]}, but its "
+                f"{source}: index and colour must mean the same phase. Index {index} is "
+                f"{names[values[index]]}, but its "
                 f"colour in the palette is that of {names[id_]}. Save the mask as RGB, or correct phases.toml."
             )
 
@@ -374,7 +379,8 @@ def _is_programs_table(colormap: np.ndarray, used: np.ndarray) -> bool:
 
 
 def _voc(count: int) -> np.ndarray:
-    """The colours of Pascal VOC, which CVAT, LabelMe and others give to masks: the bits of the index, three by three."""
+    """The colours of Pascal VOC, which CVAT, LabelMe and others give to masks: the bits of the index, "
+    "three by three."""
     index = np.arange(count, dtype=np.uint32)
     colors = np.zeros((count, 3), np.uint8)
     for bit in range(8):

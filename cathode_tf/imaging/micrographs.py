@@ -15,6 +15,7 @@ from cathode_tf.imaging.databar import find_databar
 from cathode_tf.imaging.grey import check_colors, one_channel, to_integers, unflipped
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
+from cathode_tf.texts import composed
 
 BY_HAND = "given by hand"
 """Source of a pixel size that overrides what the file says."""
@@ -53,8 +54,9 @@ class Micrograph:
 
     @property
     def id(self) -> str:
-        """Stem of the file name; slices of a stack add their index: `stack_z0003`."""
-        stem = self.path.stem if self.path else "micrograph"
+        """Stem of the file name, its accents on their letters (NFC); slices of a stack add their index: "
+        "`stack_z0003`."""
+        stem = composed(self.path.stem) if self.path else "micrograph"
         index = self.acquisition.get("slice_index")
         return stem if index is None else f"{stem}_z{index:04d}"
 

@@ -183,7 +183,8 @@ def _guarded(
 def _warn_of_turning(path: Path, orientation: int) -> None:
     if orientation != UPRIGHT:
         warnings.warn(
-            f"{path}: is stored turned or mirrored (orientation {orientation}), and read as viewers show it. Annotations "
+            f"{path}: is stored turned or mirrored (orientation {orientation}), and read as viewers show "
+            f"it. Annotations "
             "must have been drawn on it as shown.",
             InputWarning,
             stacklevel=4,

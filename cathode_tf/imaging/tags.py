@@ -175,7 +175,8 @@ def _whole_field(
     rows, (height, width) = rows_of(raster, scanned), raster.stored_shape
     if field_nm and rows and not rows - 1 <= height <= 1.2 * rows + 1:
         warnings.warn(
-            f"{raster.path}: {where} describes a field of another shape than the {width} x {height} pixels of the file: it "
+            f"{raster.path}: {where} describes a field of another shape than the {width} x {height} pixels "
+            f"of the file: it "
             "was cut, so the pixel size is not known. Give --pixel-size-nm.",
             InputWarning,
             stacklevel=2,

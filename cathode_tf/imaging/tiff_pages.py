@@ -22,7 +22,6 @@ from cathode_tf.imaging.orientation import TAG as ORIENTATION
 from cathode_tf.imaging.orientation import known, shown_shape
 from cathode_tf.words import some
 
-
 MOST_CHANNELS = 32
 """More than detectors and elements give; programs that do not ask for axes call slices channels, too."""
 
@@ -134,7 +133,8 @@ def _own_pages(pages: list[Any], path: Path) -> tuple[list[tuple[int, Any]], tup
     for number, page in previews:
         if _area(page) > largest:
             raise InputError(
-                f"must have its image in a page that is not flagged as a preview (TIFF tag 254). Received page {number} "
+                f"must have its image in a page that is not flagged as a preview (TIFF tag 254). Received "
+                f"page {number} "
                 f"of {_kind(page)}, so flagged, and others that are smaller. Save the image as a file of its own."
             )
         left_out.append(f"page {number}: a preview of {_size(page)}")
@@ -168,7 +168,8 @@ def _without_copies(full: list[tuple[int, Any]]) -> tuple[list[tuple[int, Any]],
     odd, page = next(entry for entry in full if _kind(entry[1]) != most)
     raise InputError(
         "must have pages of one size, type and colour, which are then slices of a stack. Received page "
-        f"{odd} of {_kind(page)} among pages of {most} (counted from 0). Save each as a file of its own, or the previews "
+        f"{odd} of {_kind(page)} among pages of {most} (counted from 0). Save each as a file of its own, or "
+        f"the previews "
         "flagged as such."
     )
 
@@ -229,7 +230,8 @@ def _refuse_channels(tiff: Any, path: Path) -> None:
         )
     if sizes.get("C", 1) > MOST_CHANNELS and max(sizes.get("Z", 1), sizes.get("T", 1)) == 1:
         warnings.warn(
-            f"{path}: its {sizes['C']} channels (axes {axes}) are taken for slices of a stack, as no microscope has so many.",
+            f"{path}: its {sizes['C']} channels (axes {axes}) are taken for slices of a stack, as no "
+            f"microscope has so many.",
             InputWarning,
             stacklevel=2,
         )

@@ -70,7 +70,8 @@ class TiffWindows:
         if raster.orientation != 1:
             self.close()
             raise InputError(
-                f"{path}: must lie upright, as it is too large to be turned. Received orientation {raster.orientation} (TIFF "
+                f"{path}: must lie upright, as it is too large to be turned. Received orientation "
+                f"{raster.orientation} (TIFF "
                 "tag 274). Save it as it is shown."
             )
         self._levels: Callable[[np.ndarray], np.ndarray] = self._palette()
