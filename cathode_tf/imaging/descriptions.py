@@ -1,4 +1,4 @@
-"""Metadata in the description of a TIFF: OpenFIBSEM, OME, ImageJ. Open file in, `Metadata` out."""
+"""Metadata as text: of a TIFF's description (OpenFIBSEM, OME, ImageJ), of CZI and EMD. Open file in, `Metadata` out."""
 
 from __future__ import annotations
 
@@ -117,3 +117,49 @@ def imagej(raster: RasterFile) -> Metadata | None:
         "slice_thickness_nm": spacing * factor if spacing and factor and raster.count > 1 else None,
     }
     return Metadata(across, "ImageJ XResolution with unit", acquisition)
+
+
+def czi(raster: RasterFile) -> Metadata | None:
+    """The XML of a CZI: `Scaling/Items/Distance`, in metres."""
+    if "czi" not in raster.texts:
+        return None
+    root = parse_xml(str(raster.texts["czi"]))
+    edges = {
+        e.get("Id"): scaled(e.findtext("Value") or "", 1e9) for e in root.iter("Distance") if e.get("Id")
+    }
+    across, down = edges.get("X"), edges.get("Y")
+    if across and down and not is_square(raster, across, down):
+        across = None
+    stated = image_size(root.findtext(".//Image/SizeX") or "", root.findtext(".//Image/SizeY") or "")
+    acquisition = {"vendor": "Zeiss", "slice_thickness_nm": edges.get("Z") if raster.count > 1 else None}
+    return Metadata(from_pixel_size(raster, across, stated, "CZI"), "CZI Scaling, Distance X", acquisition)
+
+
+def emd(raster: RasterFile) -> Metadata | None:
+    """Velox' JSON (`BinaryResult.PixelSize`), or the axes of Berkeley Lab's EMD."""
+    if "emd" in raster.texts:
+        edges = raster.texts["emd"]
+        across, down = edges["x"], edges["y"]
+        if across and down and not is_square(raster, across, down):
+            across = None
+        return Metadata(across, "EMD axes", {"software": "EMD", "slice_thickness_nm": edges.get("z")})
+    content = raster.texts.get("velox")
+    if not isinstance(content, Mapping):
+        return None
+    result, optics = content.get("BinaryResult") or {}, content.get("Optics") or {}
+    pixel = result.get("PixelSize") or {}
+    factors = [nm_per(str(result.get(f"PixelUnit{axis}", "m"))) for axis in "XY"]
+    edges_nm = [
+        scaled(pixel.get(side), f) if f else None
+        for side, f in zip(("width", "height"), factors, strict=True)
+    ]
+    across, down = edges_nm
+    if across and down and not is_square(raster, across, down):
+        across = None
+    acquisition = {
+        "vendor": "Thermo Fisher Velox",
+        "instrument": (content.get("Instrument") or {}).get("InstrumentClass"),
+        "kV": scaled(optics.get("AccelerationVoltage"), 1e-3),
+        "detector": result.get("Detector"),
+    }
+    return Metadata(across, "Velox metadata, BinaryResult.PixelSize", acquisition)

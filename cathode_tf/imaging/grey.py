@@ -108,6 +108,8 @@ def to_integers(samples: np.ndarray, path: str | Path) -> tuple[np.ndarray, dict
         InputError: If the samples are no real, finite numbers.
     """
     native = samples.dtype.newbyteorder("=")
+    if native.kind in "if":
+        _name_no_data(samples, path)
     if native in (np.uint8, np.uint16):
         return np.ascontiguousarray(samples, native), {}
     if native == np.int8:
@@ -117,6 +119,25 @@ def to_integers(samples: np.ndarray, path: str | Path) -> tuple[np.ndarray, dict
     if native.kind not in "iuf":
         raise InputError(f"{path}: must hold real numbers. Received {samples.dtype}.")
     return scale_to_uint16(samples, path)
+
+
+_NO_DATA = {-9999.0, -99999.0, -32768.0, -2147483648.0, -1e30, -1e38, float(np.finfo(np.float32).min)}
+
+
+def _name_no_data(samples: np.ndarray, path: str | Path) -> None:
+    """Say it where pixels have a number that programs write for no data, far below all others."""
+    low = float(samples.min())
+    if low not in _NO_DATA:
+        return
+    rest = samples[samples > samples.min()]
+    if rest.size and float(rest.min()) - low > float(rest.max()) - float(rest.min()):
+        warnings.warn(
+            f"{path}: {samples.size - rest.size} pixels are {low:g}, as programs write where nothing was "
+            f"measured. Cut them "
+            "away, or fill them, as they shift the grey values of all others.",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np.ndarray, dict[str, float]]:

@@ -19,8 +19,10 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.codecs import lossy_name
+from cathode_tf.imaging.containers import CZI_MAGIC, HDF5_MAGIC, open_czi, open_emd
 from cathode_tf.imaging.orientation import UPRIGHT, of_jpeg, of_png, shown_shape, turned
 from cathode_tf.imaging.png import decode_plain_png
+from cathode_tf.imaging.strangers import refused_format
 from cathode_tf.imaging.tiff_pages import (
     Plane,
     checked_channels,
@@ -34,7 +36,7 @@ MAX_MEGAPIXELS = 400.0
 """Images declared larger than this are refused before they are decoded."""
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-SUFFIXES = (*TIFF_SUFFIXES, ".png", ".bmp", ".jpg", ".jpeg")
+SUFFIXES = (*TIFF_SUFFIXES, ".png", ".bmp", ".jpg", ".jpeg", ".czi", ".emd")
 """File names that are looked at when a folder is searched for images."""
 
 
@@ -134,7 +136,7 @@ def open_raster(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> 
             if head[:2] in (b"II", b"MM"):
                 opened = _open_tiff(path, file, max_megapixels, stack)
             else:
-                opened = _open_simple(path, file, head, max_megapixels)
+                opened = _open_other(path, file, head, max_megapixels, stack)
         yield opened
 
 
@@ -149,7 +151,7 @@ def _damage(path: Path) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(
-            f"{path}: must be a whole TIFF, PNG, BMP or JPEG image. It is damaged or truncated ({reason})."
+            f"{path}: must be a whole TIFF, PNG, BMP, JPEG, CZI or EMD image. It is damaged or truncated ({reason})."
         ) from error
 
 
@@ -202,6 +204,17 @@ def _check_size(height: int, width: int, max_megapixels: float) -> None:
         )
 
 
+def _open_other(
+    path: Path, file: BinaryIO, head: bytes, max_megapixels: float, stack: contextlib.ExitStack
+) -> RasterFile:
+    if head not in (CZI_MAGIC, HDF5_MAGIC):
+        return _open_simple(path, file, head, max_megapixels)
+    found = (open_czi if head == CZI_MAGIC else open_emd)(path, stack)
+    _check_size(found.height, found.width, max_megapixels)
+    read = _guarded(path, found.lossy, UPRIGHT, lambda index: Raster(found.read(index)))
+    return RasterFile(path, found.height, found.width, found.count, found.lossy, read, texts=found.texts)
+
+
 def _open_simple(path: Path, file: BinaryIO, head: bytes, max_megapixels: float) -> RasterFile:
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
 
@@ -214,7 +227,7 @@ def _open_simple(path: Path, file: BinaryIO, head: bytes, max_megapixels: float)
     elif head.startswith(b"\xff\xd8\xff"):
         image = JpegImagePlugin.JpegImageFile(file)
     else:
-        raise InputError(f"must be a TIFF, PNG, BMP or JPEG image. Its first bytes are {head.hex(' ')}.")
+        raise refused_format(path, head)
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise InputError(f"must hold one image. Received {frames} frames. Save each as a file of its own.")

@@ -50,3 +50,37 @@ def _stranger(content: Any) -> str:
     if {"item", "annotations"} <= set(first) and isinstance(first["item"], Mapping):
         return "a V7 Darwin annotation; export it as COCO"
     return ""
+
+
+_BY_MAGIC = (
+    (
+        b"\0\0\0\x03\0",
+        "Gatan's DM3; save it as TIFF in DigitalMicrograph (File > Save As, and not Save Display As)",
+    ),
+    (
+        b"\0\0\0\x04\0",
+        "Gatan's DM4; save it as TIFF in DigitalMicrograph (File > Save As, and not Save Display As)",
+    ),
+    (b"AAMVHFSS", "Bruker's BCF; export its image as TIFF in Esprit"),
+    (b"GIF8", "a GIF; save it as PNG"),
+    (b"RIFF", "a WebP; save it as PNG"),
+    (b"%PDF", "a PDF; take the original image"),
+)
+_BY_SUFFIX = {
+    ".elid": "a project of Phenom's ProSuite or Element Identification; export its images as TIFF there",
+    ".asw": "JEOL's Analysis Station project; export its images as TIFF, with their .txt, there",
+    ".img": "JEOL's Analysis Station image; export it as TIFF, with its .txt, there",
+    ".map": "JEOL's Analysis Station map; export its images as TIFF there",
+    ".bcf": "Bruker's BCF; export its image as TIFF in Esprit",
+    ".spd": "EDAX' spectra; export the image as TIFF in its software",
+    ".oip": "a project of Oxford Instruments; export its images as TIFF in AZtec",
+}
+
+
+def refused_format(path: Path, head: bytes) -> InputError:
+    """What to say of a file that is no image that can be read; what it is where that is known."""
+    what = next(
+        (text for magic, text in _BY_MAGIC if head.startswith(magic)), _BY_SUFFIX.get(path.suffix.lower())
+    )
+    came = f"Received {what}" if what else f"Its first bytes are {head.hex(' ')}"
+    return InputError(f"must be a TIFF, PNG, BMP, JPEG, CZI or EMD image. {came}.")

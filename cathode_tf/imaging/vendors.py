@@ -17,6 +17,7 @@ from cathode_tf.imaging.rasters import RasterFile, quiet
 _READERS: tuple[Callable[[RasterFile], Metadata | None], ...] = (
     tags.fibics, tags.zeiss, tags.fei, tags.fei_xml, sidecars.tescan, sidecars.jeol, sidecars.hitachi,
     descriptions.openfibsem, descriptions.ome, descriptions.imagej,
+    descriptions.czi, descriptions.emd,
 )  # fmt: skip
 
 
