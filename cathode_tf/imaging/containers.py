@@ -1,5 +1,4 @@
-"""Images in container formats (Zeiss CZI, EMD of Velox and of Berkeley Lab) in, planes and their metadata "
-"as text out."""
+"""Images in container formats in (Zeiss CZI, EMD of Velox and of Berkeley Lab), planes and metadata as text out."""
 
 from __future__ import annotations
 
@@ -57,7 +56,7 @@ def open_czi(path: Path, stack: contextlib.ExitStack) -> Container:
     if others or samples not in (1, 3):
         raise InputError(
             f"must hold one image. Received a CZI of {', '.join(others) or f'{samples} samples a pixel'}. "
-            f"Export each as TIFF."
+            "Export each as TIFF."
         )
     kept: list[np.ndarray] = []
 

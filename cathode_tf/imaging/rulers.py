@@ -77,18 +77,24 @@ def _runs(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _bars(inside: np.ndarray, width: int, height: int) -> list[Ruler]:
     """Rectangles that are much wider than high: runs that begin and end alike in rows one below the other."""
-    found, open_: list[Ruler] = [], {}  # type:
-    ignore[var-annotated]
+    found: list[Ruler] = []
+    open_: dict[tuple[int, int], int] = {}
     for index, row in enumerate([*inside, np.zeros(inside.shape[1], bool)]):
         starts, ends = _runs(row)
         here = {
-            (int(a), int(b)) for a, b in zip(starts, ends, strict=True) if LEAST_LENGTH <= (b - a) / width
-            <= MOST_LENGTH
+            (int(a), int(b))
+            for a, b in zip(starts, ends, strict=True)
+            if LEAST_LENGTH <= (b - a) / width <= MOST_LENGTH
         }
         for run in [run for run in open_ if run not in here]:
             first = open_.pop(run)
             rows = index - first
-            if 2 <= rows <= max(4, height // 25) and run[1] - run[0] >= 4 * rows and 0 < run[0] and run[1] < width:
+            if (
+                2 <= rows <= max(4, height // 25)
+                and run[1] - run[0] >= 4 * rows
+                and run[0] > 0
+                and run[1] < width
+            ):
                 found.append(Ruler(first, run[0], run[1] - run[0]))
         for run in here:
             open_.setdefault(run, index)
@@ -118,7 +124,10 @@ def _longest_row_of_marks(places: np.ndarray) -> tuple[int, int, float]:
     best = (int(places[0]), 1, 0.0)
     for start in range(len(places) - 1):
         end = start + 1
-        while end + 1 < len(places) and abs((places[end + 1] - places[end]) - (places[start + 1] - places[start])) <= 2:
+        while (
+            end + 1 < len(places)
+            and abs((places[end + 1] - places[end]) - (places[start + 1] - places[start])) <= 2
+        ):
             end += 1
         if end - start + 1 > best[1]:
             best = (int(places[start]), end - start + 1, (places[end] - places[start]) / (end - start))

@@ -117,7 +117,7 @@ def open_volume(
     Args:
         path: The file or folder.
         phases: Their `values` say which label stands for which phase.
-        voxel_size_nm: Edge lengths along z, y, x; default: what an OME-Zarr, OME-TIFF or ImageJ's TIFF says; None = unknown.
+        voxel_size_nm: Edge lengths along z, y, x; default: what the file says; None = unknown.
 
     Raises:
         InputError: If it cannot be read or is no volume.
