@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEAST_LENGTH = 0.04
+LEAST_LENGTH = 0.02
 MOST_LENGTH = 0.7
 """Of the picture's width."""
 
@@ -91,7 +91,7 @@ def _bars(inside: np.ndarray, width: int, height: int) -> list[Ruler]:
             rows = index - first
             if (
                 2 <= rows <= max(4, height // 25)
-                and run[1] - run[0] >= 4 * rows
+                and run[1] - run[0] >= 2 * rows
                 and run[0] > 0
                 and run[1] < width
             ):
