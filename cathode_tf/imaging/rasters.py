@@ -325,7 +325,8 @@ def _open_tiff(path: Path, file: BinaryIO, max_megapixels: float, stack: context
     _check_size(int(page.imagelength), int(page.imagewidth), max_megapixels)
     lossy = next((name for plane in pages.planes if (name := lossy_name(plane.page))), "")
     orientation = orientation_of(page)
-    _warn_of_turning(path, orientation)
+    turned_ones = (o for plane in pages.planes if (o := orientation_of(plane.page)) != UPRIGHT)
+    _warn_of_turning(path, next(turned_ones, UPRIGHT))
     height, width = shown_shape(int(page.imagelength), int(page.imagewidth), orientation)
     read = _guarded(path, lossy, UPRIGHT, lambda index: _decode_page(tiff, pages.planes[index]))
     return RasterFile(
