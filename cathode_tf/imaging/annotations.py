@@ -121,6 +121,8 @@ def annotated_images(path: str | Path) -> list[str]:
         if kind == "via":
             return [str(entry["filename"]) for entry in via_entries(content)]
         return [task_image(t) for t in ([content] if isinstance(content, dict) else content)]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: must name its images. A field is missing ({error!r:.100}).") from error
 

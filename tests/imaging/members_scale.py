@@ -150,8 +150,9 @@ DOUBLED = (
 )
 sized(FIELDS, "Zeiss, AP_PIXEL_SIZE of the screen doubled", 50, plain(**tag(34118, DOUBLED)))
 for unit in ("microns", "micrometers", "Micrometer", "µm", "\\u00B5m", "um", "µ"):
+    description = f"ImageJ=1.53t\nunit={unit}\n".encode("cp1252")
     sized(
-        FIELDS, f"ImageJ, unit {unit}", 50, plain(imagej=True, resolution=(20, 20), metadata={"unit": unit})
+        FIELDS, f"ImageJ, unit {unit}", 50, plain(description=description, metadata=None, resolution=(20, 20))
     )
 for unit, said in (
     ("mircons", "'mircons' is read as micron"),
