@@ -137,15 +137,28 @@ def _berkeley(group: Any) -> Container:
     data = group["data"]
     if data.ndim not in (2, 3):
         raise InputError(f"must hold an image or a stack. Received an EMD of shape {data.shape}.")
-    edges = []
+    names, edges = [], []
     for axis in range(data.ndim):
         places = group.get(f"dim{axis + 1}")
-        unit = places.attrs.get("units", "") if places is not None else ""
-        factor = _EMD_LENGTHS.get(unit.decode() if isinstance(unit, bytes) else str(unit))
+        attributes = dict(places.attrs) if places is not None else {}
+        factor = _EMD_LENGTHS.get(_plain(attributes.get("units", "")))
         step = float(places[1] - places[0]) if places is not None and places.size > 1 else 0.0
+        names.append(_plain(attributes.get("name", "")).lower())
         edges.append(abs(step) * factor if factor and step else None)
-    count = data.shape[0] if data.ndim == 3 else 1
-    return Container(
-        data.shape[-2], data.shape[-1], count, lambda i: np.asarray(data[i] if data.ndim == 3 else data),
-        {"emd": dict(zip("zyx"[3 - data.ndim :], edges, strict=True))},
-    )  # fmt: skip
+    # Some programs write columns first; the names of the axes say so.
+    order = [names.index(axis) for axis in "zyx"[3 - data.ndim :]] if set("zyx"[3 - data.ndim :]) == set(names) else None
+    order = order or list(range(data.ndim))
+    shape, by_axis = [data.shape[axis] for axis in order], [edges[axis] for axis in order]
+
+    def read(index: int) -> np.ndarray:
+        if data.ndim == 2:
+            return np.asarray(data).transpose(order)
+        plane = np.asarray(np.take(data, index, axis=order[0]) if order[0] else data[index])
+        return plane if order[1] < order[2] else plane.T
+
+    count = shape[0] if data.ndim == 3 else 1
+    return Container(shape[-2], shape[-1], count, read, {"emd": dict(zip("zyx"[3 - data.ndim :], by_axis, strict=True))})
+
+
+def _plain(text: Any) -> str:
+    return text.decode() if isinstance(text, bytes) else str(text)

@@ -107,7 +107,7 @@ def test_emd_of_velox(tmp_path):
         read_micrograph(write_velox(tmp_path / "t.emd", images=2))
 
 
-def write_berkeley(path, data, step_nm):
+def write_berkeley(path, data, step_nm, names="zyx"):
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -118,7 +118,7 @@ def write_berkeley(path, data, step_nm):
         for axis, length in enumerate(data.shape, start=1):
             group[f"dim{axis}"] = np.arange(length) * step_nm
             group[f"dim{axis}"].attrs["name"], group[f"dim{axis}"].attrs["units"] = (
-                "zyx"[axis - 1 - data.ndim],
+                names[axis - 1 - data.ndim],
                 "[n_m]",
             )
     return path
@@ -145,7 +145,9 @@ def test_hdf5_that_is_no_emd(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_a_second_library_reads_the_same(tmp_path):
     reader = pytest.importorskip("rsciio.emd").file_reader
-    (signal,) = reader(str(write_berkeley(tmp_path / "a.emd", GREY, 50.0)))
+    # It takes the first axis for x, whatever its name; so here columns come first, and are called so.
+    (signal,) = reader(str(write_berkeley(tmp_path / "a.emd", GREY.T, 50.0, "xy")))
     np.testing.assert_array_equal(signal["data"], GREY)
+    np.testing.assert_array_equal(read_micrograph(tmp_path / "a.emd").pixels, GREY)
     axis = signal["axes"][-1]
     assert axis["scale"] == read_micrograph(tmp_path / "a.emd").pixel_size_nm == 50
