@@ -3,7 +3,8 @@
     python benchmarks/files.py
 
 Each member makes its own small file of a situation in which other programs were seen to read wrong, and must be read
-right, read right with a warning that names the doubt, or refused with a sentence that names what is wrong; whatever else
+right, read right with a warning that names the doubt, or refused with a sentence that names what is wrong;
+whatever else
 happens counts as wrong. The members are those of tests/imaging/members*.py, which the test suite runs one by one.
 """
 
@@ -39,7 +40,9 @@ def main() -> None:
         found.setdefault(member.kind, Counter())[outcome] += 1
     click.echo("| kind | members | " + " | ".join(OUTCOMES) + " |\n|---|" + "---:|" * 5)
     for kind, counts in [*found.items(), ("all", sum(found.values(), Counter()))]:
-        click.echo(f"| {kind} | {counts.total()} | " + " | ".join(str(counts[name]) for name in OUTCOMES) + " |")
+        click.echo(
+            f"| {kind} | {counts.total()} | " + " | ".join(str(counts[name]) for name in OUTCOMES) + " |"
+        )
 
 
 if __name__ == "__main__":

@@ -146,7 +146,11 @@ def _berkeley(group: Any) -> Container:
         names.append(_plain(attributes.get("name", "")).lower())
         edges.append(abs(step) * factor if factor and step else None)
     # Some programs write columns first; the names of the axes say so.
-    order = [names.index(axis) for axis in "zyx"[3 - data.ndim :]] if set("zyx"[3 - data.ndim :]) == set(names) else None
+    order = (
+        [names.index(axis) for axis in "zyx"[3 - data.ndim :]]
+        if set("zyx"[3 - data.ndim :]) == set(names)
+        else None
+    )
     order = order or list(range(data.ndim))
     shape, by_axis = [data.shape[axis] for axis in order], [edges[axis] for axis in order]
 
@@ -157,7 +161,9 @@ def _berkeley(group: Any) -> Container:
         return plane if order[1] < order[2] else plane.T
 
     count = shape[0] if data.ndim == 3 else 1
-    return Container(shape[-2], shape[-1], count, read, {"emd": dict(zip("zyx"[3 - data.ndim :], by_axis, strict=True))})
+    return Container(
+        shape[-2], shape[-1], count, read, {"emd": dict(zip("zyx"[3 - data.ndim :], by_axis, strict=True))}
+    )
 
 
 def _plain(text: Any) -> str:

@@ -19,15 +19,23 @@ SMALL = [[40.1, 40.1], [40.3, 40.1], [40.3, 40.3]]
 
 def coco(annotations, images=None, categories=None):
     return {
-        "images": images or [{"id": i, "file_name": f"im{i}.png", "width": 64, "height": 64} for i in range(2)],
+        "images": images
+        or [{"id": i, "file_name": f"im{i}.png", "width": 64, "height": 64} for i in range(2)],
         "categories": categories or [{"id": 1, "name": "ncm"}, {"id": 2, "name": "pore"}],
-        "annotations": [{"id": n, "image_id": 0, "category_id": 1, "bbox": [8, 5, 20, 30]} | a for n, a in enumerate(annotations)],
-    }  # fmt: skip
+        "annotations": [
+            {"id": n, "image_id": 0, "category_id": 1, "bbox": [8, 5, 20, 30]} | a
+            for n, a in enumerate(annotations)
+        ],
+    }
 
 
 def labelme(*shapes):
-    return {"shapes": [{"label": "ncm", "shape_type": "polygon"} | s for s in shapes], "imagePath": "im0.png",
-            "imageHeight": 64, "imageWidth": 64}  # fmt: skip
+    return {
+        "shapes": [{"label": "ncm", "shape_type": "polygon"} | s for s in shapes],
+        "imagePath": "im0.png",
+        "imageHeight": 64,
+        "imageWidth": 64,
+    }
 
 
 def via(*regions):
@@ -49,7 +57,14 @@ def cvat_polygon(points, label='label="ncm"'):
 
 
 def result(value, **more):
-    return {"id": "x", "type": "polygonlabels", "original_width": 64, "original_height": 64, "image_rotation": 0, "value": value} | more  # fmt: skip
+    return {
+        "id": "x",
+        "type": "polygonlabels",
+        "original_width": 64,
+        "original_height": 64,
+        "image_rotation": 0,
+        "value": value,
+    } | more
 
 
 def percent(points):
@@ -83,7 +98,7 @@ def reading(kind, name, content, expected="right", said="", meant=None, image="i
         )
 
 
-# Whose an object is ---------------------------------------------------------------------------------------------------
+# Whose an object is
 
 IDS = "identity"
 POLYGON = {"segmentation": [FLAT]}
@@ -137,14 +152,24 @@ reading(
     "warned",
     "share 1 id, 0 first",
 )
-reading(IDS, "COCO, a category of two ids", coco([POLYGON | {"category_id": 2}], categories=[{"id": 1, "name": "ncm"}, {"id": 2, "name": "ncm"}]))  # fmt: skip
+reading(
+    IDS,
+    "COCO, a category of two ids",
+    coco([POLYGON | {"category_id": 2}], categories=[{"id": 1, "name": "ncm"}, {"id": 2, "name": "ncm"}]),
+)
 SAME = [{"id": i, "file_name": "im0.png", "width": 64, "height": 64} for i in range(2)]
 reading(
     IDS, "COCO, one image listed twice", coco([POLYGON], images=SAME), "refused", "must list im0.png once"
 )
 VIA_TEXT = json.dumps(via(via_polygon(BOX)))
 reading(IDS, "VIA, one key twice", VIA_TEXT[:-1] + ", " + VIA_TEXT[1:], "refused", "'im0.png1' stands twice")
-reading(IDS, "CVAT, one image twice", cvat(cvat_polygon(BOX), '<image id="0" name="im0.png" width="64" height="64"/>'), "refused", "must list im0.png once")  # fmt: skip
+reading(
+    IDS,
+    "CVAT, one image twice",
+    cvat(cvat_polygon(BOX), '<image id="0" name="im0.png" width="64" height="64"/>'),
+    "refused",
+    "must list im0.png once",
+)
 reading(
     IDS,
     "Label Studio, one image in two tasks",
@@ -154,7 +179,8 @@ reading(
 )
 
 
-# Whether it is drawn ----------------------------------------------------------------------------------------------------
+# Whether it is drawn
+# ----------------------------------------------------------------------------------------------------
 
 DRAWN = "objects without pixels"
 EMPTY_RUNS = {"size": [64, 64], "counts": [64 * 64]}
@@ -209,10 +235,25 @@ reading(
     "warned",
     "a mask without a pixel",
 )
-reading(DRAWN, "Label Studio, an empty brush", studio(answer(GOOD, result({"format": "rle", "rle": encode_brush(np.zeros((64, 64), bool)), "brushlabels": ["ncm"]}, id="y"))), "warned", "a mask without a pixel")  # fmt: skip
+reading(
+    DRAWN,
+    "Label Studio, an empty brush",
+    studio(
+        answer(
+            GOOD,
+            result(
+                {"format": "rle", "rle": encode_brush(np.zeros((64, 64), bool)), "brushlabels": ["ncm"]},
+                id="y",
+            ),
+        )
+    ),
+    "warned",
+    "a mask without a pixel",
+)
 
 
-# Elements that are easily left out ----------------------------------------------------------------------------------------
+# Elements that are easily left out
+# ----------------------------------------------------------------------------------------
 
 LEFT = "elements left out"
 TRACK = '<track id="0" label="ncm"><polygon frame="0" points="8,5;28,5;28,35;8,35"/></track>'
@@ -241,12 +282,27 @@ reading(
     LEFT, "CVAT, an ellipse", cvat('<ellipse label="ncm" cx="18" cy="20" rx="2" ry="3"/>' + cvat_polygon(BOX))
 )
 reading(LEFT, "LabelMe, no label", labelme({"points": BOX, "label": None}), "refused", "must have a label")
-reading(LEFT, "VIA, no label", {"i": {"filename": "im0.png", "regions": [{"shape_attributes": via_polygon(BOX), "region_attributes": {}}]}}, "refused", "must have a label")  # fmt: skip
+reading(
+    LEFT,
+    "VIA, no label",
+    {
+        "i": {
+            "filename": "im0.png",
+            "regions": [{"shape_attributes": via_polygon(BOX), "region_attributes": {}}],
+        }
+    },
+    "refused",
+    "must have a label",
+)
 BARE = result({"points": percent(BOX)}, type="polygon")
 LABELS = result({"points": percent(BOX), "labels": ["ncm"]}, type="labels")
 reading(LEFT, "Label Studio, a region without a label", studio(answer(BARE)), "refused", "must have a label")
 reading(LEFT, "Label Studio, shape and label as two results", studio(answer(BARE, LABELS)))
-reading(LEFT, "Label Studio, a text to a region", studio(answer(GOOD, result({"points": percent(BOX), "text": ["crack"]}, type="textarea"))))  # fmt: skip
+reading(
+    LEFT,
+    "Label Studio, a text to a region",
+    studio(answer(GOOD, result({"points": percent(BOX), "text": ["crack"]}, type="textarea"))),
+)
 reading(
     LEFT, "Label Studio, a relation", studio(answer(GOOD, {"type": "relation", "from_id": "x", "to_id": "y"}))
 )
@@ -255,8 +311,18 @@ reading(
     "Label Studio, a choice for the image",
     studio(answer(GOOD, {"type": "choices", "value": {"choices": ["good"]}})),
 )
-reading(LEFT, "Label Studio, the newest annotation empty", studio(answer(GOOD), answer(date="2024-01-03")), "refused", "the newest is empty")  # fmt: skip
-reading(LEFT, "Label Studio, a ground truth older than another", studio(answer(GOOD, ground_truth=True), answer(PORE, date="2024-01-03")))  # fmt: skip
+reading(
+    LEFT,
+    "Label Studio, the newest annotation empty",
+    studio(answer(GOOD), answer(date="2024-01-03")),
+    "refused",
+    "the newest is empty",
+)
+reading(
+    LEFT,
+    "Label Studio, a ground truth older than another",
+    studio(answer(GOOD, ground_truth=True), answer(PORE, date="2024-01-03")),
+)
 reading(
     LEFT,
     "Label Studio, two annotations",
@@ -280,7 +346,8 @@ SECOND = {
 reading(LEFT, "Label Studio JSON-MIN, two controls", [MIN | {"brush": [SECOND]}])
 
 
-# Shapes -----------------------------------------------------------------------------------------------------------------
+# Shapes
+# -----------------------------------------------------------------------------------------------------------------
 
 SHAPES = "shapes"
 for kind in ("rectangle", "rotation", "oriented_rectangle", "quadrilateral", "polygon"):
@@ -295,7 +362,13 @@ reading(
     "LabelMe, rectangle of two corners backwards",
     labelme({"points": [BOX[2], BOX[0]], "shape_type": "rectangle"}),
 )
-reading(SHAPES, "LabelMe, rectangle of three corners", labelme({"points": BOX[:3], "shape_type": "rectangle"}), "refused", "must have 2 or 4 corners. Received 3")  # fmt: skip
+reading(
+    SHAPES,
+    "LabelMe, rectangle of three corners",
+    labelme({"points": BOX[:3], "shape_type": "rectangle"}),
+    "refused",
+    "must have 2 or 4 corners. Received 3",
+)
 reading(
     SHAPES,
     "LabelMe, a cuboid",
@@ -316,12 +389,33 @@ reading(
     SHAPES, "CVAT, a turned box", cvat('<box label="ncm" xtl="3" ytl="10" xbr="33" ybr="30" rotation="90"/>')
 )
 # Label Studio turns about the upper left corner: (28, 5) and 90 degrees lead to columns 8 to 28.
-VALUE = {"x": 28 / 64 * 100, "y": 5 / 64 * 100, "width": 30 / 64 * 100, "height": 20 / 64 * 100, "rotation": 90, "rectanglelabels": ["ncm"]}  # fmt: skip
+VALUE = {
+    "x": 28 / 64 * 100,
+    "y": 5 / 64 * 100,
+    "width": 30 / 64 * 100,
+    "height": 20 / 64 * 100,
+    "rotation": 90,
+    "rectanglelabels": ["ncm"],
+}
 reading(SHAPES, "Label Studio, a turned box", studio(answer(result(VALUE))))
-reading(SHAPES, "COCO, compressed runs", coco([{"segmentation": {"size": [64, 64], "counts": encode_coco_string(encode_runs((truth() == 1).T.ravel()))}}]))  # fmt: skip
+reading(
+    SHAPES,
+    "COCO, compressed runs",
+    coco(
+        [
+            {
+                "segmentation": {
+                    "size": [64, 64],
+                    "counts": encode_coco_string(encode_runs((truth() == 1).T.ravel())),
+                }
+            }
+        ]
+    ),
+)
 
 
-# Strangers ----------------------------------------------------------------------------------------------------------------
+# Strangers
+# ----------------------------------------------------------------------------------------------------------------
 
 OTHERS = "other tools' files"
 reading(OTHERS, "YOLO labels", "0 0.28 0.31 0.31 0.47\n", "refused", "YOLO labels")
@@ -339,7 +433,8 @@ reading(
 reading(OTHERS, "Supervisely", {"size": {"height": 64, "width": 64}, "objects": []}, "refused", "Supervisely")
 
 
-# Texts as Windows, macOS and Excel write them -----------------------------------------------------------------------------
+# Texts as Windows, macOS and Excel write them
+# -----------------------------------------------------------------------------
 
 TEXTS = "texts"
 TOML = '# Stücke\n[[phase]]\nname = "pore"\nid = 0\n[[phase]]\nname = "ncm"\nid = 1\n'

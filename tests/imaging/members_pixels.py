@@ -1,4 +1,5 @@
-"""Members of the kinds that concern pixels: white as 0, pages and channels, turning, palettes, codecs, tags that lie."""
+"""Members of the kinds that concern pixels: white as 0, pages and channels, turning, palettes, codecs, "
+"tags that lie."""
 
 import io
 import struct
@@ -17,7 +18,7 @@ def pixels_of(path):
     return [m.pixels for m in found] if isinstance(found, list) else found.pixels
 
 
-# White as 0 -----------------------------------------------------------------------------------------------------------
+# White as 0
 
 WHITE = "white as zero"
 FLIPS = {
@@ -58,7 +59,13 @@ def white_mask(bits, compression, expected, said):
             top = (1 << bits) - 1
             stored = (truth() == 0) if bits == 1 else (top * (truth() == 0)).astype(f"u{bits // 8}")
             tifffile.imwrite(folder / "a.tif", stored, photometric="miniswhite", compression=compression)
-        phases = BW if bits < 16 else Phases.from_list([{"name": "a", "id": 0, "values": [0]}, {"name": "b", "id": 1, "values": [65535]}])  # fmt: skip
+        phases = (
+            BW
+            if bits < 16
+            else Phases.from_list(
+                [{"name": "a", "id": 0, "values": [0]}, {"name": "b", "id": 1, "values": [65535]}]
+            )
+        )
         return judge(lambda: read_mask(folder / "a.tif", phases), truth(), said)
 
 
@@ -89,7 +96,8 @@ def _(folder):
     return judge(lambda: pixels_of(folder / "a.tif"), scene(), "inverting lookup table")
 
 
-# Pages, planes and channels ---------------------------------------------------------------------------------------------
+# Pages, planes and channels
+# ---------------------------------------------------------------------------------------------
 
 PAGES = "pages and channels"
 STACK = np.stack([scene() + i for i in range(5)])
@@ -113,7 +121,12 @@ pages("a page of another height", [*STACK[:3], STACK[3][:50], STACK[4]], "page 3
 pages("a page of 16 bit", [*STACK[:2], STACK[2].astype(np.uint16), *STACK[3:]], "page 2 of .*uint16")
 pages("a page of float", [*STACK[:4], STACK[4].astype(np.float32)], "page 4 of .*float32")
 pages("a page of RGB", [*STACK[:2], RGB, *STACK[3:]], "page 2 of .*3 channels")
-pages("a page with a palette", [STACK[0], STACK[1], STACK[2]], "page 1 of .*palette", options=[{}, {"photometric": "palette", "colormap": TABLE}])  # fmt: skip
+pages(
+    "a page with a palette",
+    [STACK[0], STACK[1], STACK[2]],
+    "page 1 of .*palette",
+    options=[{}, {"photometric": "palette", "colormap": TABLE}],
+)
 pages("the first page smaller than a stack", [STACK[0][:32, :32], *STACK[1:]], "page 0 of 32 x 32")
 pages(
     "a flagged preview first",
@@ -131,7 +144,13 @@ pages(
 )
 pages("a preview without a flag first", [scene()[::4, ::4], scene()], "page 0 .*preview", scene(), "warned")
 pages("a preview without a flag last", [scene(), RGB[::2, ::2]], "page 1 .*preview", scene(), "warned")
-pages("a pyramid without flags", [scene(), scene()[::2, ::2], scene()[::4, ::4]], "page 1 .*page 2 .*previews", scene(), "warned")  # fmt: skip
+pages(
+    "a pyramid without flags",
+    [scene(), scene()[::2, ::2], scene()[::4, ::4]],
+    "page 1 .*page 2 .*previews",
+    scene(),
+    "warned",
+)
 pages(
     "a transparency mask",
     [scene(), scene() > 99],
@@ -139,7 +158,12 @@ pages(
     expected="right",
     options=[{}, {"subfiletype": 4}],
 )
-pages("the larger page flagged as a preview", [scene(), np.kron(scene(), np.ones((2, 2), np.uint8))], "flagged as a preview", options=[{}, {"subfiletype": 1}])  # fmt: skip
+pages(
+    "the larger page flagged as a preview",
+    [scene(), np.kron(scene(), np.ones((2, 2), np.uint8))],
+    "flagged as a preview",
+    options=[{}, {"subfiletype": 1}],
+)
 pages(
     "the only page flagged as a preview",
     [scene()],
@@ -147,8 +171,14 @@ pages(
     expected="right",
     options=[{"subfiletype": 1}],
 )
-pages("pages turned to one size", [scene(64, 48), scene(48, 64)], "orientation", expected="warned",
-      meant=[scene(64, 48), np.rot90(scene(48, 64), -1)], options=[{"extratags": [(274, 3, 1, 1, True)]}, {"extratags": [(274, 3, 1, 6, True)]}])  # fmt: skip
+pages(
+    "pages turned to one size",
+    [scene(64, 48), scene(48, 64)],
+    "orientation",
+    expected="warned",
+    meant=[scene(64, 48), np.rot90(scene(48, 64), -1)],
+    options=[{"extratags": [(274, 3, 1, 1, True)]}, {"extratags": [(274, 3, 1, 6, True)]}],
+)
 
 
 def axes(name, axes_, shape, said, options, expected="refused", meant=None):
@@ -191,14 +221,20 @@ def _(folder):
     return judge(lambda: pixels_of(folder / "a.png"), None, "2 frames")
 
 
-# Turning --------------------------------------------------------------------------------------------------------------
+# Turning
 
 TURNED = "orientation"
 # How to store a picture so that it is shown as it is: the inverse of what EXIF's number does to it.
 STORE = {
-    1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.T,
-    6: lambda a: np.rot90(a, 1), 7: lambda a: np.rot90(a.T, 2), 8: lambda a: np.rot90(a, -1),
-}  # fmt: skip
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.T,
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: np.rot90(a.T, 2),
+    8: lambda a: np.rot90(a, -1),
+}
 
 
 def store(path, picture, orientation):
@@ -258,7 +294,7 @@ def _(folder):
     return judge(lambda: pixels_of(folder / "a.png"), scene(), "orientation 3")
 
 
-# Alpha, palettes, one bit ---------------------------------------------------------------------------------------------
+# Alpha, palettes, one bit
 
 TABLES = "alpha and palettes"
 
@@ -323,19 +359,39 @@ def palette(name, colors, indices, phases, expected="right", said="", suffix=".p
 
 
 RED, GREEN, BLACK, WHITE_ = (200, 30, 30), (30, 200, 30), (0, 0, 0), (255, 255, 255)
-DECLARED = Phases.from_list([{"name": "pore", "id": 0, "values": [0, "#c81e1e"]}, {"name": "ncm", "id": 1, "values": [1, "#1ec81e"]}])  # fmt: skip
+DECLARED = Phases.from_list(
+    [{"name": "pore", "id": 0, "values": [0, "#c81e1e"]}, {"name": "ncm", "id": 1, "values": [1, "#1ec81e"]}]
+)
 for order, colors, indices in (("one", [RED, GREEN], truth()), ("the other", [GREEN, RED], 1 - truth())):
     for suffix in (".png", ".tif", ".bmp"):
         form = suffix[1:].upper()
-        palette(f"colours of no phase in {order} order, {form}", colors, indices, DEFAULT, "refused", "colours of phases.toml", suffix)  # fmt: skip
+        palette(
+            f"colours of no phase in {order} order, {form}",
+            colors,
+            indices,
+            DEFAULT,
+            "refused",
+            "colours of phases.toml",
+            suffix,
+        )
         palette(f"declared colours in {order} order, {form}", colors, indices, DECLARED, suffix=suffix)
 for order, colors, indices in (
     ("black, white", [BLACK, WHITE_], truth()),
     ("white, black", [WHITE_, BLACK], 1 - truth()),
 ):
     palette(f"one bit, palette {order}, PNG", colors, indices, DEFAULT)
-palette("grey in one order", [(0,) * 3, (128,) * 3], truth(), Phases.from_list([{"name": "a", "id": 0, "values": [0]}, {"name": "b", "id": 1, "values": [128]}]))  # fmt: skip
-palette("grey in the other order", [(128,) * 3, (0,) * 3], 1 - truth(), Phases.from_list([{"name": "a", "id": 0, "values": [0]}, {"name": "b", "id": 1, "values": [128]}]))  # fmt: skip
+palette(
+    "grey in one order",
+    [(0,) * 3, (128,) * 3],
+    truth(),
+    Phases.from_list([{"name": "a", "id": 0, "values": [0]}, {"name": "b", "id": 1, "values": [128]}]),
+)
+palette(
+    "grey in the other order",
+    [(128,) * 3, (0,) * 3],
+    1 - truth(),
+    Phases.from_list([{"name": "a", "id": 0, "values": [0]}, {"name": "b", "id": 1, "values": [128]}]),
+)
 
 
 def bmp_bits(name, colors, indices):
@@ -352,7 +408,8 @@ bmp_bits("BMP of 1 bit, palette black, white", [BLACK, WHITE_], truth())
 bmp_bits("BMP of 1 bit, palette white, black", [WHITE_, BLACK], 1 - truth())
 
 
-# Lossy codecs -----------------------------------------------------------------------------------------------------------
+# Lossy codecs
+# -----------------------------------------------------------------------------------------------------------
 
 CODECS = "lossy codecs"
 
@@ -382,7 +439,8 @@ for lossless in ("lzw", "zlib", "zstd", "packbits", "lzma", "png"):
     codec(lossless, "right", lossless, {})
 
 
-# Tags that lie ------------------------------------------------------------------------------------------------------------
+# Tags that lie
+# ------------------------------------------------------------------------------------------------------------
 
 TAGS = "tags that lie"
 
@@ -404,7 +462,14 @@ lying("strip byte count too small", 279, 7)
 lying("byte counts of several strips 0", 279, 0, rowsperstrip=10)
 lying("tile byte counts 0", 325, 0, tile=(16, 16))
 lying("compressed, byte count 0", 279, 0, compression="zlib")
-lying("compressed, byte count beyond the end", 279, 10_000_000, "refused", r"StripByteCounts \(279\) of page 0", compression="zlib")  # fmt: skip
+lying(
+    "compressed, byte count beyond the end",
+    279,
+    10_000_000,
+    "refused",
+    r"StripByteCounts \(279\) of page 0",
+    compression="zlib",
+)
 lying("strip offset beyond the end", 273, 10_000_000, "refused", r"StripOffsets \(273\) of page 0")
 lying("strip offset 0", 273, 0, "refused", r"StripOffsets \(273\) of page 0")
 
@@ -417,7 +482,8 @@ def _(folder):
     return judge(lambda: pixels_of(folder / "a.tif"), None, "beyond the end of the file")
 
 
-# No data ------------------------------------------------------------------------------------------------------------------
+# No data
+# ------------------------------------------------------------------------------------------------------------------
 
 NO_DATA = "no data"
 

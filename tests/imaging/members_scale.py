@@ -48,24 +48,40 @@ def beside(name, text, pixels=PIXELS):
     return write
 
 
-# One size of 50 nm, stated for 128 x 96 pixels by every vendor ------------------------------------------------------------
+# One size of 50 nm, stated for 128 x 96 pixels by every vendor
+# ------------------------------------------------------------
 
 OTHER = "pixel size of another image size"
 ZEISS = (
     "0\r\n0\r\n0\r\n1e-8\r\nAP_WIDTH\r\nWidth = 6.40 um\r\nDP_IMAGE_STORE\r\nStore resolution = 128 * 96\r\n"
 )
 ZEISS_PIXEL = "0\r\n0\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 50.0 nm\r\nDP_IMAGE_STORE\r\nStore resolution = 128 * 96\r\n"
-FEI = "[Beam]\r\nBeam=EBeam\r\nScan=EScan\r\n[EBeam]\r\nHFW={hfw}\r\nVFW={vfw}\r\n[EScan]\r\nPixelWidth={pixel}\r\nPixelHeight={pixel}\r\n[Image]\r\nResolutionX={x}\r\nResolutionY={y}\r\n"  # fmt: skip
+FEI = "[Beam]\r\nBeam=EBeam\r\nScan=EScan\r\n[EBeam]\r\nHFW={hfw}\r\nVFW={vfw}\r\n[EScan]\r\nPixelWidth={pixel}\r\nPixelHeight={pixel}\r\n[Image]\r\nResolutionX={x}\r\nResolutionY={y}\r\n"
 WHOLE = {"hfw": 6.4e-6, "vfw": 4.8e-6, "pixel": 5e-8, "x": 128, "y": 96}
-FEI_XML = "<Metadata><BinaryResult><PixelSize><X unit='m'>5e-8</X><Y unit='m'>5e-8</Y></PixelSize><ImageSize><X>128</X><Y>96</Y></ImageSize></BinaryResult></Metadata>"  # fmt: skip
-PHENOM = "<FeiImage><pixelWidth unit='um'>0.05</pixelWidth><pixelHeight unit='um'>0.05</pixelHeight><cropHint><left>0</left><top>0</top><right>128</right><bottom>96</bottom></cropHint></FeiImage>"  # fmt: skip
-FIBICS = "<Fibics><Image><Width>128</Width><Height>96</Height></Image><Scan><Ux>0.05</Ux><Uy>0</Uy><Vx>0</Vx><Vy>0.05</Vy></Scan></Fibics>"  # fmt: skip
+FEI_XML = "<Metadata><BinaryResult><PixelSize><X unit='m'>5e-8</X><Y unit='m'>5e-8</Y></PixelSize><ImageSize><X>128</X><Y>96</Y></ImageSize></BinaryResult></Metadata>"
+PHENOM = "<FeiImage><pixelWidth unit='um'>0.05</pixelWidth><pixelHeight unit='um'>0.05</pixelHeight><cropHint><left>0</left><top>0</top><right>128</right><bottom>96</bottom></cropHint></FeiImage>"
+FIBICS = "<Fibics><Image><Width>128</Width><Height>96</Height></Image><Scan><Ux>0.05</Ux><Uy>0</Uy><Vx>0</Vx><Vy>0.05</Vy></Scan></Fibics>"
 TESCAN = "[MAIN]\nPixelSizeX=5e-8\nPixelSizeY=5e-8\nImageWidth=128\nImageHeight=96\n"
 JEOL = "$CM_FORMAT JEOL-SEM\n$CM_FULL_SIZE 128 96\n$$SM_MICRON_BAR 20\n$$SM_MICRON_MARKER 1um\n"
 VIEW = "$CM_FORMAT JEOL-SEM\n$CM_FULL_SIZE 128 96\n$CM_FIELD_OF_VIEW 0.0064mm 0.0048mm\n"
 HITACHI = "[SemImageFile]\nDataSize=128x96\nPixelSize=50\n"
-OME = {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 50, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 50, "PhysicalSizeYUnit": "nm"}}  # fmt: skip
-FIBSEM = json.dumps({"image": {"resolution": [128, 96], "hfw": 6.4e-6, "beam_type": "ELECTRON"}, "pixel_size": {"x": 5e-8, "y": 5e-8}, "microscope_state": {"stage_position": {"z": 0.004, "t": 0.5}, "electron_beam": {"voltage": 2000.0}}})  # fmt: skip
+OME = {
+    "ome": True,
+    "metadata": {
+        "axes": "YX",
+        "PhysicalSizeX": 50,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 50,
+        "PhysicalSizeYUnit": "nm",
+    },
+}
+FIBSEM = json.dumps(
+    {
+        "image": {"resolution": [128, 96], "hfw": 6.4e-6, "beam_type": "ELECTRON"},
+        "pixel_size": {"x": 5e-8, "y": 5e-8},
+        "microscope_state": {"stage_position": {"z": 0.004, "t": 0.5}, "electron_beam": {"voltage": 2000.0}},
+    }
+)
 
 
 def ome_of_whole(pixels):
@@ -85,8 +101,12 @@ VENDORS = {
     "Zeiss, AP_IMAGE_PIXEL_SIZE": lambda p: plain(p, **tag(34118, ZEISS_PIXEL)),
     "Thermo, PixelWidth": lambda p: plain(p, **tag(34682, FEI.format(**WHOLE))),
     "Thermo, HFW": lambda p: plain(p, **tag(34682, FEI.format(**WHOLE | {"pixel": ""}))),
-    "Thermo, HFW and VFW without a resolution": lambda p: plain(p, **tag(34682, FEI.format(**WHOLE | {"pixel": "", "x": "", "y": ""}))),
-    "Thermo, PixelWidth and HFW without a resolution": lambda p: plain(p, **tag(34680, FEI.format(**WHOLE | {"x": "", "y": ""}))),
+    "Thermo, HFW and VFW without a resolution": lambda p: plain(
+        p, **tag(34682, FEI.format(**WHOLE | {"pixel": "", "x": "", "y": ""}))
+    ),
+    "Thermo, PixelWidth and HFW without a resolution": lambda p: plain(
+        p, **tag(34680, FEI.format(**WHOLE | {"x": "", "y": ""}))
+    ),
     "Thermo, XML": lambda p: plain(p, **tag(34683, FEI_XML)),
     "Phenom": lambda p: plain(p, **tag(34683, PHENOM)),
     "Fibics": lambda p: plain(p, **tag(51023, FIBICS)),
@@ -96,17 +116,24 @@ VENDORS = {
     "Hitachi": lambda p: beside("a.txt", HITACHI, p),
     "OpenFIBSEM": lambda p: plain(p, description=FIBSEM, metadata=None),
     "OME": ome_of_whole,
-}  # fmt: skip
+}
 for vendor, write in VENDORS.items():
     sized(OTHER, f"{vendor}, as it was", 50, write(PIXELS))
     sized(OTHER, f"{vendor}, at half size", 100, write(HALF))
     sized(OTHER, f"{vendor}, cut", None, write(CUT), "warned", "was cut")
 
 
-# Fields that are overlooked -------------------------------------------------------------------------------------------------
+# Fields that are overlooked
+# -------------------------------------------------------------------------------------------------
 
 FIELDS = "size fields"
-sized(FIELDS, "JEOL, CM_FIELD_OF_VIEW without a size", 50, beside("a.txt", VIEW.replace("$CM_FULL_SIZE 128 96\n", "")), source="CM_FIELD_OF_VIEW")  # fmt: skip
+sized(
+    FIELDS,
+    "JEOL, CM_FIELD_OF_VIEW without a size",
+    50,
+    beside("a.txt", VIEW.replace("$CM_FULL_SIZE 128 96\n", "")),
+    source="CM_FIELD_OF_VIEW",
+)
 sized(
     FIELDS,
     "Thermo, source of HFW",
@@ -160,7 +187,14 @@ for unit, said in (
     ("nanometrs", "read as nanomet"),
 ):
     per = 0.02 if unit[0] == "n" else 20
-    sized(FIELDS, f"ImageJ, misspelt {unit}", 50, plain(imagej=True, resolution=(per, per), metadata={"unit": unit}), "warned", said)  # fmt: skip
+    sized(
+        FIELDS,
+        f"ImageJ, misspelt {unit}",
+        50,
+        plain(imagej=True, resolution=(per, per), metadata={"unit": unit}),
+        "warned",
+        said,
+    )
 for unit in ("pixels", "inches", "seconds", "miles"):
     sized(
         FIELDS,
@@ -170,8 +204,22 @@ for unit in ("pixels", "inches", "seconds", "miles"):
     )
 Y_IN_NM = {"unit": "um", "yunit": "nm"}
 sized(FIELDS, "ImageJ, yunit in nm", 50, plain(imagej=True, resolution=(20, 0.02), metadata=Y_IN_NM))
-sized(FIELDS, "ImageJ, yunit in nm, rows of 0.05 nm", None, plain(imagej=True, resolution=(20, 20), metadata=Y_IN_NM), "warned", "must be square")  # fmt: skip
-sized(FIELDS, "ImageJ, yunit is no length", None, plain(imagej=True, resolution=(20, 20), metadata={"unit": "um", "yunit": "sec"}), "warned", "must be square")  # fmt: skip
+sized(
+    FIELDS,
+    "ImageJ, yunit in nm, rows of 0.05 nm",
+    None,
+    plain(imagej=True, resolution=(20, 20), metadata=Y_IN_NM),
+    "warned",
+    "must be square",
+)
+sized(
+    FIELDS,
+    "ImageJ, yunit is no length",
+    None,
+    plain(imagej=True, resolution=(20, 20), metadata={"unit": "um", "yunit": "sec"}),
+    "warned",
+    "must be square",
+)
 
 
 def stack(kind, **options):
@@ -200,7 +248,8 @@ stack(
 )
 
 
-# Tilt and stage -------------------------------------------------------------------------------------------------------------
+# Tilt and stage
+# -------------------------------------------------------------------------------------------------------------
 
 TILT = "tilt and stage"
 
@@ -224,19 +273,70 @@ def acquired(name, write, **meant):
         )
 
 
-STAGE = "AP_STAGE_AT_T\r\nStage at T =  54.0 °\r\nAP_STAGE_AT_Z\r\nStage at Z = 41.835 mm\r\nDP_TILT_CORRECTION\r\nTilt Corrn. = {}\r\nAP_TILT_ANGLE\r\nTilt Angle =  36.0 °\r\n"  # fmt: skip
-acquired("Zeiss, corrected", plain(**tag(34118, ZEISS + STAGE.format("On"))), tilt_deg=54.0, stage_z_nm=41835000.0, tilt_correction="on", tilt_correction_deg=36.0)  # fmt: skip
-acquired("Zeiss, not corrected", plain(**tag(34118, ZEISS + STAGE.format("Off"))), tilt_deg=54.0, stage_z_nm=41835000.0, tilt_correction="off")  # fmt: skip
+STAGE = "AP_STAGE_AT_T\r\nStage at T =  54.0 °\r\nAP_STAGE_AT_Z\r\nStage at Z = 41.835 mm\r\nDP_TILT_CORRECTION\r\nTilt Corrn. = {}\r\nAP_TILT_ANGLE\r\nTilt Angle =  36.0 °\r\n"
+acquired(
+    "Zeiss, corrected",
+    plain(**tag(34118, ZEISS + STAGE.format("On"))),
+    tilt_deg=54.0,
+    stage_z_nm=41835000.0,
+    tilt_correction="on",
+    tilt_correction_deg=36.0,
+)
+acquired(
+    "Zeiss, not corrected",
+    plain(**tag(34118, ZEISS + STAGE.format("Off"))),
+    tilt_deg=54.0,
+    stage_z_nm=41835000.0,
+    tilt_correction="off",
+)
 # 0.907571 rad are 52 degrees.
-MORE = FEI.format(**WHOLE).replace("[EScan]", "TiltCorrectionIsOn={}\r\nTiltCorrectionAngle=0.663225116\r\n[Stage]\r\nStageT=0.907571211\r\nStageZ=0.004\r\n[EScan]")  # fmt: skip
-acquired("Thermo, corrected", plain(**tag(34682, MORE.format("yes"))), tilt_deg=52.0, stage_z_nm=4000000.0, tilt_correction="on", tilt_correction_deg=38.0)  # fmt: skip
-acquired("Thermo, not corrected", plain(**tag(34682, MORE.format("no"))), tilt_deg=52.0, stage_z_nm=4000000.0, tilt_correction="off")  # fmt: skip
-acquired("Fibics", plain(**tag(51023, FIBICS.replace("</Scan>", '</Scan><Stage><Z units="um">4</Z><Tilt units="deg">54</Tilt></Stage><ScanInfo><item name="Tilt Corrn. Angle">= -36.0°</item></ScanInfo><ATLAS3D><Slice><ZPos>1.5</ZPos></Slice></ATLAS3D>'))), tilt_deg=54.0, stage_z_nm=4000.0, tilt_correction_deg=-36.0, slice_z_nm=1500.0)  # fmt: skip
+MORE = FEI.format(**WHOLE).replace(
+    "[EScan]",
+    "TiltCorrectionIsOn={}\r\nTiltCorrectionAngle=0.663225116\r\n[Stage]\r\nStageT=0.907571211\r\nStageZ=0.004\r\n[EScan]",
+)
+acquired(
+    "Thermo, corrected",
+    plain(**tag(34682, MORE.format("yes"))),
+    tilt_deg=52.0,
+    stage_z_nm=4000000.0,
+    tilt_correction="on",
+    tilt_correction_deg=38.0,
+)
+acquired(
+    "Thermo, not corrected",
+    plain(**tag(34682, MORE.format("no"))),
+    tilt_deg=52.0,
+    stage_z_nm=4000000.0,
+    tilt_correction="off",
+)
+acquired(
+    "Fibics",
+    plain(
+        **tag(
+            51023,
+            FIBICS.replace(
+                "</Scan>",
+                '</Scan><Stage><Z units="um">4</Z><Tilt units="deg">54</Tilt></Stage><ScanInfo><item name="Tilt Corrn. Angle">= -36.0°</item></ScanInfo><ATLAS3D><Slice><ZPos>1.5</ZPos></Slice></ATLAS3D>',
+            ),
+        )
+    ),
+    tilt_deg=54.0,
+    stage_z_nm=4000.0,
+    tilt_correction_deg=-36.0,
+    slice_z_nm=1500.0,
+)
 acquired("OpenFIBSEM", VENDORS["OpenFIBSEM"](PIXELS), tilt_deg=28.6478898, stage_z_nm=4000000.0)
-acquired("TESCAN", beside("a.hdr", TESCAN + "PixelSizeZ=2e-8\n[SEM]\nStageTilt=55.0\nStageZ=0.006\n"), tilt_deg=55.0, stage_z_nm=6000000.0, slice_thickness_nm=20.0)  # fmt: skip
+acquired(
+    "TESCAN",
+    beside("a.hdr", TESCAN + "PixelSizeZ=2e-8\n[SEM]\nStageTilt=55.0\nStageZ=0.006\n"),
+    tilt_deg=55.0,
+    stage_z_nm=6000000.0,
+    slice_thickness_nm=20.0,
+)
 
 
-# Containers and formats that are refused --------------------------------------------------------------------------------------
+# Containers and formats that are refused
+# --------------------------------------------------------------------------------------
 
 FORMATS = "other formats"
 

@@ -1,4 +1,5 @@
-"""Every object of an annotation file is drawn or named: what is drawn and what is named add up to what is in the file."""
+"""Every object of an annotation file is drawn or named: what is drawn and what is named add up to what is "
+"in the file."""
 
 import importlib.util
 import json

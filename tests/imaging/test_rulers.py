@@ -32,7 +32,9 @@ def test_eleven_marks_in_one_distance():
     assert find_ruler(picture) == Ruler(170, 100, 200, 11)
 
 
-@pytest.mark.parametrize("pixels", [noise(), np.zeros((200, 320), np.uint8), np.full((200, 320), 255, np.uint8), noise(20, 20)])
+@pytest.mark.parametrize(
+    "pixels", [noise(), np.zeros((200, 320), np.uint8), np.full((200, 320), 255, np.uint8), noise(20, 20)]
+)
 def test_nothing_where_none_is_drawn(pixels):
     assert find_ruler(pixels) is None
 

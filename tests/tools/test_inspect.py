@@ -94,8 +94,18 @@ def test_a_bar_in_the_picture_a_preview_and_the_tilt_are_told(tmp_path):
     assert "a scale bar seems to be in the picture, 60 px long in row 140, from column 100 on" in printed
     assert "give --pixel-size-nm, its length in nm / 60: 1 um = 16.67" in printed
     assert "left out page 0: a preview of 64 x 40 px" in printed
-    content = b"AP_WIDTH\r\nWidth = 12.8 um\r\nAP_STAGE_AT_T\r\nStage at T = 54.0\r\nDP_TILT_CORRECTION\r\nTilt Corrn. = Off\r\n"
+    lines = (
+        "AP_WIDTH",
+        "Width = 12.8 um",
+        "AP_STAGE_AT_T",
+        "Stage at T = 54.0",
+        "DP_TILT_CORRECTION",
+        "Tilt Corrn. = Off",
+    )
+    content = "".join(f"{line}\r\n" for line in lines).encode()
     tifffile.imwrite(tmp_path / "b.tif", pixels, extratags=[(34118, 1, len(content), content, True)])
     result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "b.tif")], catch_exceptions=False)
     printed = re.sub(" +", " ", result.output)
-    assert " tilt_deg 54.0\n" in printed and " tilt_correction off\n" in printed and "scale bar" not in printed
+    assert (
+        " tilt_deg 54.0\n" in printed and " tilt_correction off\n" in printed and "scale bar" not in printed
+    )
