@@ -3,9 +3,8 @@
     python benchmarks/files.py
 
 Each member makes its own small file of a situation in which other programs were seen to read wrong, and must be read
-right, read right with a warning that names the doubt, or refused with a sentence that names what is wrong;
-whatever else
-happens counts as wrong. The members are those of tests/imaging/members*.py, which the test suite runs one by one.
+right, read right with a warning that names the doubt, or refused with a sentence that names what is wrong; all
+else counts as wrong. The members are those of tests/imaging/members*.py, which the test suite runs one by one.
 """
 
 from __future__ import annotations

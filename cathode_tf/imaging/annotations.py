@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.imaging.coco import coco_by_image, read_coco
 from cathode_tf.imaging.databar import check_size, fit_mask_to_cut
 from cathode_tf.imaging.label_studio import is_label_studio, read_label_studio, task_image
 from cathode_tf.imaging.masks import read_mask
@@ -18,8 +19,6 @@ from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, phase_mask
 from cathode_tf.imaging.strangers import refuse_strangers, refuse_yolo
 from cathode_tf.imaging.vectors import (
-    coco_by_image,
-    read_coco,
     read_cvat,
     read_labelme,
     read_via,

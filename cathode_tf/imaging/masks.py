@@ -16,6 +16,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file
+from cathode_tf.imaging.palettes import is_black_and_white, is_programs_table
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, Raster, open_raster
 from cathode_tf.phases import IGNORE, IGNORE_COLOR, Phases, rgb
 from cathode_tf.words import some
@@ -326,11 +327,7 @@ def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, sourc
     used = np.unique(indices)
     if used[-1] >= len(colormap):
         raise InputError(f"{source}: must hold indices of its {len(colormap)} colours. Received {used[-1]}.")
-    if (
-        len(colormap) == 2
-        and sorted(colormap[:, 0].tolist()) == [0, 255]
-        and (colormap == colormap[:, :1]).all()
-    ):
+    if is_black_and_white(colormap):
         white = (colormap[indices][..., 0] == 255).astype(np.uint8)
         return _by_grey(_black_and_white(white, phases), phases, source, None)
     shown = colormap[used]
@@ -338,7 +335,7 @@ def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, sourc
         mask = to_mask(Raster(colormap[indices]), phases, source)
         _refuse_other_indices(indices, mask, shown, phases, source)
         return mask
-    if _is_programs_table(colormap, used):
+    if is_programs_table(colormap, used):
         return _by_value(indices, phases, source)
     colors = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in shown.tolist()]
     raise InputError(
@@ -369,24 +366,6 @@ def _refuse_other_indices(
                 f"{names[values[index]]}, but its "
                 f"colour in the palette is that of {names[id_]}. Save the mask as RGB, or correct phases.toml."
             )
-
-
-def _is_programs_table(colormap: np.ndarray, used: np.ndarray) -> bool:
-    """Whether the palette is a program's own, the same for each picture: VOC's, or far more colours than are used."""
-    if np.array_equal(colormap[: used[-1] + 1], _voc(int(used[-1]) + 1)):
-        return True
-    return len(np.unique(colormap, axis=0)) - len(used) >= 32
-
-
-def _voc(count: int) -> np.ndarray:
-    """The colours of Pascal VOC, which CVAT, LabelMe and others give to masks: the bits of the index, "
-    "three by three."""
-    index = np.arange(count, dtype=np.uint32)
-    colors = np.zeros((count, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            colors[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
-    return colors
 
 
 def _without_clear(

@@ -1,5 +1,4 @@
-"""Members of the kinds that concern pixels: white as 0, pages and channels, turning, palettes, codecs, "
-"tags that lie."""
+"""Members of the kinds that concern pixels: white as 0, pages and channels, turning, tables, codecs, tags."""
 
 import io
 import struct

@@ -1,5 +1,4 @@
-"""Every object of an annotation file is drawn or named: what is drawn and what is named add up to what is "
-"in the file."""
+"""Every object of an annotation file is drawn or named: both together are as many as the file holds."""
 
 import importlib.util
 import json
