@@ -66,6 +66,10 @@ def read_label_studio(content: Any, source: str, image_name: str | None, max_meg
             raise InputError("all results of a task must be drawn on one image size.")
         size = declared(*sizes.pop(), max_megapixels) if sizes else None
         if size is None:
+            if objects:
+                raise InputError(
+                    "each result must say the size of its image (original_width, original_height)."
+                )
             return Drawing([], None)
         return assembled((_region(r, size) for r in objects), size, source, names[index])
 
@@ -90,8 +94,7 @@ def _results(task: Mapping, source: str) -> list[Mapping]:
     if others and not _objects(results):
         raise InputError(
             f"the annotations of a task must agree. Received {len(counting)}, of which the newest is empty "
-            f"and another is "
-            "not. Delete one in Label Studio, or mark the right one as ground truth."
+            "and another is not. Delete one in Label Studio, or mark the right one as ground truth."
         )
     if others and "annotations" in task:
         date = newest.get("updated_at", "the last date")

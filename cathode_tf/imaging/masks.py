@@ -340,8 +340,7 @@ def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, sourc
     colors = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in shown.tolist()]
     raise InputError(
         f"{source}: must show colours of phases.toml, as the order of a palette may differ from picture to "
-        f"picture. Received "
-        f"{some(colors)}. Add them to the values of phases, or save the mask without a palette."
+        f"picture. Received {some(colors)}. Add them to the values of phases, or save the mask without a palette."
     )
 
 
@@ -363,8 +362,7 @@ def _refuse_other_indices(
         if values[index] != id_:
             raise InputError(
                 f"{source}: index and colour must mean the same phase. Index {index} is "
-                f"{names[values[index]]}, but its "
-                f"colour in the palette is that of {names[id_]}. Save the mask as RGB, or correct phases.toml."
+                f"{names[values[index]]}, but its colour in the palette is that of {names[id_]}. Save the mask as RGB, or correct phases.toml."
             )
 
 
@@ -385,10 +383,12 @@ def _without_clear(
 
 
 def _readable(shown: np.ndarray, phases: Phases) -> bool:
-    try:
-        to_mask(Raster(shown[None]), phases)
-    except InputError:
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # given where the mask itself is read
+        try:
+            to_mask(Raster(shown[None]), phases)
+        except InputError:
+            return False
     return True
 
 

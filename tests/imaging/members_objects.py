@@ -336,6 +336,8 @@ MIN = {
     "brush": [],
     "poly": [GOOD["value"] | {"original_width": 64, "original_height": 64}],
 }
+SIZELESS = [{k: v for k, v in GOOD.items() if not k.startswith("original")}]
+reading(LEFT, "Label Studio, no size", studio(answer(*SIZELESS)), "refused", "must say the size of its image")
 SECOND = {
     "rle": encode_brush(truth() == 1),
     "format": "rle",
