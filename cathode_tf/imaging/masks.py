@@ -362,7 +362,8 @@ def _refuse_other_indices(
         if values[index] != id_:
             raise InputError(
                 f"{source}: index and colour must mean the same phase. Index {index} is "
-                f"{names[values[index]]}, but its colour in the palette is that of {names[id_]}. Save the mask as RGB, or correct phases.toml."
+                f"{names[values[index]]}, "
+                f"but its colour in the palette is that of {names[id_]}. Save the mask as RGB, or correct phases.toml."
             )
 
 
