@@ -19,6 +19,7 @@ from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, phase_mask
 from cathode_tf.imaging.strangers import refuse_strangers, refuse_yolo
 from cathode_tf.imaging.vectors import (
+    cvat_images,
     read_cvat,
     read_labelme,
     read_via,
@@ -110,9 +111,9 @@ def annotated_images(path: str | Path) -> list[str]:
     """Names of the images that a JSON or XML annotation file describes."""
     path = Path(path)
     kind, content = _parse(path)
-    if kind == "cvat":
-        return [image.get("name", "") for image in content.findall("image")]
     try:
+        if kind == "cvat":
+            return [image.get("name", "") for image in cvat_images(content)]
         if kind == "labelme":
             return [str(content.get("imagePath") or path.stem)]
         if kind == "coco":

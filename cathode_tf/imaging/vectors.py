@@ -274,17 +274,21 @@ def _via_region(entry: Mapping, canvas: Size, known: set[str]) -> Region | Undra
     return outline(label, [ring], canvas)
 
 
+def cvat_images(root: Any) -> list[Any]:
+    """The images of CVAT's XML; InputError where objects lie beside them, in tracks."""
+    tracks = root.findall("track")
+    if tracks:
+        raise InputError(
+            f"must hold the objects of each image in it. Received {counted(len(tracks), 'track')}, as "
+            "for video. Export the task as 'CVAT for images 1.1'."
+        )
+    return list(root.findall("image"))
+
+
 def read_cvat(root: Any, source: str, image_name: str | None, max_megapixels: float) -> Drawing:
     """CVAT for images XML 1.1: polygons, boxes, ellipses and masks, by their z-order."""
     with malformed(source, "CVAT"):
-        tracks = root.findall("track")
-        if tracks:
-            raise InputError(
-                f"must hold the objects of each image in it. Received {counted(len(tracks), 'track')}, as "
-                f"for video. Export the "
-                "task as 'CVAT for images 1.1'."
-            )
-        images = root.findall("image")
+        images = cvat_images(root)
         image = images[pick([i.get("name", "") for i in images], image_name, source)]
         canvas = declared(image.get("height"), image.get("width"), max_megapixels)
         drawn = [entry for entry in image if entry.tag != "tag"]  # of the image as a whole
