@@ -18,6 +18,7 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.litter import clear_litter, temporary_prefix
 from cathode_tf.ownership import foreign_entry, refuse_foreign, write_manifest
+from cathode_tf.texts import read_text
 
 
 def refuse_overwrite(path: str | Path, force: bool = False) -> None:
@@ -191,12 +192,10 @@ def write_json(path: str | Path, content: Any, *, force: bool = False) -> Path:
 
 def read_json(path: str | Path) -> Any:
     """The content of a JSON file, or an `InputError` that names the file."""
-    path = Path(path)
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid JSON ({error}).") from error
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.texts import read_toml
 
 IGNORE = 255
 """Unlabelled or doubtful: out of loss, metrics and fractions, and never predicted."""
@@ -152,13 +152,7 @@ class Phases:
         Raises:
             InputError: If the file cannot be read, is no TOML, or does not describe phases.
         """
-        path = Path(path)
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: is not valid TOML ({error}).") from error
+        content = read_toml(path)
         tables = content.get("phase")
         if not isinstance(tables, list) or not tables:
             raise InputError(

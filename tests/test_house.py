@@ -23,6 +23,7 @@ FLOOR = {
     "phases",
     "progress",
     "terminal",
+    "texts",
     "version",
     "words",
 }

@@ -386,11 +386,7 @@ def read_points(path: Path):
     """Table of labelled reference points."""
     import pandas as pd
 
-    from cathode_tf.errors import InputError, reason_of
+    from cathode_tf.texts import read_table
 
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a table of reference points ({reason_of(error)})."
-        ) from error
+    table = read_table(path)
+    return pd.DataFrame(table.rows, columns=list(table.columns))

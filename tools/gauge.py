@@ -28,9 +28,6 @@ def command(table: Path, design: str, unit: str, out: Path | None, force: bool) 
     TABLE is a CSV with the columns part, appraiser, trial, value. A part is an image or a section; an appraiser
     an annotator, a model or a microscope; at least 2 of each, 2 trials, and everything equally often.
     """
-    import pandas as pd
-
-    from cathode_tf.errors import InputError, reason_of
     from cathode_tf.files import refuse_overwrite, write_json
     from cathode_tf.ownership import refuse_inputs
     from cathode_tf.statistics import gauge_rr
@@ -38,16 +35,29 @@ def command(table: Path, design: str, unit: str, out: Path | None, force: bool) 
     if out is not None:
         refuse_inputs(out, [table])
         refuse_overwrite(out, force)
-    try:
-        rows = pd.read_csv(table)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{table}: cannot be read as a table of measurements ({reason_of(error)})."
-        ) from error
-    found = gauge_rr(rows, design=design, unit=unit)
+    found = gauge_rr(_measurements(table), design=design, unit=unit)
     for name, estimate in found.items():
         verdict = estimate.flags.get("VERDICT")
         click.echo(f"{name.replace('_', ' ')}: {estimate}{f': {verdict}' if verdict else ''}")
     if out is not None:
         write_json(out, {name: estimate.to_dict() for name, estimate in found.items()}, force=force)
         click.echo(f"Wrote {out}.")
+
+
+def _measurements(path: Path):
+    """The rows of the table; cells without anything are missing, and values may have a decimal comma."""
+    import pandas as pd
+
+    from cathode_tf.texts import number, read_table
+
+    def value(cell: str) -> float | str:
+        try:
+            return number(cell)
+        except ValueError:  # the table is judged as a whole, which says more
+            return cell
+
+    table = read_table(path)
+    rows = pd.DataFrame(table.rows, columns=list(table.columns)).replace("", None)
+    if "value" in rows:
+        rows["value"] = [value(cell) if isinstance(cell, str) else None for cell in rows["value"]]
+    return rows

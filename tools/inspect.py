@@ -71,7 +71,7 @@ def _print_micrograph(file: Path) -> None:
     from cathode_tf.imaging.rasters import open_raster
 
     with open_raster(file) as raster:
-        slices = raster.count
+        slices, left_out = raster.count, raster.left_out
     first = next(iter_micrographs(file))
     known = dict(first.acquisition)
     known.pop("slice_index", None)
@@ -86,10 +86,33 @@ def _print_micrograph(file: Path) -> None:
         dtype = f"{samples.dtype.name}, stored as {dtype} ({_scaling(scaling, slices)})"
     click.echo(f"{file}: {first.width} x {first.height} px, {dtype}{stack}")
     click.echo(f"  {'pixel size':<20} {_nanometres(first.pixel_size_nm)}{source}")
+    if first.pixel_size_nm is None:
+        _print_ruler(file, slices)
     if rows:
         click.echo(f"  {'databar':<20} {rows} rows cut at the bottom")
+    for what in left_out:
+        click.echo(f"  {'left out':<20} {what}")
     for name, value in known.items():
         click.echo(f"  {name:<20} {value}")
+
+
+def _print_ruler(file: Path, slices: int) -> None:
+    """Say that a scale bar or a ruler seems to be in the picture, and how its length becomes a pixel size."""
+    from cathode_tf.imaging import find_ruler, iter_micrographs
+
+    whole = next(iter_micrographs(file, databar="none"))
+    ruler = find_ruler(whole.pixels)
+    if ruler is None:
+        return
+    what = "a scale bar" if ruler.marks < 3 else f"a ruler of {ruler.marks} marks"
+    click.echo(
+        f"  {'':<20} {what} seems to be in the picture, {ruler.length_px} px long in row {ruler.row}, from column "
+        f"{ruler.column} on;"
+    )
+    click.echo(
+        f"  {'':<20} if so, give --pixel-size-nm, its length in nm / {ruler.length_px}: 1 um = "
+        f"{1000 / ruler.length_px:.4g}"
+    )
 
 
 def _scaling(scaling: dict[str, float], slices: int) -> str:

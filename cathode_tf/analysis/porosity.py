@@ -6,7 +6,6 @@ An image sees no pores below its resolution, of which the binder and carbon doma
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from scipy import stats
 
 from cathode_tf.errors import InputError
 from cathode_tf.statistics.estimate import LEVEL, NO_INTERVAL, Estimate, quantity
+from cathode_tf.texts import read_toml
 
 REFERENCE = "mass balance; ISO 13528 (E_n); JCGM 100:2008 (GUM)"
 
@@ -67,7 +67,7 @@ class Electrode:
             InputError: If the file cannot be read, or a field is missing, unknown or impossible.
         """
         try:
-            content: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            content = read_toml(path)
             parts = content.pop("component", [])
             content["mass_fractions"] = {part["name"]: part["mass_fraction"] for part in parts}
             content["densities_g_cm3"] = {part["name"]: part["density_g_cm3"] for part in parts}
@@ -76,10 +76,6 @@ class Electrode:
             if low_high != 2:
                 raise InputError(f"cbd_porosity must be two numbers. Received {low_high}.")
             return cls(**content)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: is not valid TOML ({error}).") from error
         except KeyError as error:
             raise InputError(
                 f"{path}: each [[component]] must have name, mass_fraction and density_g_cm3. {error} is missing."
@@ -88,7 +84,8 @@ class Electrode:
             known = ", ".join(["[[component]]", *cls.__dataclass_fields__])
             raise InputError(f"{path}: may hold {known} ({error}).") from error
         except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+            text = str(error)
+            raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
 
 
 def _check(name: str, value: Any, *, above: bool) -> None:

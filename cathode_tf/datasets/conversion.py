@@ -31,6 +31,7 @@ from cathode_tf.litter import clear_litter
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
+from cathode_tf.texts import composed
 
 Encode = Callable[[Sequence[Source], Path], Iterator[list[Staged]]]
 ORIGINS = ("human", "corrected", "synthetic")
@@ -267,16 +268,17 @@ def sources_of(
     sources: dict[str, Source] = {}
     missing: list[Path] = []
     for image, mask in pairs:
-        if image.stem in sources:
+        stem = composed(image.stem)
+        if stem in sources:
             raise InputError(
                 f"{image}: must have a stem of its own, which becomes its id. Received the stem of "
-                f"{sources[image.stem].image} too. Rename one."
+                f"{sources[stem].image} too. Rename one."
             )
         if mask is None:
             missing.append(image)
             continue
-        groups = by_stem.get(image.stem, {})
-        sources[image.stem] = replace(template, index=len(sources), image=image, mask=mask, groups=groups)
+        groups = by_stem.get(stem, {})
+        sources[stem] = replace(template, index=len(sources), image=image, mask=mask, groups=groups)
     alone = [stem for stem, source in sources.items() if not source.groups]
     if template.groups and alone and not template.group_regex:
         more = f" and {len(alone) - 1} others" if len(alone) > 1 else ""

@@ -33,6 +33,7 @@ from cathode_tf.imaging import (
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.stacks import SLICE
 from cathode_tf.phases import Phases
+from cathode_tf.texts import composed
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def encode_source(source: Source, staging: Path) -> tuple[list[Staged], list[str
             with open(path, "wb") as file:
                 file.writelines(frame(message))
             row = row_of(example, image_sha256, mask_sha256, counts)
-            stack = source.image.stem if "slice_index" in example.acquisition else ""
+            stack = composed(source.image.stem) if "slice_index" in example.acquisition else ""
             staged.append(Staged(row, path, path.stat().st_size, example.image.dtype.name, stack))
     messages = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
     return staged, list(dict.fromkeys(messages))
@@ -251,7 +252,7 @@ def _example(source: Source, micrograph: Micrograph, mask: np.ndarray) -> Exampl
     pixels, size = micrograph.pixels, micrograph.pixel_size_nm
     if source.image_dtype:
         pixels = pixels.astype(source.image_dtype)
-    stack = source.image.stem if "slice_index" in micrograph.acquisition else ""
+    stack = composed(source.image.stem) if "slice_index" in micrograph.acquisition else ""
     return Example(
         image=pixels,
         mask=mask,

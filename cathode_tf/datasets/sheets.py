@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from cathode_tf.datasets.schema import SPLITS
 from cathode_tf.errors import InputError
+from cathode_tf.texts import composed, read_table
 
 
 def read_groups(groups: str | Path | Mapping[str, str] | None) -> dict[str, str]:
@@ -16,7 +16,7 @@ def read_groups(groups: str | Path | Mapping[str, str] | None) -> dict[str, str]
     if groups is None:
         return {}
     if isinstance(groups, Mapping):
-        return dict(groups)
+        return {composed(name): group for name, group in groups.items()}
     return _read_columns(Path(groups), "group")
 
 
@@ -25,7 +25,11 @@ def read_splits(splits: str | Path | Mapping[str, str] | None) -> dict[str, str]
     if splits is None:
         return None
     source = "split" if isinstance(splits, Mapping) else str(splits)
-    found = dict(splits) if isinstance(splits, Mapping) else _read_columns(Path(splits), "split")
+    found = (
+        {composed(n): s for n, s in splits.items()}
+        if isinstance(splits, Mapping)
+        else _read_columns(Path(splits), "split")
+    )
     for name, split in found.items():
         if split not in SPLITS:
             raise InputError(
@@ -46,26 +50,18 @@ def check_regex(text: str | None) -> str:
 
 
 def _read_columns(path: Path, column: str) -> dict[str, str]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            if not {"id", column} <= set(columns):
-                raise InputError(
-                    f"{path}: must be a CSV file with the columns id and {column}. "
-                    f"Received {', '.join(columns) or 'an empty file'}."
-                )
-            out: dict[str, str] = {}
-            for line in reader:
-                name, value = (line["id"] or "").strip(), (line[column] or "").strip()
-                if not name or not value:
-                    raise InputError(f"{path}: line {reader.line_num} must have an id and a {column}.")
-                if out.setdefault(name, value) != value:
-                    raise InputError(
-                        f"{path}: {name!r} must have one {column}. Received {out[name]!r} and {value!r}."
-                    )
-            return out
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: must be a CSV file in UTF-8 ({error}).") from error
+    table = read_table(path)
+    if not {"id", column} <= set(table.columns):
+        raise InputError(
+            f"{path}: must be a CSV file with the columns id and {column}. Received {', '.join(table.columns)}."
+        )
+    out: dict[str, str] = {}
+    for line, row in zip(table.lines, table.rows, strict=True):
+        name, value = composed(row["id"]), row[column]
+        if not name or not value:
+            raise InputError(f"{path}: line {line} must have an id and a {column}.")
+        if out.setdefault(name, value) != value:
+            raise InputError(
+                f"{path}: {name!r} must have one {column}. Received {out[name]!r} and {value!r}."
+            )
+    return out

@@ -16,17 +16,20 @@ from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_mi
 from cathode_tf.imaging.pictures import display, overlay, write_overlay
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, label_image
+from cathode_tf.imaging.rulers import Ruler, find_ruler
 from cathode_tf.imaging.stacks import open_stack_masks
 
 __all__ = [
     "MAX_MEGAPIXELS",
     "Micrograph",
     "Region",
+    "Ruler",
     "annotated_images",
     "display",
     "field_width_nm",
     "find_databar",
     "find_images",
+    "find_ruler",
     "fit_mask_to_cut",
     "iter_masks",
     "iter_micrographs",

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.imaging.coco import coco_by_image, read_coco
 from cathode_tf.imaging.databar import check_size, fit_mask_to_cut
 from cathode_tf.imaging.label_studio import is_label_studio, read_label_studio, task_image
 from cathode_tf.imaging.masks import read_mask
+from cathode_tf.imaging.objects import Drawing
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, phase_mask
+from cathode_tf.imaging.strangers import refuse_strangers, refuse_yolo
 from cathode_tf.imaging.vectors import (
-    Drawing,
-    coco_by_image,
-    read_coco,
+    cvat_images,
     read_cvat,
     read_labelme,
     read_via,
@@ -26,6 +27,7 @@ from cathode_tf.imaging.vectors import (
     via_field_width_nm,
 )
 from cathode_tf.phases import IGNORE, Phases
+from cathode_tf.texts import read_text, unique_keys
 
 Size = tuple[int, int]
 
@@ -62,7 +64,7 @@ def read_annotation(
         mask = _read_binaries(path, phases, max_megapixels)
     elif is_text(path):
         canvas = None if shape is None else (shape[0] + databar_rows, shape[1])
-        drawing = _drawing(path, image_name, canvas, max_megapixels, phases.names)
+        drawing = read_drawing(path, image_name, canvas, max_megapixels, phases.names)
         size = drawing.size or canvas
         if size is None:
             raise InputError(f"{path}: does not say how large its image is; give the shape.")
@@ -99,7 +101,7 @@ def read_instances(
         raise InputError(
             f"{path}: must be a LabelMe, COCO, VIA, CVAT or Label Studio file. Received a raster."
         )
-    drawing = _drawing(path, image_name, shape, max_megapixels, ())
+    drawing = read_drawing(path, image_name, shape, max_megapixels)
     if shape is not None and drawing.size is not None:
         check_size(drawing.size, shape, 0, str(path))
     return drawing.regions
@@ -109,9 +111,9 @@ def annotated_images(path: str | Path) -> list[str]:
     """Names of the images that a JSON or XML annotation file describes."""
     path = Path(path)
     kind, content = _parse(path)
-    if kind == "cvat":
-        return [image.get("name", "") for image in content.findall("image")]
     try:
+        if kind == "cvat":
+            return [image.get("name", "") for image in cvat_images(content)]
         if kind == "labelme":
             return [str(content.get("imagePath") or path.stem)]
         if kind == "coco":
@@ -119,6 +121,8 @@ def annotated_images(path: str | Path) -> list[str]:
         if kind == "via":
             return [str(entry["filename"]) for entry in via_entries(content)]
         return [task_image(t) for t in ([content] if isinstance(content, dict) else content)]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: must name its images. A field is missing ({error!r:.100}).") from error
 
@@ -144,7 +148,11 @@ def is_text(path: Path) -> bool:
             start = file.read(512)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b"<")
+    begin = start.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")[:1]  # marks of any encoding, and its empty bytes
+    if begin in (b"{", b"[", b"<"):
+        return True
+    refuse_yolo(path, start)
+    return False
 
 
 def _parse(path: Path) -> tuple[str, Any]:
@@ -161,16 +169,17 @@ def _parse(path: Path) -> tuple[str, Any]:
 def _parse_version(path: Path, modified_ns: int, size: int) -> tuple[str, Any]:
     from cathode_tf.imaging.metadata import parse_xml
 
+    text = read_text(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
         if text.lstrip().startswith("<"):
             root = parse_xml(text)
             if root.tag != "annotations":
                 raise ValueError(f"its root is <{root.tag}>, not <annotations>")
             return "cvat", root
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: must be whole JSON, or CVAT's XML ({str(error)[:120]}).") from error
+    refuse_strangers(content, path)
     if isinstance(content, dict):
         if "shapes" in content:
             return "labelme", content
@@ -186,9 +195,22 @@ def _parse_version(path: Path, modified_ns: int, size: int) -> tuple[str, Any]:
     )
 
 
-def _drawing(
-    path: Path, image_name: str | None, shape: Size | None, max_megapixels: float, names: tuple[str, ...]
+def read_drawing(
+    path: Path,
+    image_name: str | None = None,
+    shape: Size | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    names: tuple[str, ...] = (),
 ) -> Drawing:
+    """All objects of an image in a JSON or XML file: those that are drawn, and those that cover no pixel.
+
+    Args:
+        path: The file.
+        image_name: File name of the image; needed where the file annotates several.
+        shape: (height, width) of the image, for formats that do not record it.
+        max_megapixels: Larger declared images are refused.
+        names: Labels that are looked for where a format has several attributes.
+    """
     kind, content = _parse(path)
     source = str(path)
     if kind == "labelme":

@@ -10,6 +10,7 @@ from pathlib import Path
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.rasters import SUFFIXES
 from cathode_tf.phases import Phases
+from cathode_tf.texts import composed
 
 
 def natural_key(path: str | Path) -> tuple:
@@ -100,7 +101,7 @@ def match_masks(
 
 def suggest_suffix(images: Sequence[Path]) -> str:
     """A sentence that names the suffix of the masks, where most of these files come in pairs; else ""."""
-    stems = {path.stem for path in images}
+    stems = {_stem(path) for path in images}
     tails = Counter(
         stem[len(own) :]
         for stem in stems
@@ -118,21 +119,21 @@ def _match_beside(
 ) -> list[tuple[Path, Path | None]]:
     if not suffix:
         raise InputError("--mask-suffix: must not be empty where images and masks lie in one folder.")
-    stems = {p.stem for p in images}
-    parts = {p: _split_phase(p.stem, phases) for p in images}
-    masks = [p for p in images if p.stem.endswith(suffix) or (parts[p][1] and parts[p][0] in stems)]
+    stems = {_stem(p) for p in images}
+    parts = {p: _split_phase(_stem(p), phases) for p in images}
+    masks = [p for p in images if _stem(p).endswith(suffix) or (parts[p][1] and parts[p][0] in stems)]
     given, taken = set(images), set(masks)
     images = [p for p in images if p not in taken]
-    stems = {p.stem for p in images}
+    stems = {_stem(p) for p in images}
     for folder in sorted({p.parent for p in images}):
         # Who gives one image of a folder does not ask for the masks of the others.
-        others = {p.stem for p in _files(folder, SUFFIXES) if p not in given}
+        others = {_stem(p) for p in _files(folder, SUFFIXES) if p not in given}
         # LabelMe writes slice.json beside slice.png; other JSON files are none of our business.
         masks += [
             p
             for p in _files(folder, (*SUFFIXES, *_TEXTS))
-            if (p.stem.endswith(suffix) and p.stem.removesuffix(suffix) not in others)
-            or (p.suffix.lower() in _TEXTS and (p.stem in stems or _SLICE.sub("", p.stem) in stems))
+            if (_stem(p).endswith(suffix) and _stem(p).removesuffix(suffix) not in others)
+            or (p.suffix.lower() in _TEXTS and (_stem(p) in stems or _SLICE.sub("", _stem(p)) in stems))
         ]
     return _match(images, list(dict.fromkeys(masks)), (suffix, ""), phases)
 
@@ -140,7 +141,7 @@ def _match_beside(
 def _match(
     images: Sequence[Path], candidates: list[Path], suffixes: tuple[str, ...], phases: Phases | None
 ) -> list[tuple[Path, Path | None]]:
-    image_set, image_stems = set(images), {image.stem for image in images}
+    image_set, image_stems = set(images), {_stem(image) for image in images}
     by_stem: dict[str, list[Path]] = {}
     members: dict[Path, list[Path]] = {}
     for candidate in candidates:
@@ -152,7 +153,7 @@ def _match(
     pairs: list[tuple[Path, Path | None]] = []
     used: set[Path] = set()
     for image in images:
-        stems = dict.fromkeys(image.stem + suffix for suffix in suffixes)
+        stems = dict.fromkeys(_stem(image) + suffix for suffix in suffixes)
         matches = [m for stem in stems for m in by_stem.get(stem, ()) if m != image]
         if len({m.parent for m in matches}) > 1:
             matches = [m for m in matches if m.parent == image.parent] or matches
@@ -184,11 +185,11 @@ def _match_lists(images: Sequence[Path], lists: list[Path]) -> dict[Path, Path]:
 
     found: dict[Path, Path] = {}
     for path in lists:
-        names = {file_name(name) for name in annotated_images(path)}
+        names = {composed(file_name(name)) for name in annotated_images(path)}
         stems = {Path(short).stem for name in names for short in (name, without_upload_prefix(name))}
         stems |= {_SLICE.sub("", stem) for stem in stems}  # slices of a stack
         for image in images:
-            if image.name in names or image.stem in stems:
+            if composed(image.name) in names or _stem(image) in stems:
                 if image in found:
                     raise InputError(
                         f"{image}: must be listed in one file. Received {found[image].name} and {path.name}."
@@ -204,27 +205,38 @@ def _template(
 
     But `slice_ncm.png` and `stack_z0003.png` may also be the masks of images of that very name.
     """
-    if candidate.stem in image_stems:
-        return candidate.stem, candidate.name
-    stem, phase = _split_phase(candidate.stem, phases)
+    if _stem(candidate) in image_stems:
+        return _stem(candidate), candidate.name
+    whole = _stem(candidate)
+    stem, phase = _split_phase(whole, phases)
     tail = "_{phase}" if phase else ""
+
+    def spelled(begin: str) -> str:
+        """What the file's own name begins with, its accents where they are; what is behind has none."""
+        return candidate.stem[: len(candidate.stem) - (len(whole) - len(begin))]
+
     for suffix in suffixes:
         own = stem.removesuffix(suffix)
         stack = _SLICE.sub("", own)
         if stem.endswith(suffix) and own != stack and stack in image_stems and own not in image_stems:
-            return f"{stack}{suffix}", f"{stack}_z{{slice}}{suffix}{tail}{candidate.suffix}"
-    return stem, f"{stem}{tail}{candidate.suffix}"
+            return f"{stack}{suffix}", f"{spelled(stack)}_z{{slice}}{suffix}{tail}{candidate.suffix}"
+    return stem, f"{spelled(stem)}{tail}{candidate.suffix}"
 
 
 _SLICE = re.compile(r"_z\d+$")
 _TEXTS = (".json", ".xml")
 
 
+def _stem(path: Path) -> str:
+    """The stem by which a file is known: the same for both spellings of an accent."""
+    return composed(path.stem)
+
+
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files with these suffixes directly in a folder, in natural order; hidden ones do not count."""
     try:
         inside = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
-        return sorted((p for p in inside if p.is_file()), key=lambda p: (natural_key(p.stem), p.suffix))
+        return sorted((p for p in inside if p.is_file()), key=lambda p: (natural_key(_stem(p)), p.suffix))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}).") from error
 

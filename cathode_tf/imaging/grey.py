@@ -21,7 +21,14 @@ def one_channel(raster: Raster, path: str | Path) -> tuple[np.ndarray, np.ndarra
     Raises:
         InputError: If a palette index has no colour.
     """
-    samples, colored = raster.samples, None
+    samples, colored = raster.shown, None
+    if raster.flip is not None and raster.doubtful:
+        warnings.warn(
+            f"{path}: is shown with an inverting lookup table (white is 0), and read as shown. If its stored values "
+            "count, save it from ImageJ without that table (Image > Lookup Tables > Invert LUT).",
+            InputWarning,
+            stacklevel=3,
+        )
     if raster.colormap is not None:
         colormap = raster.colormap
         if samples.max() >= len(colormap):
@@ -29,13 +36,25 @@ def one_channel(raster: Raster, path: str | Path) -> tuple[np.ndarray, np.ndarra
                 f"{path}: must hold indices of its {len(colormap)} colours. Received {samples.max()}."
             )
         samples = colormap[samples]
+    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+        _warn_of_transparency(samples[..., -1], path)
     if samples.ndim == 3 and samples.shape[2] >= 3:
         samples, colored = _luminance(samples)
     elif samples.ndim == 3:
         samples = samples[..., 0]
-    if raster.black is not None:
-        samples = samples.dtype.type(raster.black) - samples
     return samples, colored
+
+
+def _warn_of_transparency(opacity: np.ndarray, path: str | Path) -> None:
+    clear = int(np.count_nonzero(opacity == 0))
+    if 0 < clear < opacity.size:
+        warnings.warn(
+            f"{path}: {clear} pixels are transparent; they are read as what lies under the transparency. If "
+            f"nothing was "
+            "imaged there, cut them away.",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _luminance(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -75,6 +94,13 @@ def check_colors(colored: np.ndarray, path: str | Path) -> None:
         )
 
 
+def unflipped(scaling: dict[str, float], flip: int | None) -> dict[str, float]:
+    """`offset` and `scale` that lead back to the stored value, where white was 0 and the shown ones were scaled."""
+    if flip is None or not scaling:
+        return scaling
+    return {"offset": flip - scaling["offset"], "scale": -scaling["scale"]}
+
+
 def to_integers(samples: np.ndarray, path: str | Path) -> tuple[np.ndarray, dict[str, float]]:
     """Pixels as uint8 or uint16, and how they were shifted or scaled ({} = not at all).
 
@@ -82,6 +108,8 @@ def to_integers(samples: np.ndarray, path: str | Path) -> tuple[np.ndarray, dict
         InputError: If the samples are no real, finite numbers.
     """
     native = samples.dtype.newbyteorder("=")
+    if native.kind in "if":
+        _name_no_data(samples, path)
     if native in (np.uint8, np.uint16):
         return np.ascontiguousarray(samples, native), {}
     if native == np.int8:
@@ -91,6 +119,25 @@ def to_integers(samples: np.ndarray, path: str | Path) -> tuple[np.ndarray, dict
     if native.kind not in "iuf":
         raise InputError(f"{path}: must hold real numbers. Received {samples.dtype}.")
     return scale_to_uint16(samples, path)
+
+
+_NO_DATA = {-9999.0, -99999.0, -32768.0, -2147483648.0, -1e30, -1e38, float(np.finfo(np.float32).min)}
+
+
+def _name_no_data(samples: np.ndarray, path: str | Path) -> None:
+    """Say it where pixels have a number that programs write for no data, far below all others."""
+    low = float(samples.min())
+    if low not in _NO_DATA:
+        return
+    rest = samples[samples > samples.min()]
+    if rest.size and float(rest.min()) - low > float(rest.max()) - float(rest.min()):
+        warnings.warn(
+            f"{path}: {samples.size - rest.size} pixels are {low:g}, as programs write where nothing was "
+            f"measured. Cut them "
+            "away, or fill them, as they shift the grey values of all others.",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np.ndarray, dict[str, float]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
-from cathode_tf.errors import InputError
-from cathode_tf.imaging.regions import Region, fill_outline, region_of
+from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.imaging.objects import Drawing, Undrawn, assembled, filled, outline
+from cathode_tf.imaging.regions import Region, region_of
 from cathode_tf.imaging.runs import decode_brush, encode_brush
-from cathode_tf.imaging.vectors import Drawing, box, declared, ellipse, malformed, no_area, pick, points
+from cathode_tf.imaging.vectors import box, declared, ellipse, malformed, not_drawn, pick, points, turned
 from cathode_tf.phases import Phases
 
 _IMAGE_NAME = re.compile(r"([^/\\\\=?]+\.(?:png|tiff?|bmp|jpe?g))(?=$|[?&#])", re.IGNORECASE)
@@ -30,16 +32,14 @@ def is_label_studio(content: Any) -> bool:
 
 
 def _minimal(task: Mapping) -> list:
-    """The results in a task of JSON-MIN, whose key is the name of the labelling control."""
-    for value in task.values():
-        if (
-            isinstance(value, list)
-            and value
-            and isinstance(value[0], Mapping)
-            and "original_width" in value[0]
-        ):
-            return value
-    return []
+    """The results in a task of JSON-MIN, whose keys are the names of the labelling controls."""
+    return [
+        entry
+        for value in task.values()
+        if isinstance(value, list)
+        for entry in value
+        if isinstance(entry, Mapping) and "original_width" in entry
+    ]
 
 
 def task_image(task: Mapping) -> str:
@@ -52,63 +52,122 @@ def task_image(task: Mapping) -> str:
 
 
 def read_label_studio(content: Any, source: str, image_name: str | None, max_megapixels: float) -> Drawing:
-    """The newest annotation of the image's task that was not cancelled; predictions only where there is none."""
+    """The annotation of the image's task that counts; predictions only where there is none.
+
+    The ground truth counts, or else the newest that was not cancelled.
+    """
     with malformed(source, "Label Studio"):
         tasks = [content] if isinstance(content, Mapping) else list(content)
-        task = tasks[pick([task_image(t) for t in tasks], image_name, source)]
-        results = _results(task)
-        sizes = {(r["original_height"], r["original_width"]) for r in results if "original_width" in r}
+        names = [task_image(t) for t in tasks]
+        index = pick(names, image_name, source)
+        objects = _objects(_results(tasks[index], source))
+        sizes = {(r["original_height"], r["original_width"]) for r in objects if "original_width" in r}
         if len(sizes) > 1:
             raise InputError("all results of a task must be drawn on one image size.")
         size = declared(*sizes.pop(), max_megapixels) if sizes else None
         if size is None:
+            if objects:
+                raise InputError(
+                    "each result must say the size of its image (original_width, original_height)."
+                )
             return Drawing([], None)
-        return Drawing([region for r in results for region in _regions(r, size)], size)
+        return assembled((_region(r, size) for r in objects), size, source, names[index])
 
 
-def _results(task: Mapping) -> list:
+def _results(task: Mapping, source: str) -> list[Mapping]:
     if "data" not in task:
         return [{"value": r, **r} for r in _minimal(task)]
     done = [a for a in task.get("annotations") or task.get("completions") or [] if not a.get("was_cancelled")]
-    done = done or list(task.get("predictions") or [])
-    if not done:
+    counting = [a for a in done if a.get("ground_truth")] or done
+    if not counting:
+        drafts = [d for d in task.get("drafts") or [] if _objects(list(d.get("result") or []))]
+        if drafts:
+            raise InputError(
+                "an annotation must have been submitted. Received only a draft: submit it in Label Studio."
+            )
+        counting = list(task.get("predictions") or [])
+    if not counting:
         return []
-    newest = max(done, key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
-    return list(newest["result"])
+    newest = max(counting, key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
+    results = list(newest["result"])
+    others = [a for a in counting if a is not newest and _objects(list(a["result"]))]
+    if others and not _objects(results):
+        raise InputError(
+            f"the annotations of a task must agree. Received {len(counting)}, of which the newest is empty "
+            "and another is not. Delete one in Label Studio, or mark the right one as ground truth."
+        )
+    if others and "annotations" in task:
+        date = newest.get("updated_at", "the last date")
+        warnings.warn(
+            f"{source}: a task has {len(counting)} annotations; that of {date} counts, the others do not.",
+            InputWarning,
+            stacklevel=3,
+        )
+    return results
 
 
-def _regions(result: Mapping, size: tuple[int, int]) -> list[Region]:
+_SHAPES = ("rle", "points", "radiusX", "width", "vertices")
+
+
+def _objects(results: list[Mapping]) -> list[Mapping]:
+    """The results that are objects on the image: each once, with its label where it has one.
+
+    A region has a result for its shape, and where labels, texts or choices are controls of their own, one for each of
+    them with the same id and shape. Relations, and what is said of the whole image, are no objects.
+    """
+    shaped = [r for r in results if r.get("type") != "relation" and _shape_of(r)]
+    labelled = [r for r in shaped if _labels_key(r["value"])]
+    named = {r["id"] for r in labelled if r.get("id")}
+    shapes = [_shape_of(r) for r in labelled]
+    kept = {id(r) for r in labelled}
+    for result in shaped:
+        if id(result) not in kept and result.get("id") not in named and _shape_of(result) not in shapes:
+            kept.add(id(result))
+            shapes.append(_shape_of(result))
+    return [r for r in shaped if id(r) in kept]
+
+
+def _labels_key(value: Mapping) -> str | None:
+    return next((key for key in value if key.endswith("labels")), None)
+
+
+def _shape_of(result: Mapping) -> dict[str, Any]:
+    """What a result says of the place; {} where it is none."""
+    value = result.get("value")
+    if not isinstance(value, Mapping) or not any(key in value for key in _SHAPES):
+        return {}
+    return {key: value[key] for key in (*_SHAPES, "x", "y", "height", "radiusY", "rotation") if key in value}
+
+
+def _region(result: Mapping, size: tuple[int, int]) -> Region | Undrawn:
     value = result["value"]
-    kind = next((k for k in value if k.endswith("labels")), None)
-    if kind is None:
-        return []  # choices, ratings and the like
     if result.get("image_rotation"):
         raise InputError("results must be drawn on the image as it is. Received a rotated one.")
-    labels = [str(label) for label in value[kind]]
+    kind = _labels_key(value)
+    labels = [str(label) for label in value[kind]] if kind else [""]
     if len(labels) != 1:
         raise InputError(f"each result must have one label. Received {', '.join(labels) or 'none'}.")
-    height, width = size
+    label, (height, width) = labels[0], size
     percent = np.array([width, height]) / 100
     if value.get("format") == "rle" or "rle" in value:
-        return [region_of(labels[0], decode_brush(value["rle"], height, width))]
+        return filled(label, region_of(label, decode_brush(value["rle"], height, width)))
     if "points" in value:
-        ring = points(value["points"], labels[0]) * percent
+        ring = points(value["points"], label)
+        if len(ring) and ring.min() >= 0 and ring.max() <= 1:  # of percent, which no object is so small in
+            return Undrawn(
+                label, "has coordinates of 0 to 1, which are shares of the image and no percent", True
+            )
+        ring = ring * percent
     elif "radiusX" in value:
-        _unrotated(value)
         (x, y), (rx, ry) = percent * (value["x"], value["y"]), percent * (value["radiusX"], value["radiusY"])
-        ring = ellipse(x, y, rx, ry)
+        ring = turned(ellipse(x, y, rx, ry), float(value.get("rotation") or 0))
     elif "height" not in value:
-        raise no_area(kind.removesuffix("labels"), labels[0])
+        raise not_drawn(kind.removesuffix("labels") if kind else str(result.get("type")), label)
     else:
-        _unrotated(value)
         (x, y), (w, h) = percent * (value["x"], value["y"]), percent * (value["width"], value["height"])
-        ring = box(x, y, x + w, y + h)
-    return [fill_outline(labels[0], [ring], size)]
-
-
-def _unrotated(value: Mapping) -> None:
-    if value.get("rotation"):
-        raise InputError("rotated boxes and ellipses are not read. Draw a polygon or use the brush.")
+        # Label Studio turns a box about its upper left corner.
+        ring = turned(box(x, y, x + w, y + h), float(value.get("rotation") or 0), about=(x, y))
+    return outline(label, [ring], size)
 
 
 def label_studio_task(

@@ -16,8 +16,10 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file
+from cathode_tf.imaging.palettes import is_black_and_white, is_programs_table
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, Raster, open_raster
 from cathode_tf.phases import IGNORE, IGNORE_COLOR, Phases, rgb
+from cathode_tf.words import some
 
 
 def read_mask(
@@ -89,7 +91,11 @@ def to_mask(
             f"{source}: must be a mask without loss (PNG or TIFF). {raster.lossy} compression invents "
             "values at every boundary; export the mask again from the tool that made it."
         )
-    samples = raster.samples
+    if raster.flip is not None:
+        _judge_white_as_zero(raster, source)
+    samples = raster.shown
+    if raster.bilevel:
+        return _by_grey(_black_and_white(samples, phases), phases, source, counted)
     if samples.ndim == 3 and samples.shape[2] in (2, 4):
         return _by_opacity(samples, phases, source)
     if samples.ndim == 3 and samples.shape[2] == 1:
@@ -108,6 +114,32 @@ def to_mask(
         mask = _by_palette(samples, raster.colormap, phases, source)
         return _without_clear(mask, samples, raster.clear, phases, source)
     return _by_grey(samples, phases, source, counted)
+
+
+def _judge_white_as_zero(raster: Raster, source: str | Path) -> None:
+    """In one bit every program agrees that black and white are as shown; of more bits that is said, or refused."""
+    if raster.bilevel:
+        return
+    if raster.doubtful:
+        raise InputError(
+            f"{source}: must not have an inverting lookup table, as ImageJ counts its stored values, and "
+            f"other programs the "
+            "shown ones. Save it from ImageJ after Image > Lookup Tables > Invert LUT."
+        )
+    place = f"masks in {source.parent}" if isinstance(source, Path) else source
+    warnings.warn(
+        f"{place}: are stored with white as 0 (TIFF tag 262), and read as they are shown: the largest value "
+        f"for a stored "
+        "0. If the stored values count, save them with black as 0.",
+        InputWarning,
+        stacklevel=3,
+    )
+
+
+def _black_and_white(samples: np.ndarray, phases: Phases) -> np.ndarray:
+    """White of one bit is 1, or 255 where only that is declared."""
+    declared = {value for value, _ in _values(phases)}
+    return samples * np.uint8(255) if 1 not in declared and 255 in declared else samples
 
 
 def _by_grey(
@@ -164,6 +196,12 @@ def _by_opacity(samples: np.ndarray, phases: Phases, source: str | Path) -> np.n
             f"row {row}, column {column}. Draw without soft edges, or export without transparency."
         )
     if not opaque.any():
+        if (rest != rest[0, 0]).any():
+            raise InputError(
+                f"{source}: must show what it labels. Received a picture that is transparent everywhere, "
+                f"with colours under "
+                "the transparency. Save it without transparency."
+            )
         return np.full(alpha.shape, IGNORE, np.uint8)
     row, column = (int(i) for i in np.argwhere(opaque)[0])
     filled = np.where(opaque[..., None], rest, rest[row, column])
@@ -276,38 +314,57 @@ def _by_color(
 
 
 def _by_palette(indices: np.ndarray, colormap: np.ndarray, phases: Phases, source: str | Path) -> np.ndarray:
-    """Indices mean values; but where each colour is a phase's too, the colours must not say otherwise.
+    """What is shown counts, as far as it means something: programs sort palettes anew for each picture.
 
-    A mask that was written here carries the palette of its phases: its indices are the ids themselves.
-    Where the indices mean nothing, the colours count, as grey values if all of them are grey: programs that
-    shrink files turn grey and RGB masks into palettes.
+    A mask that was written here carries the palette of its phases: its indices are the ids themselves. Otherwise the
+    colours are read, as grey values if all of them are grey. Only where a program's own table of colours, which is the
+    same for each picture, shows nothing that is declared do the indices count.
     """
     if np.array_equal(colormap, phases.palette()):
         mask = indices.astype(np.uint8)
         phases.check_mask(mask, source)
         return mask
     used = np.unique(indices)
-    values, colors = dict(reversed(_values(phases))), _colors(phases)
     if used[-1] >= len(colormap):
-        return _by_value(indices, phases, source)
+        raise InputError(f"{source}: must hold indices of its {len(colormap)} colours. Received {used[-1]}.")
+    if is_black_and_white(colormap):
+        white = (colormap[indices][..., 0] == 255).astype(np.uint8)
+        return _by_grey(_black_and_white(white, phases), phases, source, None)
     shown = colormap[used]
-    by_value = [values.get(index) for index in used.tolist()]
-    by_color = [colors.get((red, green, blue)) for red, green, blue in shown.tolist()]
-    if None in by_value:
-        if _readable(shown, phases):
-            return to_mask(Raster(colormap[indices]), phases, source)
+    if _readable(shown, phases):
+        mask = to_mask(Raster(colormap[indices]), phases, source)
+        _refuse_other_indices(indices, mask, shown, phases, source)
+        return mask
+    if is_programs_table(colormap, used):
         return _by_value(indices, phases, source)
-    # Black is how any palette begins: it contradicts nothing.
-    differ = [v != c and color.any() for v, c, color in zip(by_value, by_color, shown, strict=True)]
-    if None not in by_color and any(differ):
-        names = {p.id: p.name for p in phases} | {IGNORE: "ignored"}
-        first = differ.index(True)
-        raise InputError(
-            f"{source}: index and colour must mean the same phase. Index {used[first]} is "
-            f"{names[by_value[first]]}, but its colour in the palette is that of {names[by_color[first]]}. "
-            "Save the mask as RGB, or correct phases.toml."
-        )
-    return _by_value(indices, phases, source)
+    colors = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in shown.tolist()]
+    raise InputError(
+        f"{source}: must show colours of phases.toml, as the order of a palette may differ from picture to "
+        f"picture. Received {some(colors)}. Add them to the values of phases, or save the mask without a palette."
+    )
+
+
+def _refuse_other_indices(
+    indices: np.ndarray, mask: np.ndarray, shown: np.ndarray, phases: Phases, source: str | Path
+) -> None:
+    """Refuse a palette in the phases' own colours whose indices would mean other phases: one of both was changed."""
+    if (shown == shown[:, :1]).all():
+        return  # grey is a value, not the colour of a phase
+    declared = {rgb(v) for p in phases for v in p.values if isinstance(v, str)}
+    if declared.issuperset(tuple(color) for color in shown.tolist()):
+        return  # whoever declares colours has said what they mean
+    values = dict(reversed(_values(phases)))
+    names = {p.id: p.name for p in phases} | {IGNORE: "ignored"}
+    by_color = {int(index): int(mask[indices == index][0]) for index in np.unique(indices)}
+    if not all(index in values for index in by_color):
+        return
+    for index, id_ in by_color.items():
+        if values[index] != id_:
+            raise InputError(
+                f"{source}: index and colour must mean the same phase. Index {index} is "
+                f"{names[values[index]]}, "
+                f"but its colour in the palette is that of {names[id_]}. Save the mask as RGB, or correct phases.toml."
+            )
 
 
 def _without_clear(
@@ -327,10 +384,12 @@ def _without_clear(
 
 
 def _readable(shown: np.ndarray, phases: Phases) -> bool:
-    try:
-        to_mask(Raster(shown[None]), phases)
-    except InputError:
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # given where the mask itself is read
+        try:
+            to_mask(Raster(shown[None]), phases)
+        except InputError:
+            return False
     return True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 import re
 import warnings
 from dataclasses import dataclass, field
@@ -13,8 +15,12 @@ from cathode_tf.imaging.rasters import RasterFile
 NM_PER = {
     "m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
     "micrometer": 1e3, "micrometre": 1e3, "\\u00b5m": 1e3, "nm": 1.0, "nanometer": 1.0, "nanometre": 1.0,
-    "pm": 1e-3, "fm": 1e-6, "å": 0.1, "a": 0.1, "angstrom": 0.1,
+    "pm": 1e-3, "fm": 1e-6, "å": 0.1, "a": 0.1, "angstrom": 0.1, "ångström": 0.1, "µ": 1e3, "μ": 1e3,
+    "millimeter": 1e6, "millimetre": 1e6, "centimeter": 1e7, "centimetre": 1e7, "meter": 1e9, "metre": 1e9,
+    "picometer": 1e-3, "picometre": 1e-3,
 }  # fmt: skip
+
+_WORDS = [word + end for word in NM_PER if len(word) > 4 and word.isalpha() for end in ("", "s")]
 
 
 @dataclass(frozen=True)
@@ -49,17 +55,35 @@ def nanometres(text: str) -> float | None:
     return float(match[1].replace(",", ".")) * factor if match and factor else None
 
 
-def nm_per(unit: str) -> float | None:
+def nm_per(unit: str, source: str = "") -> float | None:
     """Nanometres in a unit of length; None for any other.
 
-    The micro sign comes in many encodings, and is the only sign before an m that is no letter of ASCII.
+    The micro sign comes in many encodings, and is the only sign before an m that is no letter of ASCII. People write
+    plurals and slips of the pen, too: these are read with a warning, if `source` is given to name the file in it.
 
     Example:
-        >>> nm_per("µm") == nm_per("\\\\u00B5m") == nm_per("Âµm") == 1000.0
+        >>> nm_per("µm") == nm_per("\\\\u00B5m") == nm_per("Âµm") == nm_per("Microns") == 1000.0
         True
+        >>> nm_per("nanometers"), nm_per("seconds"), nm_per("inch")
+        (1.0, None, None)
     """
-    unit = unit.strip().lower()
-    return 1e3 if re.fullmatch(r"[^\x00-\x7f]+m", unit) else NM_PER.get(unit)
+    unit = unit.strip().strip("\0").rstrip(".").lower()
+    if re.fullmatch(r"[^\x00-\x7f]+m", unit):
+        return 1e3
+    if unit in NM_PER:
+        return NM_PER[unit]
+    if unit.removesuffix("s") in NM_PER and len(unit) > 3:
+        return NM_PER[unit.removesuffix("s")]
+    near = difflib.get_close_matches(unit, _WORDS, n=2, cutoff=0.84) if len(unit) > 5 else []
+    if not near or len({NM_PER[word.removesuffix("s")] for word in near}) > 1:
+        return None
+    if source:
+        warnings.warn(
+            f"{source}: its unit {unit!r} is read as {near[0]}. If that is wrong, give --pixel-size-nm.",
+            InputWarning,
+            stacklevel=2,
+        )
+    return NM_PER[near[0].removesuffix("s")]
 
 
 def scaled(value: Any, factor: float) -> float | None:
@@ -71,31 +95,76 @@ def joined(*parts: Any) -> str:
     return " ".join(str(part) for part in parts if part)
 
 
+def degrees(radians: Any) -> float | None:
+    """An angle that a file states in radians."""
+    number = number_of(radians)
+    return None if number is None else float(f"{math.degrees(number):.9g}")
+
+
+def on_or_off(text: Any) -> str | None:
+    """What a file says of a switch, in one of two words; None where it says neither."""
+    return {
+        "yes": "on",
+        "on": "on",
+        "true": "on",
+        "1": "on",
+        "no": "off",
+        "off": "off",
+        "false": "off",
+        "0": "off",
+    }.get(str(text).strip().lower())
+
+
 def from_field_width(
     raster: RasterFile, field_nm: float | None, scanned: tuple[int, int] | None, where: str
 ) -> float | None:
     """Pixel size from the width of the field; None, with a warning, where the file was cut since.
 
+    The one place where the size of an image that a vendor describes is held against the size of the file.
+
     Args:
+        raster: The file.
         field_nm: Width of the scanned field.
         scanned: (width, height) in pixels when scanned, where the file says so.
+        where: Names the place of the metadata in a warning.
     """
     if not field_nm:
         return None
-    if scanned and scanned[0] != raster.width:
-        ratio = raster.width / scanned[0]
-        expected = scanned[1] * ratio
+    height, width = raster.stored_shape
+    if scanned and scanned[0] != width:
+        expected = scanned[1] * width / scanned[0]
         # A resized image keeps its aspect (with up to a fifth more for a databar); a cut one does not.
-        if not expected - 1 <= raster.height <= 1.2 * expected + 1:
+        if not expected - 1 <= height <= 1.2 * expected + 1:
             warnings.warn(
                 f"{raster.path}: {where} describes {scanned[0]} x {scanned[1]} pixels, but the file has "
-                f"{raster.width} x {raster.height}: it was cut, so the pixel size is not known. "
+                f"{width} x {height}: it was cut, so the pixel size is not known. "
                 "Give --pixel-size-nm.",
                 InputWarning,
                 stacklevel=2,
             )
             return None
-    return field_nm / raster.width
+    return field_nm / width
+
+
+def from_pixel_size(
+    raster: RasterFile, pixel_nm: float | None, stated: tuple[int, int] | None, where: str
+) -> float | None:
+    """As `from_field_width`, from the size of a pixel in an image of the stated (width, height)."""
+    if not pixel_nm:
+        return None
+    columns = stated[0] if stated else raster.stored_shape[1]
+    return from_field_width(raster, pixel_nm * columns, stated, where)
+
+
+def image_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """(width, height) of an image as a file states it; None where it does not state both."""
+    across, down = number_of(width), number_of(height)
+    return (round(across), round(down)) if across and down and min(across, down) >= 1 else None
+
+
+def rows_of(raster: RasterFile, stated: tuple[int, int] | None) -> int | None:
+    """Rows of the scanned field in the file, which has more where a databar hangs below."""
+    return round(stated[1] * raster.stored_shape[1] / stated[0]) if stated else None
 
 
 def is_square(raster: RasterFile, width_nm: float, height_nm: float) -> bool:

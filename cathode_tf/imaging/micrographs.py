@@ -12,9 +12,10 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.databar import find_databar
-from cathode_tf.imaging.grey import check_colors, one_channel, to_integers
+from cathode_tf.imaging.grey import check_colors, one_channel, to_integers, unflipped
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
+from cathode_tf.texts import composed
 
 BY_HAND = "given by hand"
 """Source of a pixel size that overrides what the file says."""
@@ -29,7 +30,9 @@ class Micrograph:
         pixel_size_nm: Edge of a pixel; None = unknown, and then nothing has a physical unit.
         pixel_size_source: Where the pixel size was read; "" = unknown.
         acquisition: What is known of the acquisition, ready for JSON: `vendor`, `kV`, `detector`,
-            `working_distance_mm`, `dwell_us`, `date`, `databar_rows`, `float_scaling`, `slice_index` ...
+            `working_distance_mm`, `dwell_us`, `date`, `databar_rows`, `float_scaling`, `slice_index`; of the stage
+            `tilt_deg`, `stage_z_nm`, `tilt_correction` (on, off), `tilt_correction_deg`; of slices
+            `slice_thickness_nm`, `slice_z_nm` ...
         path: The file; None for pixels from elsewhere.
     """
 
@@ -51,8 +54,9 @@ class Micrograph:
 
     @property
     def id(self) -> str:
-        """Stem of the file name; slices of a stack add their index: `stack_z0003`."""
-        stem = self.path.stem if self.path else "micrograph"
+        """Stem of the file name, its accents on their letters (NFC); slices of a stack add their index: "
+        "`stack_z0003`."""
+        stem = composed(self.path.stem) if self.path else "micrograph"
         index = self.acquisition.get("slice_index")
         return stem if index is None else f"{stem}_z{index:04d}"
 
@@ -132,7 +136,8 @@ def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int)
         size, source = float(pixel_size_nm), BY_HAND
     rows = None
     for index in range(raster.count):
-        samples, colored = one_channel(raster.read(index), path)
+        page = raster.read(index)
+        samples, colored = one_channel(page, path)
         if rows is None:  # one scan, one databar: all slices are cut alike
             rows = _databar_rows(samples, databar, metadata.field_rows, path)
         kept = slice(0, raster.height - rows)
@@ -143,7 +148,7 @@ def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int)
         if raster.lossy:
             acquisition["lossy"] = raster.lossy
         if scaling:
-            acquisition["float_scaling"] = scaling
+            acquisition["float_scaling"] = unflipped(scaling, page.flip)
         if rows:
             acquisition["databar_rows"] = rows
         if raster.count > 1:

@@ -8,50 +8,68 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
-import struct
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.imaging.codecs import lossy_name
+from cathode_tf.imaging.containers import CZI_MAGIC, HDF5_MAGIC, open_czi, open_emd
+from cathode_tf.imaging.orientation import UPRIGHT, of_jpeg, of_png, shown_shape, turned
 from cathode_tf.imaging.png import decode_plain_png
+from cathode_tf.imaging.strangers import refused_format
+from cathode_tf.imaging.tiff_pages import (
+    Plane,
+    checked_channels,
+    flip_of,
+    list_pages,
+    orientation_of,
+    palette_of,
+)
 
 MAX_MEGAPIXELS = 400.0
 """Images declared larger than this are refused before they are decoded."""
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-SUFFIXES = (*TIFF_SUFFIXES, ".png", ".bmp", ".jpg", ".jpeg")
+SUFFIXES = (*TIFF_SUFFIXES, ".png", ".bmp", ".jpg", ".jpeg", ".czi", ".emd")
 """File names that are looked at when a folder is searched for images."""
-
-_LOSSY_TIFF = {
-    "OJPEG", "JPEG", "JPEG_99", "ALT_JPEG", "JPEG_LOSSY", "JPEG_2000_LOSSY", "APERIO_JP2000_YCBC",
-    "APERIO_JP2000_RGB", "JPEGXR_NDPI", "WEBP", "WEBP_DEPRECATED",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Raster:
-    """One page as stored.
+    """One page as stored, turned as it is shown.
 
     Attributes:
         samples: (height, width), or (height, width, channels) in RGB(A) order, any number type.
         colormap: (n, 3) uint8 colours of the indices in `samples`; None unless it is a palette image.
         clear: Indices whose colour is wholly transparent.
-        black: The largest sample, where the file says that this is black and 0 white.
+        flip: Where the file says that 0 is white, what stored and shown samples add up to; else None.
+        doubtful: The file is ImageJ's, for which a white 0 is a way to look at samples that count as stored.
+        bilevel: Stored in one bit, 1 = white.
         lossy: Name of the lossy compression they went through, "" where there was none.
     """
 
     samples: np.ndarray
     colormap: np.ndarray | None = None
     clear: tuple[int, ...] = ()
-    black: int | None = None
+    flip: int | None = None
+    doubtful: bool = False
+    bilevel: bool = False
     lossy: str = ""
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The samples with white as the largest, by one rule for every number type."""
+        if self.flip is None:
+            return self.samples
+        if self.samples.dtype.kind == "i":
+            return ~self.samples
+        return self.samples.dtype.type(self.flip) - self.samples
 
 
 @dataclass(frozen=True)
@@ -60,11 +78,15 @@ class RasterFile:
 
     Attributes:
         path: Where it is.
-        height, width: Of each page, as declared.
+        height, width: Of each page, as shown.
         count: How many pages of this size it holds.
         lossy: Name of the lossy compression, "" where there is none.
         read: Decodes the page with this index.
         tiff: The open `tifffile.TiffFile`, for metadata; None for other formats.
+        page: The first page of the image in it; None for other formats.
+        orientation: How the pages lie in the file, 1 to 8 as in EXIF; they are read as shown.
+        left_out: What is in the file and no page of the image, in words.
+        texts: Metadata of other formats, by the name of the format.
     """
 
     path: Path
@@ -74,6 +96,21 @@ class RasterFile:
     lossy: str
     read: Callable[[int], Raster]
     tiff: Any = None
+    page: Any = None
+    orientation: int = 1
+    left_out: tuple[str, ...] = ()
+    texts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stored_shape(self) -> tuple[int, int]:
+        """(height, width) as stored, which is what metadata describe."""
+        return shown_shape(self.height, self.width, self.orientation)
+
+    def tag(self, code: int) -> Any:
+        """The TIFF tag of the image's page, or else of the first page; None where neither has it."""
+        if self.tiff is None:
+            return None
+        return self.page.tags.get(code) or self.tiff.pages[0].tags.get(code)
 
 
 @contextlib.contextmanager
@@ -99,7 +136,7 @@ def open_raster(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> 
             if head[:2] in (b"II", b"MM"):
                 opened = _open_tiff(path, file, max_megapixels, stack)
             else:
-                opened = _open_simple(path, file, head, max_megapixels)
+                opened = _open_other(path, file, head, max_megapixels, stack)
         yield opened
 
 
@@ -114,7 +151,7 @@ def _damage(path: Path) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(
-            f"{path}: must be a whole TIFF, PNG, BMP or JPEG image. It is damaged or truncated ({reason})."
+            f"{path}: must be a whole TIFF, PNG, BMP, JPEG, CZI or EMD image. It is damaged or truncated ({reason})."
         ) from error
 
 
@@ -133,13 +170,27 @@ def quiet() -> Iterator[None]:
         logger.removeFilter(nothing)
 
 
-def _guarded(path: Path, lossy: str, read: Callable[[int], Raster]) -> Callable[[int], Raster]:
+def _guarded(
+    path: Path, lossy: str, orientation: int, read: Callable[[int], Raster]
+) -> Callable[[int], Raster]:
     def guarded(index: int) -> Raster:
         with _damage(path):
             raster = read(index)
-        return dataclasses.replace(raster, lossy=lossy)
+            samples = turned(raster.samples, orientation)
+        return dataclasses.replace(raster, samples=samples, lossy=lossy)
 
     return guarded
+
+
+def _warn_of_turning(path: Path, orientation: int) -> None:
+    if orientation != UPRIGHT:
+        warnings.warn(
+            f"{path}: is stored turned or mirrored (orientation {orientation}), and read as viewers show "
+            f"it. Annotations "
+            "must have been drawn on it as shown.",
+            InputWarning,
+            stacklevel=4,
+        )
 
 
 def _check_size(height: int, width: int, max_megapixels: float) -> None:
@@ -151,6 +202,17 @@ def _check_size(height: int, width: int, max_megapixels: float) -> None:
             f"must have at most {max_megapixels:g} megapixels. Received {width} x {height} "
             f"({megapixels:.0f} megapixels). Cut it, or raise --max-megapixels if memory allows."
         )
+
+
+def _open_other(
+    path: Path, file: BinaryIO, head: bytes, max_megapixels: float, stack: contextlib.ExitStack
+) -> RasterFile:
+    if head not in (CZI_MAGIC, HDF5_MAGIC):
+        return _open_simple(path, file, head, max_megapixels)
+    found = (open_czi if head == CZI_MAGIC else open_emd)(path, stack)
+    _check_size(found.height, found.width, max_megapixels)
+    read = _guarded(path, found.lossy, UPRIGHT, lambda index: Raster(found.read(index)))
+    return RasterFile(path, found.height, found.width, found.count, found.lossy, read, texts=found.texts)
 
 
 def _open_simple(path: Path, file: BinaryIO, head: bytes, max_megapixels: float) -> RasterFile:
@@ -165,11 +227,24 @@ def _open_simple(path: Path, file: BinaryIO, head: bytes, max_megapixels: float)
     elif head.startswith(b"\xff\xd8\xff"):
         image = JpegImagePlugin.JpegImageFile(file)
     else:
-        raise InputError(f"must be a TIFF, PNG, BMP or JPEG image. Its first bytes are {head.hex(' ')}.")
+        raise refused_format(path, head)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise InputError(f"must hold one image. Received {frames} frames. Save each as a file of its own.")
+    orientation = UPRIGHT
+    if image.format == "PNG":
+        place = file.tell()
+        orientation = of_png(file)
+        file.seek(place)
+    elif image.format == "JPEG":
+        orientation = of_jpeg(image)
     width, height = image.size
     _check_size(height, width, max_megapixels)
+    _warn_of_turning(path, orientation)
+    height, width = shown_shape(height, width, orientation)
     lossy = "JPEG" if image.format == "JPEG" else ""
-    return RasterFile(path, height, width, 1, lossy, _guarded(path, lossy, lambda _: _decode(image, file)))
+    read = _guarded(path, lossy, orientation, lambda _: _decode(image, file))
+    return RasterFile(path, height, width, 1, lossy, read, orientation=orientation)
 
 
 def _decode(image: Any, file: BinaryIO) -> Raster:
@@ -189,11 +264,14 @@ def _decode(image: Any, file: BinaryIO) -> Raster:
     if image.mode == "CMYK":
         image = image.convert("RGB")
     samples = np.asarray(image)
-    if samples.dtype == bool:
+    if image.format == "BMP" and samples.ndim == 3 and samples.shape[2] == 4 and not samples[..., 3].any():
+        samples = samples[..., :3]  # Windows' programs leave the fourth byte empty, and mean no opacity by it
+    bilevel = samples.dtype == bool
+    if bilevel:
         samples = samples.astype(np.uint8)
     if image.mode == "I":
         samples = samples.astype(np.uint16)  # Pillow widens 16-bit grey
-    return Raster(samples)
+    return Raster(samples, bilevel=bilevel)
 
 
 def _decode_grey(image: Any, file: BinaryIO) -> np.ndarray | None:
@@ -241,130 +319,35 @@ def _open_tiff(path: Path, file: BinaryIO, max_megapixels: float, stack: context
 
     tiff = stack.enter_context(tifffile.TiffFile(file, name=path.name))
     first: Any = tiff.pages[0]
-    height, width = int(first.imagelength), int(first.imagewidth)
-    _check_size(height, width, max_megapixels)
-    lossy = first.compression.name if getattr(first.compression, "name", "") in _LOSSY_TIFF else ""
-    pages = _pages(tiff, first, tiff.filehandle.size)
-    read = _guarded(path, lossy, lambda index: _decode_page(*pages[index]))
-    return RasterFile(path, height, width, len(pages), lossy, read, tiff)
+    _check_size(int(first.imagelength), int(first.imagewidth), max_megapixels)
+    pages = list_pages(tiff, path, tiff.filehandle.size)
+    page = pages.planes[0].page
+    _check_size(int(page.imagelength), int(page.imagewidth), max_megapixels)
+    lossy = next((name for plane in pages.planes if (name := lossy_name(plane.page))), "")
+    orientation = orientation_of(page)
+    turned_ones = (o for plane in pages.planes if (o := orientation_of(plane.page)) != UPRIGHT)
+    _warn_of_turning(path, next(turned_ones, UPRIGHT))
+    height, width = shown_shape(int(page.imagelength), int(page.imagewidth), orientation)
+    read = _guarded(path, lossy, UPRIGHT, lambda index: _decode_page(tiff, pages.planes[index]))
+    return RasterFile(
+        path, height, width, len(pages.planes), lossy, read, tiff, page, orientation, pages.left_out
+    )
 
 
-def _pages(tiff: Any, first: Any, size: int) -> list[tuple[Any, Callable[[], np.ndarray]]]:
-    """The planes that belong to the first page, as (page, how to decode it).
-
-    Other pages count if shape and type are the first's: previews and label pages have other sizes.
-    """
-    if first.dtype is None or len(first.shape) > 3 or first.samplesperpixel > 65535:
-        raise InputError(f"must be a grey, palette or RGB image. Received {first.shape} {first.dtype}.")
-    if tiff.is_imagej and len(tiff.pages) == 1 and int((tiff.imagej_metadata or {}).get("images", 1)) > 1:
-        # ImageJ writes large stacks as one page followed by the other planes, without saying so in pages.
-        series = tiff.series[0]
-        if len(series.shape) != 3 or series.shape[1:] != first.shape or series.dataoffset is None:
-            raise ValueError("the file ends before its last plane")
-        if series.dataoffset + series.nbytes > size:
-            raise ValueError("the file ends before its last plane")
-        step = series.nbytes // series.shape[0]
-        starts = range(series.dataoffset, series.dataoffset + series.nbytes, step)
-        return [(first, functools.partial(_plane_at, tiff, first, start)) for start in starts]
-    if first.axes == "SYX" and (first.dtype.kind != "u" or int(first.photometric) != 2):
-        # Separate planes are colours only in unsigned RGB; otherwise somebody stored a stack so.
-        _check_segments([first], size)
-        whole = functools.cache(first.asarray)
-        return [
-            (first, functools.partial(lambda index: whole()[index], index)) for index in range(first.shape[0])
-        ]
-    _check_one_channel(tiff)
-    same = [first]
-    pages = list(tiff.pages)
-    if _next_offset(tiff, pages[-1]) >= size:
-        raise ValueError("the file ends before its last page")
-    for page in pages[1:]:
-        page = page.aspage()
-        if page.shape == first.shape and page.dtype == first.dtype and not page.is_reduced:
-            same.append(page)
-    _check_segments(same, size)
-    return [(page, page.asarray) for page in same]
-
-
-def _check_one_channel(tiff: Any) -> None:
-    """Slices of a stack are neighbours; the channels of one image, each a page too, are not."""
-    if not (tiff.is_ome or tiff.is_imagej):
-        return
-    series = tiff.series[0]
-    sizes = dict(zip(series.axes, series.shape, strict=True))
-    channels = sizes.get("C", 1)
-    if channels == 1:
-        return
-    if max(sizes.get("Z", 1), sizes.get("T", 1)) > 1:
-        raise InputError(
-            f"must hold one channel. Received {channels} (axes {series.axes}). Save each as a file of its own."
-        )
-    # Programs call the planes of a plain stack channels, too; in ImageJ, only a composite is sure to have some.
-    if tiff.is_ome or (tiff.imagej_metadata or {}).get("mode") not in (None, "grayscale"):
-        warnings.warn(
-            f"{tiff.filename}: its {channels} channels are taken for slices of a stack. If they show one place, save "
-            "each as a file of its own.",
-            InputWarning,
-            stacklevel=2,
-        )
-
-
-def _plane_at(tiff: Any, page: Any, start: int) -> np.ndarray:
-    tiff.filehandle.seek(start)
-    dtype = page.dtype.newbyteorder(tiff.byteorder)
-    samples = np.frombuffer(tiff.filehandle.read(page.size * dtype.itemsize), dtype)
-    return samples.astype(page.dtype).reshape(page.shape)
-
-
-def _next_offset(tiff: Any, page: Any) -> int:
-    """Where the page says that another one begins; 0 = it is the last."""
-    layout, file = tiff.tiff, tiff.filehandle
-    file.seek(page.offset)
-    (count,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
-    file.seek(page.offset + layout.tagnosize + count * layout.tagsize)
-    return struct.unpack(layout.offsetformat, file.read(layout.offsetsize))[0]
-
-
-def _check_segments(pages: list[Any], size: int) -> None:
-    for page in pages:
-        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if not ends or max(ends) > size or min(page.databytecounts) <= 0:
-            raise ValueError("pixel data lie beyond the end of the file")
-
-
-def palette_of(page: Any) -> np.ndarray | None:
-    """(n, 3) uint8 colours of a TIFF page's palette; None where it has none."""
-    if page.colormap is None:
-        return None
-    # Colours have 16 bit in a TIFF; some programs write 8.
-    shift = 8 if page.colormap.max() > 255 else 0
-    return np.ascontiguousarray((page.colormap.T >> shift).astype(np.uint8))
-
-
-def _decode_page(page: Any, decode: Callable[[], np.ndarray]) -> Raster:
-    samples = decode()
+def _decode_page(tiff: Any, plane: Plane) -> Raster:
+    page, samples = plane.page, plane.decode()
     if samples.ndim == 3 and page.axes == "SYX":
         samples = np.moveaxis(samples, 0, -1)
     if samples.ndim == 3:
-        samples = _checked_channels(page, samples)
-    if samples.dtype == bool:
+        samples = checked_channels(page, samples)
+    bilevel = samples.dtype == bool
+    if bilevel:
         samples = samples.astype(np.uint8)
     colormap = palette_of(page) if samples.ndim == 2 else None
-    inverted = page.photometric is not None and int(page.photometric) == 0 and samples.dtype.kind == "u"
-    return Raster(samples, colormap, black=(1 << int(page.bitspersample)) - 1 if inverted else None)
-
-
-def _checked_channels(page: Any, samples: np.ndarray) -> np.ndarray:
-    """The channels of a page, if they are colours, or grey with an opacity, or all the same."""
-    colors = page.photometric is not None and int(page.photometric) in (2, 6)
-    opacity = bool(page.extrasamples) and int(page.extrasamples[-1]) in (1, 2)
-    if samples.shape[2] == (3 if colors else 1) + opacity:
-        return samples
-    if colors and samples.shape[2] == 4:
-        return samples  # of RGB the fourth is the opacity, said or not
-    if samples.shape[2] <= 4 and (samples == samples[..., :1]).all():
-        return samples[..., 0]
-    raise InputError(
-        f"must be a grey, palette or RGB image. Received {samples.shape[2]} channels that are no colours. "
-        "Save each channel as a file of its own."
+    return Raster(
+        turned(samples, orientation_of(page)),
+        colormap,
+        flip=flip_of(page),
+        doubtful=tiff.is_imagej,
+        bilevel=bilevel,
     )

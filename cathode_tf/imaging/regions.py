@@ -141,6 +141,12 @@ def phase_mask(
     for region in regions:
         id_ = ids.get(region.label.strip().lower())
         if id_ is None:
+            if not region.label.strip():
+                raise InputError(
+                    f"{source}: each object must have a label. Received one without, its first pixel at row "
+                    f"{region.row}, "
+                    f"column {region.column}. Give it one, or remove it."
+                )
             raise InputError(
                 f"{source}: labels must be phases ({', '.join(phases.names)}), or 'ignore'. "
                 f"Received {region.label!r}. Rename the label, or the phase."

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
+from cathode_tf.errors import InputWarning
 from cathode_tf.imaging.metadata import (
     Metadata,
     from_field_width,
+    from_pixel_size,
+    image_size,
     is_square,
     joined,
     nanometres,
     number_of,
+    rows_of,
     scaled,
 )
 from cathode_tf.imaging.rasters import RasterFile
 
 
 def tescan(raster: RasterFile) -> Metadata | None:
-    tag = raster.tiff and raster.tiff.pages[0].tags.get(50431)
+    tag = raster.tag(50431)
     text = ""
     if tag and isinstance(tag.value, (bytes, str)):
         text = tag.value.decode("utf-8", "replace") if isinstance(tag.value, bytes) else tag.value
@@ -34,6 +39,16 @@ def tescan(raster: RasterFile) -> Metadata | None:
     across, down = scaled(fields.get("PixelSizeX"), 1e9), scaled(fields.get("PixelSizeY"), 1e9)
     if across and down and not is_square(raster, across, down):
         across = None
+    stated = image_size(fields.get("ImageWidth"), fields.get("ImageHeight"))
+    size = from_pixel_size(raster, across, stated, source)
+    if size and stated is None:  # by the folder, so that a batch gives one sentence
+        warnings.warn(
+            f"{raster.path.parent}: TESCAN's headers state a pixel size, but not for how many pixels. If images were "
+            "resized since, give --pixel-size-nm.",
+            InputWarning,
+            stacklevel=2,
+        )
+    strip = number_of(fields.get("ImageStripSize"))
     acquisition = {
         "vendor": "TESCAN",
         "instrument": fields.get("Device") or fields.get("DeviceModel"),
@@ -42,10 +57,13 @@ def tescan(raster: RasterFile) -> Metadata | None:
         "working_distance_mm": scaled(fields.get("WD"), 1e3),
         "dwell_us": scaled(fields.get("DwellTime"), 1e6),
         "date": joined(fields.get("Date"), fields.get("Time")),
+        "tilt_deg": number_of(fields.get("StageTilt")),
+        "stage_z_nm": scaled(fields.get("StageZ"), 1e9),
+        "slice_thickness_nm": scaled(fields.get("PixelSizeZ"), 1e9),
     }
-    strip = number_of(fields.get("ImageStripSize"))
-    rows = raster.height - round(strip) if strip else None
-    return Metadata(across, f"{source}, PixelSizeX", acquisition, rows)
+    shrunk = raster.stored_shape[1] / stated[0] if stated else 1.0
+    rows = raster.height - round(strip * shrunk) if strip else None
+    return Metadata(size, f"{source}, PixelSizeX", acquisition, rows)
 
 
 def jeol(raster: RasterFile) -> Metadata | None:
@@ -56,14 +74,17 @@ def jeol(raster: RasterFile) -> Metadata | None:
     assert sidecar is not None
     fields = {k: v.strip() for k, v in re.findall(r"^\${1,2}(\w+)[ \t]*(.*)$", text, re.MULTILINE)}
     full = [int(n) for n in re.findall(r"\d+", fields.get("CM_FULL_SIZE", ""))][:2]
+    scanned = (full[0], full[1]) if len(full) == 2 and min(full) > 0 else None
     marker, bar = nanometres(fields.get("SM_MICRON_MARKER", "")), number_of(fields.get("SM_MICRON_BAR"))
-    size = rows = None
-    if len(full) == 2 and full[0] > 0 and full[1] > 0:
-        rows = round(full[1] * raster.width / full[0])
-        if marker and bar:
-            # The bar was drawn on the full image; this one may have been saved smaller.
-            field_nm = marker / bar * full[0]
-            size = from_field_width(raster, field_nm, (full[0], full[1]), sidecar.name)
+    view = [nanometres(text) for text in fields.get("CM_FIELD_OF_VIEW", "").split()]
+    size, source = None, f"JEOL {sidecar.name}, SM_MICRON_MARKER / SM_MICRON_BAR"
+    if scanned and marker and bar:
+        # The bar was drawn on the full image; this one may have been saved smaller.
+        size = from_pixel_size(raster, marker / bar, scanned, sidecar.name)
+    elif view and view[0]:
+        source = f"JEOL {sidecar.name}, CM_FIELD_OF_VIEW"
+        size = from_field_width(raster, view[0], scanned or _by_aspect(raster, view), sidecar.name)
+    rows = rows_of(raster, scanned)
     acquisition = {
         "vendor": "JEOL",
         "instrument": fields.get("CM_INSTRUMENT"),
@@ -72,7 +93,17 @@ def jeol(raster: RasterFile) -> Metadata | None:
         "working_distance_mm": number_of(fields.get("SM_WD")),
         "date": joined(fields.get("CM_DATE"), fields.get("CM_TIME")),
     }
-    return Metadata(size, f"JEOL {sidecar.name}, SM_MICRON_MARKER / SM_MICRON_BAR", acquisition, rows)
+    position = fields.get("CM_STAGE_POS", "").split()
+    if len(position) > 2:
+        acquisition["stage_z_nm"] = scaled(position[2], 1e6)
+    return Metadata(size, source, acquisition, rows)
+
+
+def _by_aspect(raster: RasterFile, view: list[float | None]) -> tuple[int, int] | None:
+    """(width, height) of an image as wide as twice the file, whose aspect is that of the field: any width would do."""
+    across, down = (*view, None)[:2]
+    width = 2 * raster.stored_shape[1]
+    return (width, round(width * down / across)) if across and down else None
 
 
 def hitachi(raster: RasterFile) -> Metadata | None:
@@ -84,9 +115,7 @@ def hitachi(raster: RasterFile) -> Metadata | None:
     fields = {k.strip(): v.strip() for k, v in re.findall(r"^(\w+)[ \t]*=(.*)$", text, re.MULTILINE)}
     data = [int(n) for n in re.findall(r"\d+", fields.get("DataSize", ""))]
     scanned = (data[0], data[1]) if len(data) == 2 and min(data) > 0 else None
-    pixel = number_of(fields.get("PixelSize"))
-    size = from_field_width(raster, pixel * (scanned[0] if scanned else raster.width) if pixel else None,
-                           scanned, sidecar.name)  # fmt: skip
+    size = from_pixel_size(raster, number_of(fields.get("PixelSize")), scanned, sidecar.name)
     acquisition = {
         "vendor": "Hitachi",
         "instrument": fields.get("InstructName"),
@@ -95,7 +124,7 @@ def hitachi(raster: RasterFile) -> Metadata | None:
         "working_distance_mm": scaled(fields.get("WorkingDistance"), 1e-3),
         "date": joined(fields.get("Date"), fields.get("Time")),
     }
-    rows = round(scanned[1] * raster.width / scanned[0]) if scanned else None
+    rows = rows_of(raster, scanned)
     return Metadata(size, f"Hitachi {sidecar.name}, PixelSize", acquisition, rows)
 
 

@@ -1,4 +1,4 @@
-"""Files of annotation tools that hold objects (LabelMe, COCO, VIA, CVAT) in, regions out."""
+"""Files of annotation tools that hold objects (LabelMe, VIA, CVAT) in, regions out; and what all formats share."""
 
 from __future__ import annotations
 
@@ -8,31 +8,26 @@ import contextlib
 import functools
 import io
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.metadata import nanometres
-from cathode_tf.imaging.regions import Region, fill_outline, region_of
-from cathode_tf.imaging.runs import decode_coco_string, decode_runs
+from cathode_tf.imaging.objects import (
+    Drawing,
+    Undrawn,
+    assembled,
+    filled,
+    outline,
+)
+from cathode_tf.imaging.regions import Region, region_of
+from cathode_tf.imaging.runs import decode_runs
+from cathode_tf.texts import composed
+from cathode_tf.words import counted
 
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """The objects somebody drew on one image.
-
-    Attributes:
-        regions: Objects in the order in which they lie on each other.
-        size: (height, width) of the image as the tool saw it; None where the file does not say.
-    """
-
-    regions: list[Region]
-    size: Size | None
 
 
 @contextlib.contextmanager
@@ -70,6 +65,7 @@ def pick(names: list[str], image_name: str | None, source: str) -> int:
         if len(names) == 1:
             return 0
         raise InputError(f"{source}: holds {len(names)} images; say which one (image_name).")
+    image_name = composed(image_name)
     stem = image_name.rpartition(".")[0] or image_name
     matches: list[int] = []
     for by_name, by_stem in _places(tuple(names)):
@@ -88,7 +84,7 @@ def pick(names: list[str], image_name: str | None, source: str) -> int:
 @functools.lru_cache(maxsize=4)
 def _places(names: tuple[str, ...]) -> list[tuple[dict[str, list[int]], dict[str, list[int]]]]:
     """Where each file name, and each stem, is listed: as it stands, and without the prefix of an upload."""
-    own = [file_name(name) for name in names]
+    own = [composed(file_name(name)) for name in names]
     tables = []
     for spelled in (own, [without_upload_prefix(name) for name in own]):
         by_name: dict[str, list[int]] = {}
@@ -132,9 +128,27 @@ def ellipse(x: float, y: float, rx: float, ry: float, angle_rad: float = 0.0) ->
     return np.stack([x + dx * cos - dy * sin, y + dx * sin + dy * cos], axis=1)
 
 
-def no_area(kind: str, label: str) -> InputError:
-    """What to say of points and lines."""
-    return InputError(f"{label!r} is a {kind}, which covers no pixel. Draw an area, or remove it.")
+_WITHOUT_AREA = {
+    "point", "points", "line", "lines", "linestrip", "polyline", "keypoint", "keypoints", "tag", "vector", "skeleton",
+}  # fmt: skip
+
+
+def not_drawn(kind: str, label: str) -> InputError:
+    """What to say of points and lines, and of shapes that nobody here knows how to fill."""
+    if kind.lower() in _WITHOUT_AREA:
+        return InputError(f"{label!r} is a {kind}, which covers no pixel. Draw an area, or remove it.")
+    return InputError(
+        f"{label!r} is a shape of the kind {kind!r}, which is not read. Draw a polygon, or remove it."
+    )
+
+
+def turned(ring: np.ndarray, degrees: float, about: Sequence[float] | None = None) -> np.ndarray:
+    """The outline rotated clockwise, as seen on the screen, about a point; default: about its centre."""
+    if not degrees:
+        return ring
+    centre = (ring.min(axis=0) + ring.max(axis=0)) / 2 if about is None else np.asarray(about, np.float64)
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return (ring - centre) @ np.array([(cos, sin), (-sin, cos)]) + centre
 
 
 def declared(height: Any, width: Any, max_megapixels: float) -> Size:
@@ -148,30 +162,48 @@ def declared(height: Any, width: Any, max_megapixels: float) -> Size:
 
 
 def read_labelme(content: Mapping, source: str, shape: Size | None, max_megapixels: float) -> Drawing:
-    """LabelMe JSON: polygons, rectangles, circles and masks."""
+    """LabelMe JSON and that of its offspring: polygons, rectangles (turned ones, too), circles and masks."""
     with malformed(source, "LabelMe"):
         size = None
         if content.get("imageHeight") and content.get("imageWidth"):
             size = declared(content["imageHeight"], content["imageWidth"], max_megapixels)
         canvas = frame(size, shape, source)
-        return Drawing([_labelme_region(s, canvas) for s in content["shapes"]], size)
+        return assembled((_labelme_region(s, canvas) for s in content["shapes"]), size, source)
 
 
-def _labelme_region(entry: Mapping, canvas: Size) -> Region:
-    label, kind = str(entry["label"]), entry.get("shape_type") or "polygon"
+_CORNERS = ("rectangle", "rotation", "oriented_rectangle", "quadrilateral")
+
+
+def _labelme_region(entry: Mapping, canvas: Size) -> Region | Undrawn:
+    label, kind = text_of(entry["label"]), entry.get("shape_type") or "polygon"
     xy = points(entry["points"], label)
     if kind == "polygon":
-        return fill_outline(label, [xy], canvas)
-    if kind == "rectangle":
-        (x0, y0), (x1, y1) = xy
-        return fill_outline(label, [box(x0, y0, x1, y1)], canvas)
+        return outline(label, [xy], canvas)
+    if kind in _CORNERS:
+        if len(xy) == 2 and kind == "rectangle":
+            xy = box(*xy[0], *xy[1])
+        if len(xy) != 4:
+            corners = "2 or 4 corners" if kind == "rectangle" else "4 corners"
+            raise InputError(
+                f"{label!r}, a shape of the kind {kind!r}, must have {corners}. Received {len(xy)} points."
+            )
+        return outline(label, [xy], canvas)
     if kind == "circle":
+        if len(xy) != 2:
+            raise InputError(
+                f"{label!r}, a circle, must have its centre and a point on it. Received {len(xy)} points."
+            )
         (x, y), edge = xy
         radius = float(np.hypot(*(edge - (x, y))))
-        return fill_outline(label, [ellipse(x, y, radius, radius)], canvas)
+        return outline(label, [ellipse(x, y, radius, radius)], canvas)
     if kind == "mask":
-        return _pasted(label, _png(entry["mask"]), xy, canvas)
-    raise no_area(kind, label)
+        return filled(label, _pasted(label, _png(entry["mask"]), xy, canvas))
+    raise not_drawn(str(kind), label)
+
+
+def text_of(label: Any) -> str:
+    """A label as text; "" where there is none."""
+    return "" if label is None else str(label)
 
 
 def _png(text: str) -> np.ndarray:
@@ -192,48 +224,6 @@ def _pasted(label: str, inside: np.ndarray, xy: np.ndarray, canvas: Size) -> Reg
     if left < 0 or top < 0 or top + inside.shape[0] > height or left + inside.shape[1] > width:
         raise InputError(f"the mask of {label!r} must lie within its image of {width} x {height}.")
     return region_of(label, inside, top, left)
-
-
-def coco_by_image(content: Mapping, source: str) -> dict[str, Any]:
-    """The content with its annotations sorted by the id of their image, so that nobody searches them for each."""
-    with malformed(source, "COCO"):
-        by_image: dict[Any, list[Mapping]] = {}
-        for annotation in content["annotations"]:
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
-    return {**content, "annotations": by_image}
-
-
-def read_coco(content: Mapping, source: str, image_name: str | None, max_megapixels: float) -> Drawing:
-    """COCO JSON (from `coco_by_image`): polygons, and masks as plain or compressed run lengths."""
-    with malformed(source, "COCO"):
-        images = list(content["images"])
-        image = images[pick([str(i["file_name"]) for i in images], image_name, source)]
-        canvas = declared(image["height"], image["width"], max_megapixels)
-        names = {c["id"]: str(c["name"]) for c in content["categories"]}
-        own = content["annotations"].get(image["id"], ())
-        return Drawing([_coco_region(a, names[a["category_id"]], canvas) for a in own], canvas)
-
-
-def _coco_region(entry: Mapping, label: str, canvas: Size) -> Region:
-    segmentation = entry["segmentation"]
-    if isinstance(segmentation, Mapping):
-        if tuple(int(n) for n in segmentation["size"]) != canvas:
-            raise InputError(f"the mask of {label!r} must have the size of its image, {canvas}.")
-        counts = segmentation["counts"]
-        runs = decode_coco_string(counts) if isinstance(counts, str) else counts
-        inside = decode_runs(runs, canvas[0] * canvas[1]).reshape(canvas[1], canvas[0]).T
-        return region_of(label, inside)
-    # The rings of one object are parts of it, and are united: COCO's polygons know no holes.
-    parts = [
-        fill_outline(label, [np.reshape(np.asarray(ring, np.float64), (-1, 2))], canvas)
-        for ring in segmentation
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    inside = np.zeros(canvas, bool)
-    for part in parts:
-        inside[part.window] |= part.inside
-    return region_of(label, inside)
 
 
 def via_entries(content: Mapping) -> list[Mapping]:
@@ -262,10 +252,10 @@ def read_via(
         regions = entry["regions"]
         found = regions.values() if isinstance(regions, Mapping) else regions
         known = {name.lower() for name in names}
-        return Drawing([_via_region(r, canvas, known) for r in found], None)
+        return assembled((_via_region(r, canvas, known) for r in found), None, source, str(entry["filename"]))
 
 
-def _via_region(entry: Mapping, canvas: Size, known: set[str]) -> Region:
+def _via_region(entry: Mapping, canvas: Size, known: set[str]) -> Region | Undrawn:
     form, values = entry["shape_attributes"], []
     for value in (entry.get("region_attributes") or {}).values():
         values += [k for k, on in value.items() if on] if isinstance(value, Mapping) else [str(value)]
@@ -280,49 +270,52 @@ def _via_region(entry: Mapping, canvas: Size, known: set[str]) -> Region:
     elif kind == "ellipse":
         ring = ellipse(form["cx"], form["cy"], form["rx"], form["ry"], float(form.get("theta") or 0.0))
     else:
-        raise no_area(str(kind), label)
-    return fill_outline(label, [ring], canvas)
+        raise not_drawn(str(kind), label)
+    return outline(label, [ring], canvas)
+
+
+def cvat_images(root: Any) -> list[Any]:
+    """The images of CVAT's XML; InputError where objects lie beside them, in tracks."""
+    tracks = root.findall("track")
+    if tracks:
+        raise InputError(
+            f"must hold the objects of each image in it. Received {counted(len(tracks), 'track')}, as "
+            "for video. Export the task as 'CVAT for images 1.1'."
+        )
+    return list(root.findall("image"))
 
 
 def read_cvat(root: Any, source: str, image_name: str | None, max_megapixels: float) -> Drawing:
     """CVAT for images XML 1.1: polygons, boxes, ellipses and masks, by their z-order."""
     with malformed(source, "CVAT"):
-        images = root.findall("image")
+        images = cvat_images(root)
         image = images[pick([i.get("name", "") for i in images], image_name, source)]
         canvas = declared(image.get("height"), image.get("width"), max_megapixels)
-        shapes = sorted(image, key=lambda s: int(s.get("z_order", 0)))  # stable: file order within a layer
-        return Drawing([_cvat_region(s, canvas) for s in shapes if s.get("label") is not None], canvas)
+        drawn = [entry for entry in image if entry.tag != "tag"]  # of the image as a whole
+        shapes = sorted(drawn, key=lambda s: int(s.get("z_order", 0)))  # stable: file order within a layer
+        return assembled((_cvat_region(s, canvas) for s in shapes), canvas, source, image.get("name", ""))
 
 
-def _cvat_region(entry: Any, canvas: Size) -> Region:
-    label = str(entry.get("label"))
+def _cvat_region(entry: Any, canvas: Size) -> Region | Undrawn:
+    label = text_of(entry.get("label"))
 
     def number(key: str) -> float:
         return float(entry.get(key, 0) if key == "rotation" else entry.get(key))
 
     if entry.tag == "polygon":
         pairs = [pair.split(",") for pair in entry.get("points").split(";")]
-        return fill_outline(label, [points(pairs, label)], canvas)
+        return outline(label, [points(pairs, label)], canvas)
     if entry.tag == "box":
         ring = box(number("xtl"), number("ytl"), number("xbr"), number("ybr"))
-        return fill_outline(label, [_turned(ring, number("rotation"))], canvas)
+        return outline(label, [turned(ring, number("rotation"))], canvas)
     if entry.tag == "ellipse":
         ring = ellipse(number("cx"), number("cy"), number("rx"), number("ry"))
-        return fill_outline(label, [_turned(ring, number("rotation"))], canvas)
+        return outline(label, [turned(ring, number("rotation"))], canvas)
     if entry.tag == "mask":
         left, top, width, height = (int(number(k)) for k in ("left", "top", "width", "height"))
         if width < 1 or height < 1 or width > canvas[1] or height > canvas[0]:
             raise InputError(f"the mask of {label!r} must lie within its image of {canvas[1]} x {canvas[0]}.")
         runs = [int(n) for n in entry.get("rle").split(",")]
         inside = decode_runs(runs, height * width).reshape(height, width)
-        return _pasted(label, inside, np.array([(left, top)]), canvas)
-    raise no_area(entry.tag, label)
-
-
-def _turned(ring: np.ndarray, degrees: float) -> np.ndarray:
-    """Rotated clockwise, as seen on the screen, about the centre."""
-    if not degrees:
-        return ring
-    centre = (ring.min(axis=0) + ring.max(axis=0)) / 2
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return (ring - centre) @ np.array([(cos, sin), (-sin, cos)]) + centre
+        return filled(label, _pasted(label, inside, np.array([(left, top)]), canvas))
+    raise not_drawn(entry.tag, label)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from cathode_tf.imaging import sidecars, tags
+from cathode_tf.imaging import descriptions, sidecars, tags
 from cathode_tf.imaging.metadata import Metadata
 from cathode_tf.imaging.rasters import RasterFile, quiet
 
 # The instrument's own statement before an editor's.
 _READERS: tuple[Callable[[RasterFile], Metadata | None], ...] = (
     tags.fibics, tags.zeiss, tags.fei, tags.fei_xml, sidecars.tescan, sidecars.jeol, sidecars.hitachi,
-    tags.ome, tags.imagej,
+    descriptions.openfibsem, descriptions.ome, descriptions.imagej,
+    descriptions.czi, descriptions.emd,
 )  # fmt: skip
 
 
@@ -40,5 +41,7 @@ def _plausible(found: Metadata, raster: RasterFile) -> Metadata:
     acquisition = {k: v for k, v in found.acquisition.items() if v is not None and v != ""}
     rows = found.field_rows
     if rows is not None and not raster.height / 2 <= rows < raster.height:
+        rows = None
+    if raster.orientation not in (1, 2):  # turned, the databar no longer hangs below
         rows = None
     return Metadata(size, found.source if size else "", acquisition, rows)

@@ -18,6 +18,7 @@ from cathode_tf.inference.sources import Source
 from cathode_tf.learning.counterparts import counterparts
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
+from cathode_tf.texts import composed
 
 
 @dataclass
@@ -168,7 +169,8 @@ def _strokes_of(images: Sequence[Path], place: str | Path | None) -> dict[Path, 
     files = sorted(path for path in place.iterdir() if path.is_file() and path not in set(images))
     found: dict[Path, Path] = {}
     for image in images:
-        own = [path for path in files if path.stem in (f"{image.stem}_strokes", image.stem)]
+        stem = composed(image.stem)
+        own = [path for path in files if composed(path.stem) in (f"{stem}_strokes", stem)]
         if len(own) > 1:
             raise InputError(
                 f"{own[0]}: must be the only strokes of {image.name}. {own[1].name} is there too."

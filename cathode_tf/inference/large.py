@@ -17,8 +17,9 @@ from cathode_tf.files import atomic_file
 from cathode_tf.imaging import find_databar, write_overlay
 from cathode_tf.imaging.grey import one_channel, step_between, stretch, to_integers
 from cathode_tf.imaging.micrographs import BY_HAND
-from cathode_tf.imaging.rasters import Raster, open_raster, palette_of
+from cathode_tf.imaging.rasters import Raster, open_raster
 from cathode_tf.imaging.resampling import Resampling, scale_between
+from cathode_tf.imaging.tiff_pages import flip_of, palette_of
 from cathode_tf.imaging.vendors import read_metadata
 from cathode_tf.inference.segmentation import MAPS, mean_entropy
 from cathode_tf.phases import Phases
@@ -56,22 +57,26 @@ class TiffWindows:
 
     def __init__(self, path: str | Path, *, pixel_size_nm: float | None = None):
         self.path = Path(path)
-        try:
-            self._file = tifffile.TiffFile(self.path)
-            self._page: Any = self._file.pages[0]
-        except Exception as error:
-            raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
+        self._open = contextlib.ExitStack()
+        raster = self._open.enter_context(open_raster(self.path, max_megapixels=math.inf))
+        self._file, self._page = raster.tiff, raster.page
         page: Any = self._page
-        if page.ndim != 2 or page.dtype is None or page.dtype.kind not in "iuf":
+        if page is None or page.ndim != 2 or page.dtype is None or page.dtype.kind not in "iuf":
+            self.close()
+            came = "another format" if page is None else f"{page.dtype} {page.shape}"
+            raise InputError(
+                f"{path}: must be a grey TIFF, as it is too large to be read at once. Received {came}. Save it in grey."
+            )
+        if raster.orientation != 1:
             self.close()
             raise InputError(
-                f"{path}: must be a grey TIFF, as it is too large to be read at once. Received {page.dtype} "
-                f"{page.shape}. Save it in grey."
+                f"{path}: must lie upright, as it is too large to be turned. Received orientation "
+                f"{raster.orientation} (TIFF "
+                "tag 274). Save it as it is shown."
             )
         self._levels: Callable[[np.ndarray], np.ndarray] = self._palette()
         self.shape: tuple[int, int] = (page.shape[0], page.shape[1])
-        with open_raster(self.path, max_megapixels=math.inf) as raster:
-            metadata = read_metadata(raster)
+        metadata = read_metadata(raster)
         self.pixel_size_nm, self.pixel_size_source = metadata.pixel_size_nm, metadata.source
         if pixel_size_nm is not None:
             self.pixel_size_nm, self.pixel_size_source = pixel_size_nm, BY_HAND
@@ -108,7 +113,7 @@ class TiffWindows:
         return self._levels(self._positive(out))
 
     def close(self) -> None:
-        self._file.close()
+        self._open.close()
 
     def _palette(self) -> Callable[[np.ndarray], np.ndarray]:
         """What grey value each index of a palette stands for; other images stay as they are."""
@@ -173,9 +178,8 @@ class TiffWindows:
         return inside and column < columns.stop and column + width > columns.start
 
     def _positive(self, pixels: np.ndarray) -> np.ndarray:
-        if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-            return pixels.dtype.type((1 << self._page.bitspersample) - 1) - pixels
-        return pixels
+        """The pixels as shown, where the file says that 0 is white."""
+        return Raster(pixels, flip=flip_of(self._page)).shown
 
 
 def segment_large(

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import tifffile
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph, find_images, iter_micrographs, read_micrograph
-from cathode_tf.imaging.metadata import NM_PER
 from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.imaging.ome_zarr import voxel_edges
-from cathode_tf.imaging.rasters import RasterFile, open_raster
+from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.vendors import read_metadata
 
 Edges = tuple[float | None, float | None, float | None]
@@ -48,30 +46,21 @@ def with_pixel_size(volume: Volume, pixel_size_nm: float) -> Volume:
 
 
 class TiffVolume:
-    """The pages of a TIFF; plain grey of 8 and 16 bits is read page by page, others as micrographs are."""
+    """The pages of a TIFF, read one by one as micrographs are."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         with open_raster(self.path, max_megapixels=math.inf) as raster:
             self.shape: tuple[int, int, int] = (raster.count, raster.height, raster.width)
-            pages: Any = raster.tiff.pages if raster.tiff else ()
-            self._paged = len(pages) == raster.count and _is_plain(pages[0])
             metadata = read_metadata(raster)
             size, self.pixel_size_source = metadata.pixel_size_nm, metadata.source
-            self.voxel_nm: Edges = (_slice_distance(raster), size, size)
+            self.voxel_nm: Edges = (metadata.acquisition.get("slice_thickness_nm"), size, size)
         if raster.count == 1:
             raise InputError(f"{path}: must be a stack (slices, height, width). Received one page.")
 
     def slices(self) -> Iterator[np.ndarray]:
-        if not self._paged:
-            yield from (micrograph.pixels for micrograph in iter_micrographs(self.path, databar=0))
-            return
-        with tifffile.TiffFile(self.path) as file:
-            for index in range(self.shape[0]):
-                try:
-                    yield file.pages[index].asarray()
-                except Exception as error:
-                    raise InputError(f"{self.path}: slice {index} is damaged ({error}).") from error
+        for micrograph in iter_micrographs(self.path, max_megapixels=math.inf, databar=0):
+            yield micrograph.pixels
 
 
 class FolderVolume:
@@ -128,19 +117,6 @@ def open_volume(path: str | Path) -> Volume:
     if path.is_dir():
         return FolderVolume(find_images(path))
     return TiffVolume(path)
-
-
-def _is_plain(page: Any) -> bool:
-    """Whether the samples are the pixels: no type to convert, no palette, not stored with white as 0."""
-    grey = page.ndim == 2 and page.dtype in (np.uint8, np.uint16)
-    return grey and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK and page.colormap is None
-
-
-def _slice_distance(raster: RasterFile) -> float | None:
-    """What ImageJ calls the spacing, in nm."""
-    details = (raster.tiff.imagej_metadata if raster.tiff else None) or {}
-    unit = NM_PER.get(str(details.get("unit", "")).lower())
-    return float(details["spacing"]) * unit if unit and details.get("spacing") else None
 
 
 def _single(path: Path) -> Micrograph:

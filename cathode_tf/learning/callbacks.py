@@ -21,7 +21,7 @@ from cathode_tf.learning.models import BEST, read_card, save_model, write_card
 from cathode_tf.learning.prediction import predict_image
 from cathode_tf.learning.prior import Prior
 from cathode_tf.learning.run_folder import Progress
-from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
+from cathode_tf.learning.scores import confusion, dice_per_phase, judged, mean_dice, phases_in
 from cathode_tf.phases import Phases
 
 PATIENCE = 0.5
@@ -325,24 +325,30 @@ def validate(model: keras.Model, images: Sequence[tuple[np.ndarray | Micrograph,
         images: Micrograph, or raw pixels, and reference class indices (height, width).
 
     Returns:
-        float64 array (images, phases), NaN where a phase is in neither reference nor prediction.
+        float64 array (images, phases), NaN where a phase is in neither reference nor prediction, and for phases that
+        no reference holds.
     """
     tables = []
     for image, reference in images:
         probabilities = predict_image(model, image)
         tables.append(confusion(reference, probabilities.argmax(axis=-1), probabilities.shape[-1]))
-    return np.stack([dice_per_phase(table) for table in tables])
+    there = phases_in((reference for _, reference in images), tables[0].shape[0])
+    return judged(np.stack([dice_per_phase(table) for table in tables]), there)
 
 
 def epoch_line(row: dict[str, Any], best: bool) -> str:
     """One epoch for people: `epoch 3  loss 0.512  Dice pore .91 ncm .95  mean .93  best`."""
-    dice = "  ".join(f"{name} {value:.3f}" for name, value in row["dice"].items())
+    dice = "  ".join(f"{name} {_score(value)}" for name, value in row["dice"].items())
     mark = f", start model's say {row['prior_weight']:.1f}" if row.get("prior_weight") else ""
     mark += "  best so far" if best else ""
     return (
         f"epoch {row['epoch']:3d}  {_duration(row['seconds'])}  loss {row['loss']:.3f}  "
         f"validation Dice: {dice}  mean {row['mean_dice']:.3f}{mark}"
     )
+
+
+def _score(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.3f}"
 
 
 def _mean_over_images(dice: np.ndarray) -> list[float]:

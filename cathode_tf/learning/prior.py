@@ -18,7 +18,7 @@ from cathode_tf.learning.counterparts import translation
 from cathode_tf.learning.layers import After, Card, Pool
 from cathode_tf.learning.models import read_card
 from cathode_tf.learning.prediction import predict_image
-from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
+from cathode_tf.learning.scores import confusion, dice_per_phase, judged, mean_dice, phases_in
 from cathode_tf.phases import IGNORE, Phases
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -65,8 +65,8 @@ class Prior:
             images: Micrograph and reference class indices (height, width); the same at every call.
 
         Returns:
-            float64 array (images, phases), NaN where a phase is in neither reference nor prediction; and the
-            weight, 0 where none is better by `LEAST_GAIN` than the network alone.
+            float64 array (images, phases), NaN where a phase is in neither reference nor prediction, or in no
+            reference at all; and the weight, 0 where none is better by `LEAST_GAIN` than the network alone.
         """
         pools = [Pool(self._places, weight, dtype="float32") for weight in WEIGHTS]
         tables = []
@@ -79,7 +79,8 @@ class Prior:
                 for count, pool in zip(counts, pools, strict=True):
                     count += confusion(reference[rows], np.asarray(pool(both))[0].argmax(axis=-1), len(count))
             tables.append([dice_per_phase(count) for count in counts])
-        dice = np.array(tables).swapaxes(0, 1)
+        there = phases_in((reference for _, reference in images), tables[0][0].size)
+        dice = judged(np.array(tables).swapaxes(0, 1), there)
         means = [np.nanmean([mean_dice(row) for row in rows]) for rows in dice]
         best = int(np.argmax(means))
         if not means[best] >= means[0] + LEAST_GAIN:

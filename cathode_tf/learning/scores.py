@@ -6,6 +6,8 @@ come from their sum.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from cathode_tf.errors import InputError
@@ -67,6 +69,37 @@ def dice_per_phase(table: np.ndarray) -> np.ndarray:
     both = table.sum(axis=0) + table.sum(axis=1)
     overlap = 2.0 * np.diagonal(table)
     return np.divide(overlap, both, out=np.full(len(table), np.nan), where=both > 0)
+
+
+def phases_in(references: Iterable[np.ndarray], n_phases: int) -> np.ndarray:
+    """Which phases occur in any of the references, bool (n_phases,).
+
+    Args:
+        references: Integer arrays of class indices; 255 does not count.
+        n_phases: How many phases there are.
+
+    Example:
+        >>> phases_in([np.array([[0, 255]]), np.array([[2, 2]])], 4)
+        array([ True, False,  True, False])
+    """
+    found = np.zeros(256, bool)
+    for reference in references:
+        found[np.unique(reference)] = True
+    return found[:n_phases]
+
+
+def judged(dice: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The Dice with NaN for phases that no reference holds: a pixel of them in a prediction makes no image worth 0.
+
+    Args:
+        dice: float64 (..., phases).
+        there: From `phases_in`.
+
+    Example:
+        >>> judged(np.array([[0.5, 0.0]]), np.array([True, False]))
+        array([[0.5, nan]])
+    """
+    return np.where(there, dice, np.nan)
 
 
 def mean_dice(dice: np.ndarray) -> float:

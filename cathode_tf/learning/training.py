@@ -30,6 +30,7 @@ from cathode_tf.learning.prior import Prior, knows_phases, prior_phases
 from cathode_tf.learning.processor import quicker
 from cathode_tf.learning.resuming import resume_or_begin
 from cathode_tf.learning.run_folder import Progress, Run
+from cathode_tf.learning.scores import phases_in
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
 from cathode_tf.phases import IGNORE, Phases
 
@@ -234,6 +235,16 @@ def _validation_images(records: RecordSet) -> list[tuple[Micrograph, np.ndarray]
     ]
     if not any((reference != IGNORE).any() for _, reference in images):
         raise InputError(f"{records.path}: the validation split must hold an annotated pixel. Received none.")
+    there = phases_in((reference for _, reference in images), len(records.phases))
+    lacking = [name for name, is_there in zip(records.phases.names, there, strict=True) if not is_there]
+    if lacking:
+        warnings.warn(
+            f"{records.path}: the validation images hold no pixel of {', '.join(lacking)}, so nothing tells "
+            f"how well that is "
+            "found; the epoch is chosen by the other phases. Put an image with it into the validation split.",
+            InputWarning,
+            stacklevel=3,
+        )
     return images
 
 

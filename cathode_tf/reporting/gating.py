@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from cathode_tf.files import read_json
 from cathode_tf.reporting.page import Card, Page, Section, Table, write_page
 from cathode_tf.reporting.tables import for_page, split_text
 from cathode_tf.statistics import Decision, Estimate, Spec, decide
+from cathode_tf.texts import read_toml
 
 WORST_FIRST = ("FAIL", "CONDITIONAL_FAIL", "INSUFFICIENT", "CONDITIONAL_PASS", "PASS")
 COLORS = dict(zip(WORST_FIRST, ("#b3261e", "#d9822b", "#8a8f98", "#5aa469", "#1b7f3b"), strict=True))
@@ -55,12 +55,7 @@ def read_specs(path: str | Path) -> list[Spec]:
         InputError: If the file cannot be read or a table is wrong.
     """
     path = Path(path)
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("spec")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not valid TOML ({error}).") from error
+    tables = read_toml(path).get("spec")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise InputError(
             f"{path}: must hold at least one [[spec]] table with name and limits. Received none."

@@ -18,6 +18,7 @@ from cathode_tf.progress import track
 from cathode_tf.rounds.annotations import record_review
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.state import ImageState
+from cathode_tf.texts import composed
 
 FORMATS = ("label-studio", "labelme", "napari", "png")
 _SUFFIX = {"label-studio": ".json", "labelme": ".json", "napari": ".tif", "png": ".png"}
@@ -143,7 +144,7 @@ def _matches(project: Project, source: Path) -> list[tuple[ImageState, Path]]:
     if folder.is_dir():
         # Only what belongs to this project; other files in the folder are no concern of ours.
         files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
-        direct = [(images[s], p) for p in files if (s := p.stem.removesuffix("_mask")) in images]
+        direct = [(images[s], p) for p in files if (s := composed(p.stem).removesuffix("_mask")) in images]
         if direct:
             return direct
     pairs = match_masks([Path(f"{name}.png") for name in images], folder, phases=project.phases)
@@ -165,14 +166,11 @@ def _read(path: Path, project: Project, image: ImageState, image_name: str) -> n
 
 def _read_napari(path: Path, project: Project) -> np.ndarray:
     """A label TIFF of ids in any integer type, as napari saves a layer; other TIFFs by phases.toml's values."""
-    import tifffile
-
     from cathode_tf.imaging import read_annotation
+    from cathode_tf.imaging.rasters import open_raster
 
-    try:
-        labels = tifffile.imread(path)
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
+    with open_raster(path) as raster:
+        labels = raster.read(0).samples if raster.count == 1 and raster.page is not None else np.empty(0)
     ids = [*project.phases.ids, IGNORE]
     if labels.ndim == 2 and np.issubdtype(labels.dtype, np.integer) and np.isin(labels, ids).all():
         return labels.astype(np.uint8)

@@ -17,6 +17,7 @@ from cathode_tf.progress import track
 from cathode_tf.rounds.annotations import record_review
 from cathode_tf.rounds.project import SCHEMA, Project
 from cathode_tf.rounds.state import ImageState
+from cathode_tf.texts import composed
 
 if TYPE_CHECKING:
     from cathode_tf.imaging import Micrograph
@@ -130,7 +131,7 @@ def add_images(
                 )
             if present is None:
                 _write_png(project.path / "images" / f"{key}.png", micrograph.pixels)
-                group = (groups or {}).get(micrograph.id) or (path.stem if stack else micrograph.id)
+                group = (groups or {}).get(micrograph.id) or (composed(path.stem) if stack else micrograph.id)
                 entries.append(_entry(key, micrograph, group))
     with project.ledger.locked():
         _draw_roles(entries, project.state.images.values(), project.card["test_share"], project.card["seed"])

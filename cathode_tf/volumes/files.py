@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.imaging.masks import to_mask
 from cathode_tf.imaging.ome_zarr import voxel_edges
-from cathode_tf.phases import Phases
+from cathode_tf.imaging.rasters import RasterFile, open_raster
+from cathode_tf.imaging.vendors import read_metadata
+from cathode_tf.phases import IGNORE, Phases
+
+VoxelSize = tuple[float, float, float]
+"""Edges of a voxel along z, y, x, in nm."""
 
 UNDEFINED = 254
 """Stands for labels of no phase, until they are refused; 255 stands for ignored ones."""
@@ -111,7 +117,7 @@ def open_volume(
     Args:
         path: The file or folder.
         phases: Their `values` say which label stands for which phase.
-        voxel_size_nm: Edge lengths along z, y, x; default: what an OME-Zarr says; None = unknown.
+        voxel_size_nm: Edge lengths along z, y, x; default: what the file says; None = unknown.
 
     Raises:
         InputError: If it cannot be read or is no volume.
@@ -119,42 +125,88 @@ def open_volume(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: does not exist.")
+    with contextlib.ExitStack() as held:
+        data, stored = _opened(path, phases, held)
+        yield Volume(data, phases, voxel_size_nm=voxel_size_nm or stored, source=str(path))
+
+
+def _opened(path: Path, phases: Phases, held: contextlib.ExitStack) -> tuple[Any, VoxelSize | None]:
+    """The array in a file or folder, and the edges of its voxels where it states them."""
     try:
         if path.is_dir():
             if not any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json")):
                 raise InputError(
                     f"{path}: must be a TIFF stack, a .npy file or an OME-Zarr folder. Received another folder."
                 )
-            data, stored = _open_zarr(path)
-        elif path.suffix.lower() == ".npy":
-            data, stored = np.lib.format.open_memmap(path, mode="r"), None
-        elif path.suffix.lower() in (".tif", ".tiff"):
-            data, stored = _open_tiff(path), None
-        else:
-            raise InputError(
-                f"{path}: must be a TIFF stack, a .npy file or an OME-Zarr folder. Received {path.suffix or 'none'}."
-            )
+            return _open_zarr(path)
+        if path.suffix.lower() == ".npy":
+            return np.lib.format.open_memmap(path, mode="r"), None
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return _open_tiff(path, phases, held)
+        raise InputError(
+            f"{path}: must be a TIFF stack, a .npy file or an OME-Zarr folder. Received {path.suffix or 'none'}."
+        )
     except InputError:
         raise
     except Exception as error:  # libraries raise anything on damaged files
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: cannot be read as a volume ({reason}).") from error
-    yield Volume(data, phases, voxel_size_nm=voxel_size_nm or stored, source=str(path))
 
 
-def _open_tiff(path: Path) -> Any:
-    import tifffile
+def _open_tiff(path: Path, phases: Phases, held: contextlib.ExitStack) -> tuple[Any, VoxelSize | None]:
+    """The slices of a TIFF as labels, and its voxel size where ImageJ, OME or an instrument states it."""
+    raster = held.enter_context(open_raster(path, max_megapixels=math.inf))
+    if raster.lossy:
+        raise InputError(
+            f"{path}: must hold labels without loss. {raster.lossy} compression invents values at every boundary."
+        )
+    metadata = read_metadata(raster)
+    across, apart = metadata.pixel_size_nm, metadata.acquisition.get("slice_thickness_nm")
+    size = (float(apart), across, across) if across and apart else None
+    if raster.count == 1:
+        return raster.read(0).shown, size
+    return _mapped(raster) if _is_plain(raster) else _Slices(raster, phases), size
 
-    try:
-        with tifffile.TiffFile(path) as file:
-            if file.series[0].dataoffset is not None:
-                return tifffile.memmap(path, mode="r")
-            return file.asarray()
-    except tifffile.TiffFileError as error:
-        raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
+
+def _is_plain(raster: RasterFile) -> bool:
+    """Whether the slices lie in the file one after another as the labels that they are."""
+    first, series = raster.read(0), raster.tiff.series[0] if raster.tiff is not None else None
+    shape = (raster.count, raster.height, raster.width)
+    as_stored = (
+        first.flip is None and first.colormap is None and not first.bilevel and raster.orientation == 1
+    )
+    return as_stored and series is not None and series.dataoffset is not None and series.shape == shape
 
 
-def _open_zarr(path: Path) -> tuple[Any, tuple[float, float, float] | None]:
+def _mapped(raster: RasterFile) -> Any:
+    series = raster.tiff.series[0]
+    dtype = series.dtype.newbyteorder(raster.tiff.byteorder)
+    return np.memmap(raster.path, dtype, "r", series.dataoffset, series.shape)
+
+
+class _Slices:
+    """The slices of a TIFF that must be decoded one by one: compressed, packed in bits, turned, or in a palette."""
+
+    def __init__(self, raster: RasterFile, phases: Phases) -> None:
+        self._raster, self._phases = raster, phases
+        self.shape = (raster.count, raster.height, raster.width)
+        self.dtype = self._slice(0).dtype
+
+    def __getitem__(self, layers: slice) -> np.ndarray:
+        return np.stack([self._slice(index) for index in range(*layers.indices(self.shape[0]))])
+
+    def _slice(self, index: int) -> np.ndarray:
+        page = self._raster.read(index)
+        if page.colormap is None:
+            return page.shown
+        # What a palette shows decides what it means; each phase is then written as its first value.
+        ids = to_mask(page, self._phases, self._raster.path)
+        values = {p.id: next((v for v in p.values if not isinstance(v, str)), p.id) for p in self._phases}
+        values[IGNORE] = next((v for v in self._phases.ignore_values if not isinstance(v, str)), IGNORE)
+        return np.array([values.get(id_, IGNORE) for id_ in range(256)], np.float32)[ids]
+
+
+def _open_zarr(path: Path) -> tuple[Any, VoxelSize | None]:
     """The finest level of an OME-Zarr image, or a bare zarr array, and its voxel size in nm."""
     try:
         import zarr

@@ -238,10 +238,10 @@ def test_nan_and_equal_stems_are_refused(pairs, tmp_path, phases):
     ("content", "message"),
     [
         ("", "empty file"),
-        ("id;group\na0;x\n", "columns id and group"),
+        ("id;groups\na0;x\n", "columns id and group"),
         ("id,group\na0\n", "line 2"),
         ("id,group\na0,x\na0,y\n", "one group"),
-        ("id,group\na0,\xff\xfe\n".encode("latin1"), "UTF-8"),
+        (b"id,group\na0,\x81\x8d\n", "UTF-8"),
     ],
 )
 def test_a_groups_file_that_is_none_is_refused(pairs, tmp_path, phases, content, message):

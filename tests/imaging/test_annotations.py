@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import (
     annotated_images,
     read_annotation,
@@ -211,13 +211,11 @@ def test_label_studio_brush_polygon_and_box(tmp_path):
 
 def test_label_studio_results_that_are_refused(tmp_path):
     inside = np.ones(SHAPE, bool)
-    box = {"x": 0, "y": 0, "width": 50, "height": 50, "rotation": 30, "rectanglelabels": ["ncm"]}
     two = brush(inside, "ncm")
     two["value"]["brushlabels"] = ["ncm", "pore"]
     for result, message in [
         (two, "one label. Received ncm, pore"),
         (brush(inside, "ncm") | {"image_rotation": 90}, "rotated"),
-        (brush(inside, "ncm") | {"value": box}, "rotated boxes"),
         (
             brush(inside, "ncm") | {"value": {"x": 1, "y": 2, "width": 0.3, "keypointlabels": ["ncm"]}},
             "is a keypoint",
@@ -253,7 +251,27 @@ def test_label_studio_takes_the_newest_annotation_that_was_not_cancelled(tmp_pat
         annotation("pore", "2024-01-01"), annotation("ncm", "2024-03-01"), annotation("binder", "2024-02-01"),
         annotation("additive", "2024-04-01", was_cancelled=True),
     ])  # fmt: skip
-    assert (read(save(tmp_path, task)) == 1).all()
+    with pytest.warns(InputWarning, match="has 3 annotations; that of 2024-03-01 counts"):
+        assert (read(save(tmp_path, task)) == 1).all()
+
+
+def test_label_studio_turned_box_and_ellipse(tmp_path):
+    # A box of 4 x 2 px at (1, 1), turned by 90 degrees clockwise about that corner: columns -1 to 0, rows 1 to 4.
+    box = {
+        "x": 12.5,
+        "y": 100 / 6,
+        "width": 50,
+        "height": 200 / 6,
+        "rotation": 90,
+        "rectanglelabels": ["ncm"],
+    }
+    result = {"original_width": 8, "original_height": 6, "value": box}
+    assert np.array_equal(read(save(tmp_path, brush_task([result]))), expected(ncm=(1, 5, 0, 1)))
+    # An ellipse of radii 3 and 1 px about (4, 3), turned by 90 degrees: 1 and 3.
+    value = {"x": 50, "y": 50, "radiusX": 37.5, "radiusY": 100 / 6, "rotation": 90, "ellipselabels": ["ncm"]}
+    upright = {"x": 50, "y": 50, "radiusX": 12.5, "radiusY": 50, "rotation": 0, "ellipselabels": ["ncm"]}
+    masks = [read(save(tmp_path, brush_task([result | {"value": v}]))) for v in (value, upright)]
+    assert np.array_equal(*masks) and (masks[0] == 1).any()
 
 
 def test_label_studio_json_min(tmp_path):
@@ -302,7 +320,7 @@ def test_several_images_in_one_file(tmp_path):
 
 def test_a_file_is_parsed_once_and_again_when_it_changed(tmp_path, monkeypatch):
     loads, calls = json.loads, []
-    monkeypatch.setattr(json, "loads", lambda text: calls.append(1) or loads(text))
+    monkeypatch.setattr(json, "loads", lambda *a, **k: calls.append(1) or loads(*a, **k))
     masks = {f"s{i}.png": np.full((3, 4), i, np.uint8) for i in range(3)}
     path = write_coco(tmp_path / "coco.json", masks, DEFAULT)
     for name in masks:

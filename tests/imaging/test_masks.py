@@ -110,8 +110,12 @@ def test_transparent_is_unlabelled_and_soft_edges_are_refused(tmp_path):
     own = np.array([[(*rgb(p.color), 255) for p in DEFAULT]], np.uint8)
     own[0, 1] = (1, 2, 3, 0)
     assert read_mask(save(tmp_path, own), DEFAULT).tolist() == [[0, 255, 2, 3]]
+    bare = np.zeros_like(own)
+    assert (read_mask(save(tmp_path, bare), DEFAULT) == 255).all()
     own[..., 3] = 0
-    assert (read_mask(save(tmp_path, own), DEFAULT) == 255).all()
+    with pytest.raises(InputError, match="transparent everywhere, with colours under"):
+        read_mask(save(tmp_path, own), DEFAULT)
+    own[..., 3] = 255
     own[0, 2, 3] = 128
     with pytest.raises(InputError, match="1 pixels in between, the first at row 0, column 2"):
         read_mask(save(tmp_path, own), DEFAULT)
@@ -139,9 +143,31 @@ def palette_png(folder, indices, colors):
     return folder / "p.png"
 
 
-def test_palette_by_index_whatever_its_colours(tmp_path):
-    path = palette_png(tmp_path, [[0, 1, 2]], [(9, 9, 9), (8, 0, 0), (0, 7, 0)])
-    assert read_mask(path, DEFAULT).tolist() == [[0, 1, 2]]
+def voc(count):
+    """Pascal VOC's table: bit 3 b + c of the index is bit 7 - b of channel c."""
+    table = np.zeros((count, 3), int)
+    for index in range(count):
+        for bit in range(8):
+            for channel in range(3):
+                table[index, channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+    return table
+
+
+def test_a_programs_own_table_of_colours_counts_by_index(tmp_path):
+    assert voc(4).tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
+    glasbey = np.random.default_rng(0).permutation(256**3)[:256]  # 256 colours, whatever the picture uses
+    for colors in (voc(4), voc(21), np.stack([glasbey >> 16, glasbey >> 8 & 255, glasbey & 255], axis=1)):
+        assert read_mask(palette_png(tmp_path, [[0, 1, 3]], colors), DEFAULT).tolist() == [[0, 1, 3]]
+
+
+def test_a_palette_of_colours_that_are_no_phases_is_refused_in_any_order(tmp_path):
+    red, green = (200, 30, 30), (30, 200, 30)
+    for colors, indices in (([red, green], [[0, 1]]), ([green, red], [[1, 0]])):
+        with pytest.raises(InputError, match=r"must show colours of phases.toml.*Received #"):
+            read_mask(palette_png(tmp_path, indices, colors), DEFAULT)
+    declared = phases(["#c81e1e"], ["#1ec81e"])
+    for colors, indices in (([red, green], [[0, 1]]), ([green, red], [[1, 0]])):
+        assert read_mask(palette_png(tmp_path, indices, colors), declared).tolist() == [[0, 1]]
 
 
 def test_palette_by_colour_where_the_index_means_nothing(tmp_path):
@@ -154,19 +180,26 @@ def test_palette_by_colour_where_the_index_means_nothing(tmp_path):
 def test_palette_of_greys_where_the_index_means_nothing(tmp_path):
     path = palette_png(tmp_path, [[0, 1, 2]], [(0, 0, 0), (128, 128, 128), (255, 255, 255)])
     assert read_mask(path, phases([0], [128], [255])).tolist() == [[0, 1, 2]]
-    with pytest.raises(InputError, match="Received 2 in 1 pixels"):
+    with pytest.raises(InputError, match="Received #000000, #808080, #ffffff"):
         read_mask(path, phases([0], [1]))
 
 
-def test_black_and_white_palette_counts_by_index(tmp_path):
-    path = palette_png(tmp_path, [[0, 1]], [(0, 0, 0), (255, 255, 255)])
-    assert read_mask(path, DEFAULT).tolist() == [[0, 1]]
+def test_black_and_white_is_one_picture_in_any_order_of_its_palette(tmp_path):
+    black, white = (0, 0, 0), (255, 255, 255)
+    assert read_mask(palette_png(tmp_path, [[0, 1]], [black, white]), DEFAULT).tolist() == [[0, 1]]
+    assert read_mask(palette_png(tmp_path, [[1, 0]], [white, black]), DEFAULT).tolist() == [[0, 1]]
+    Image.fromarray(np.array([[False, True]])).save(tmp_path / "bits.png")
+    assert read_mask(tmp_path / "bits.png", DEFAULT).tolist() == [[0, 1]]
+    # White is 255 where 1 is not declared.
+    assert read_mask(tmp_path / "bits.png", phases([0], [255])).tolist() == [[0, 1]]
 
 
-def test_black_at_the_start_of_a_palette_contradicts_nothing(tmp_path):
+def test_black_in_the_palette_of_phases_is_unlabelled_unless_its_index_is_a_phase(tmp_path):
     colors = [(0, 0, 0), rgb(DEFAULT["ncm"].color)]
-    assert read_mask(palette_png(tmp_path, [[0, 1]], colors), DEFAULT).tolist() == [[0, 1]]
-    assert read_mask(palette_png(tmp_path, [[0, 0]], colors), DEFAULT).tolist() == [[0, 0]]
+    with pytest.raises(InputError, match="Index 0 is pore, but its colour in the palette is that of ignored"):
+        read_mask(palette_png(tmp_path, [[0, 1]], colors), DEFAULT)
+    from_2 = Phases.from_list([{"name": "ncm", "id": 2, "color": DEFAULT["ncm"].color}])
+    assert read_mask(palette_png(tmp_path, [[0, 1]], colors), from_2).tolist() == [[255, 2]]
 
 
 def test_palette_whose_index_and_colour_disagree_is_refused(tmp_path):

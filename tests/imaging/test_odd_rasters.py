@@ -124,11 +124,31 @@ def test_channels_of_a_hyperstack_are_no_slices(tmp_path):
         path = tiff(tmp_path, planes, metadata={"axes": "ZCYX"}, photometric="minisblack", **options)
         with pytest.raises(InputError, match=r"one channel. Received 2 \(axes ZCYX\)"):
             read_micrograph(path)
-    for options in ({"imagej": True, "metadata": {"axes": "CYX", "mode": "composite"}}, {"ome": True}):
-        with pytest.warns(InputWarning, match="its 3 channels are taken for slices"):
-            assert (
-                len(read_micrograph(tiff(tmp_path, planes[:, 0], photometric="minisblack", **options))) == 3
-            )
+    for options in (
+        {"imagej": True, "metadata": {"axes": "CYX", "mode": "composite"}},
+        {"imagej": True},
+        {"ome": True},
+        {"metadata": {"axes": "CYX"}},
+    ):
+        with pytest.raises(InputError, match=r"one channel. Received 3 \(axes CYX\)"):
+            read_micrograph(tiff(tmp_path, planes[:, 0], photometric="minisblack", **options))
+
+
+def test_more_channels_than_a_microscope_has_are_slices_and_said_to_be(tmp_path):
+    path = tiff(tmp_path, np.zeros((33, 20, 30), np.uint8), photometric="minisblack", imagej=True)
+    with pytest.warns(InputWarning, match="33 channels .* are taken for slices"):
+        assert len(read_micrograph(path)) == 33
+
+
+def test_frames_in_time_are_slices_only_with_a_word_and_never_beside_slices(tmp_path):
+    frames = NOISE.integers(0, 256, (4, 20, 30), np.uint8)
+    path = tiff(tmp_path, frames, photometric="minisblack", imagej=True, metadata={"axes": "TYX"})
+    with pytest.warns(InputWarning, match="4 frames, which follow in time"):
+        assert len(read_micrograph(path)) == 4
+    both = np.stack([frames, frames])
+    path = tiff(tmp_path, both, photometric="minisblack", imagej=True, metadata={"axes": "TZYX"})
+    with pytest.raises(InputError, match=r"one stack\. Received 2 of 4 slices"):
+        read_micrograph(path)
 
 
 @pytest.mark.parametrize(

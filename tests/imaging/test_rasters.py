@@ -113,9 +113,10 @@ def test_jpeg_compressed_tiff_is_read_with_a_warning(tmp_path):
 
 
 OME_STACK = {"ome": True, "metadata": {"axes": "ZYX"}}
+IMAGEJ_STACK = {"imagej": True, "metadata": {"axes": "ZYX"}}
 
 
-@pytest.mark.parametrize("options", [{}, {"imagej": True}, OME_STACK, {"compression": "zlib"}])
+@pytest.mark.parametrize("options", [{}, IMAGEJ_STACK, OME_STACK, {"compression": "zlib"}])
 def test_stack_keeps_order_and_index(tmp_path, options):
     planes = NOISE.integers(0, 256, (4, 20, 30), np.uint8)
     tifffile.imwrite(tmp_path / "stack.tif", planes, photometric="minisblack", **options)
@@ -143,7 +144,7 @@ def test_imagej_stack_with_one_page_of_many_planes(tmp_path):
         read_micrograph(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"compression": "zlib"}])
+@pytest.mark.parametrize("options", [{}, IMAGEJ_STACK, {"compression": "zlib"}])
 def test_a_stack_is_read_slice_by_slice(tmp_path, options):
     # 60 slices of 250 kB; one of them and its decoder's buffers must do.
     tifffile.imwrite(

@@ -242,7 +242,7 @@ def test_xml_with_entities_is_not_expanded(tmp_path):
 
 TESCAN = (
     "[MAIN]\r\nDevice=SOLARIS\r\nPixelSizeX=5e-008\r\nPixelSizeY=5e-008\r\n"
-    "ImageStripSize={strip}\r\n[SEM]\r\nHV=5000.0\r\nWD=0.005\r\n"
+    "ImageWidth=128\r\nImageHeight=96\r\nImageStripSize={strip}\r\n[SEM]\r\nHV=5000.0\r\nWD=0.005\r\n"
 )
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, InputWarning, Phases, build_unet, train
-from cathode_tf.learning import load_model, read_card, save_model, training
+from cathode_tf.learning import load_model, read_card, save_model, scores, training
 from cathode_tf.learning.callbacks import Clock, Forecast, Schedule, validate
 from cathode_tf.learning.run_folder import STATE, Progress
 
-from .conftest import stripes, write_records
+from .conftest import STRIPES, stripes, write_records
 
 pytestmark = pytest.mark.usefixtures("tiny_network")
 
@@ -358,3 +358,19 @@ def test_kill_minus_9_then_the_same_command(striped, tmp_path):
         for name in a.files:
             if name != "progress":
                 np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_phases_that_validation_lacks_are_named_and_left_out_of_the_mean(tmp_path):
+    """Class 2 stands in no validation image; a pixel of it in a prediction makes no 0 of its Dice."""
+    image, mask = stripes(1, 48)
+    without = np.where(mask == STRIPES.ids[2], STRIPES.ids[1], mask).astype(np.uint8)
+    records = write_records(tmp_path, [stripes(0, 48), (image, without)], splits=("train", "validation"))
+    with pytest.warns(InputWarning, match=rf"hold no pixel of {STRIPES.names[2]}, so nothing tells"):
+        images = training._validation_images(records)
+    predicted = images[0][1].copy()
+    predicted[0, 0] = 2
+    tables = np.stack([scores.confusion(images[0][1], predicted, 3)])
+    there = scores.phases_in((reference for _, reference in images), 3)
+    dice = scores.judged(np.stack([scores.dice_per_phase(table) for table in tables]), there)
+    assert np.isnan(dice[0, 2]) and scores.mean_dice(dice[0]) > 0.99
+    assert scores.mean_dice(scores.dice_per_phase(tables[0])) < 0.7  # as it would count with the 0

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from cathode_tf import convert, open_records
+from cathode_tf.errors import InputWarning
 from cathode_tf.imaging import iter_masks, label_image, read_instances, read_mask, read_micrograph
 from cathode_tf.phases import Phases
 
@@ -15,6 +16,7 @@ TABLE = [
     ("zeiss/1-as-cast_16_Sch_10k_InLens.tif", 11.16, 78),
     ("zeiss/1-as-cast_18_Sch_10k_BSD-Compo.tif", 11.16, 78),
     ("zeiss/FeMoOx_AntiA_04_1k5x_CN.tif", 74.43, 78),
+    ("zeiss/auriga_v06_img08.tif", 9.766, 166),
     ("atlas/InLens_keyframe_00001_slice_00006_z=1.6659um.tif", 44.7154, 0),
     ("thermo/SEM_Image-SliceImage-001.tif", 385.417, 0),
     ("jeol/image001_1280_all.tif", 100_000 / 101, 64),
@@ -33,7 +35,8 @@ def test_vendor_table(real_data, name, size, rows):
 def test_tescan_header(real_data, tmp_path):
     shutil.copy(real_data / "vendor/tescan/tescan-minimal.hdr", tmp_path)
     tifffile.imwrite(tmp_path / "tescan-minimal.tif", np.zeros((20, 30), np.uint8))
-    micrograph = read_micrograph(tmp_path / "tescan-minimal.tif")
+    with pytest.warns(InputWarning, match="not for how many pixels"):
+        micrograph = read_micrograph(tmp_path / "tescan-minimal.tif")
     assert micrograph.pixel_size_nm == pytest.approx(50)
     assert micrograph.acquisition["instrument"] == "TESCAN SOLARIS X" and micrograph.acquisition["kV"] == 5.0
 

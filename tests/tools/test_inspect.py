@@ -80,3 +80,32 @@ def test_images_in_subfolders_only_are_pointed_at(tmp_path):
     cv2.imwrite(str(tmp_path / "day_1" / "a.png"), np.zeros((8, 8), np.uint8))
     result = CliRunner().invoke(cli, ["inspect", str(tmp_path)])
     assert "directly in it, but day_1 in it holds images" in str(result.exception)
+
+
+def test_a_bar_in_the_picture_a_preview_and_the_tilt_are_told(tmp_path):
+    """A bar of 60 px: if it stands for 1 um, a pixel has 1000 / 60 = 16.67 nm."""
+    pixels = np.random.default_rng(0).integers(0, 200, (160, 256), np.uint8)
+    pixels[140:144, 100:160] = 255
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(pixels[::4, ::4], subfiletype=1)
+        writer.write(pixels)
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "a.tif")], catch_exceptions=False)
+    printed = re.sub(" +", " ", result.output)
+    assert "a scale bar seems to be in the picture, 60 px long in row 140, from column 100 on" in printed
+    assert "give --pixel-size-nm, its length in nm / 60: 1 um = 16.67" in printed
+    assert "left out page 0: a preview of 64 x 40 px" in printed
+    lines = (
+        "AP_WIDTH",
+        "Width = 12.8 um",
+        "AP_STAGE_AT_T",
+        "Stage at T = 54.0",
+        "DP_TILT_CORRECTION",
+        "Tilt Corrn. = Off",
+    )
+    content = "".join(f"{line}\r\n" for line in lines).encode()
+    tifffile.imwrite(tmp_path / "b.tif", pixels, extratags=[(34118, 1, len(content), content, True)])
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "b.tif")], catch_exceptions=False)
+    printed = re.sub(" +", " ", result.output)
+    assert (
+        " tilt_deg 54.0\n" in printed and " tilt_correction off\n" in printed and "scale bar" not in printed
+    )

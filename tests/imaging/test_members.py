@@ -1,0 +1,25 @@
+"""What other programs were seen to read wrong is read right here, or named: each situation makes its own file."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import members
+import members_objects
+import members_pixels
+import members_scale
+
+ALL = [*members.MEMBERS]
+
+
+def test_every_file_of_situations_is_there():
+    assert members_pixels and members_objects and members_scale
+    assert len({(m.kind, m.name) for m in ALL}) == len(ALL) > 200
+
+
+@pytest.mark.parametrize("member", ALL, ids=lambda m: f"{m.kind}: {m.name}")
+def test_read_right_or_named(member, tmp_path):
+    assert member.make(tmp_path) == member.expected
