@@ -5,6 +5,7 @@ A mask is in memory only while it is measured; the sums over images make every n
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ from cathode_tf.particles.parents import find_cracks
 from cathode_tf.phases import Phases
 from cathode_tf.statistics.estimate import Estimate, check_pixel_size, common_pixel_size
 from cathode_tf.statistics.fractions import phase_fraction
+from cathode_tf.statistics.guard import attempt, guarded
 from cathode_tf.statistics.planning import plan
 from cathode_tf.statistics.reference_points import from_reference_points
 from cathode_tf.statistics.sizes import SizeDistribution
@@ -127,7 +129,11 @@ class Analysis:
         """Fraction of each phase in each image alone, its interval from the structure inside (integral range)."""
         return {
             image.name: {
-                name: phase_fraction(image.counts[None], index, [image.covariance], name=name)
+                name: guarded(
+                    functools.partial(
+                        phase_fraction, image.counts[None], index, [image.covariance], name=name
+                    )
+                )
                 for index, name in enumerate(self.phases.names)
             }
             for image in self.images
@@ -137,8 +143,9 @@ class Analysis:
     def by_depth(self) -> dict[str, dict[str, Estimate]]:
         """Fraction of each phase in tenths of the depth."""
         bands = np.array([image.bands for image in self.images])
+        units = self.batch.units
         return {
-            name: depth_profile(bands, index, units=self.batch.units)
+            name: attempt(functools.partial(depth_profile, bands, index, units=units), ("all",))
             for index, name in enumerate(self.phases.names)
         }
 
