@@ -14,6 +14,7 @@ SHOWN = 6
 
 OF_VOLUMES = {"voxel_size_nm", "tortuosity"}
 OF_SECTIONS = {
+    "drawn_by",
     "model",
     "groups_file",
     "replicate",
@@ -55,6 +56,12 @@ CORRECTIONS = {
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
     "--model", help="Segment micrographs MASK... first: a run, .keras file, SavedModel, or the word default."
+)
+@click.option(
+    "--drawn-by",
+    default="",
+    metavar="NAME",
+    help="Who drew these masks by hand, or corrected and accepted each of them.",
 )
 @click.option("--groups", "groups_file", type=click.Path(path_type=Path), help="CSV with columns id,group.")
 @click.option(
@@ -142,6 +149,7 @@ def command(
     volume: bool,
     voxel_size_nm: tuple[float, float, float] | None,
     tortuosity: bool,
+    drawn_by: str,
     **chosen,
 ) -> None:
     """Measure phases, particles and pores of a batch, each with its interval.
@@ -161,6 +169,7 @@ def command(
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
     from cathode_tf.imaging.phase_files import write_phases
+    from cathode_tf.imaging.stories import micrograph_of
     from cathode_tf.inference.batches import Masks, Segmented
     from cathode_tf.ownership import refuse_inputs
     from cathode_tf.progress import track
@@ -213,6 +222,8 @@ def command(
                     raise InputError(f"{groups_file}: must give the group of every image. {name} is missing.")
                 if len(shown_masks) < SHOWN:
                     shown_masks[name] = mask
+                    if image is None and name in source.stories:
+                        image = micrograph_of(source.stories[name], mask.shape)
                     if image is not None:
                         shown_images[name] = image
                 if draw_points:
@@ -226,10 +237,11 @@ def command(
             groups=groups,
             settings=settings,
             evaluation=evaluation,
+            drawn_by=drawn_by.strip(),
         )
-        analysis = replace(analysis, pixel_size_source=source.pixel_size_source)
-        if isinstance(source, Segmented):
-            analysis = replace(analysis, model=source.model)
+        analysis = replace(analysis, pixel_size_source=source.pixel_size_source, stories=dict(source.stories))
+        if model is None:
+            analysis = replace(analysis, verification=verified(paths, analysis))
         if reference_points is not None:
             analysis = analysis.with_reference_points(read_points(reference_points))
         if coating is not None:
@@ -263,6 +275,11 @@ def refuse_idle(ctx: click.Context) -> None:
             chosen["sample_type"] == "dispersed",
             {"unfolding"},
             "for sections, and does not go with --sample-type dispersed",
+        ),
+        (
+            chosen["model"] is not None,
+            {"drawn_by"},
+            "for masks that a person made, and does not go with --model",
         ),
         (chosen["model"] is None, OF_MICROGRAPHS, "for micrographs, and goes with --model"),
         (chosen["model"] is not None, {"phases_file"}, "for masks; with --model the phases are the model's"),
@@ -310,8 +327,20 @@ def measure_volume(
     click.echo(f"Wrote instances.csv, instances.parquet, report.html, summary.json to {out}.")
 
 
+def verified(paths: list[Path], analysis):
+    """What labelled points beside the masks found; what cannot be used is told."""
+    from cathode_tf.analysis.checks import verification_beside
+
+    hashes = {path.name: image.sha256 for path, image in zip(paths, analysis.images, strict=True)}
+    found, why_not = verification_beside(paths, hashes)
+    if why_not:
+        click.echo(why_not)
+    return found
+
+
 def show(analysis) -> None:
-    """Print the headline numbers."""
+    """Print what the masks are, then the headline numbers."""
+    click.echo(analysis.worth.sentence)
     if analysis.pixel_size_nm is None:
         click.echo("Pixel size unknown: lengths are in pixels (give --pixel-size-nm for micrometres).")
     for name, estimate in analysis.summary["fraction"].items():

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cathode_tf.analysis.borders import with_borders
 from cathode_tf.analysis.image import (
     PORE_BACK,
     ImageMeasures,
@@ -40,8 +41,10 @@ from cathode_tf.analysis.summary import (
     with_doubt,
     with_systematic,
 )
+from cathode_tf.analysis.worth import WITH_THE_MASKS, Worth
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
+from cathode_tf.imaging.stories import Story
 from cathode_tf.particles.parents import find_cracks
 from cathode_tf.phases import Phases
 from cathode_tf.statistics.estimate import Estimate, check_pixel_size, common_pixel_size
@@ -52,6 +55,7 @@ from cathode_tf.statistics.reference_points import from_reference_points
 from cathode_tf.statistics.sizes import SizeDistribution
 from cathode_tf.statistics.summaries import Summary, summary_dict
 from cathode_tf.statistics.transfer import TestErrors, read_evaluation
+from cathode_tf.statistics.verification import Verification
 from cathode_tf.version import __version__
 
 
@@ -68,7 +72,9 @@ class Analysis:
         by_points: Fractions corrected by reference points, if there are any.
         electrode: Mass and thickness of the coating, if they are known.
         mask_phases: Names and ids in the masks; with `pore_back` where that was merged.
-        model: What is known of the model that made the masks; None where nobody said that one did.
+        stories: What is known of each mask, by image name: who or what made it, of which image.
+        drawn_by: Who drew the masks by hand, if the caller says so.
+        verification: What labelling random points of these masks found, if that was done.
         pixel_size_source: Where the pixel size was read, or `"given by hand"`; "" = not said.
     """
 
@@ -80,13 +86,21 @@ class Analysis:
     by_points: Mapping[str, Estimate] = field(default_factory=dict)
     electrode: Electrode | None = None
     mask_phases: Phases | None = None
-    model: Mapping[str, Any] | None = None
+    stories: Mapping[str, Story] = field(default_factory=dict)
+    drawn_by: str = ""
+    verification: Verification | None = None
     pixel_size_source: str = ""
 
     @property
     def unit(self) -> str:
         """Unit of lengths: `"um"`, or `"px"` where the pixel size is unknown."""
         return "px" if self.pixel_size_nm is None else "um"
+
+    @cached_property
+    def worth(self) -> Worth:
+        """What the masks are: drawn by hand, corrected, verified, of a tested model, or unchecked."""
+        found = None if self.verification is None else self.verification.to_dict()
+        return Worth(tuple(image.name for image in self.images), self.stories, self.drawn_by, found)
 
     @property
     def batch(self) -> Batch:
@@ -102,7 +116,14 @@ class Analysis:
         if self.electrode is not None:
             found = porosities(self.batch, summary, self.electrode)
             summary |= {quantity: {"pore": estimate} for quantity, estimate in found.items()}
-        return summary
+        return self._told(summary)
+
+    def _told(self, summary: Summary) -> Summary:
+        """The summary, each interval called what it is, with what labelled points say of borders."""
+        if self.verification is not None:
+            summary = with_borders(summary, self.verification, self.phases, self.pixel_size_nm)
+            summary = {**summary, "fraction_by_points": dict(self.verification.fractions)}
+        return {q: dict(e) if q in WITH_THE_MASKS else self.worth.tell(e) for q, e in summary.items()}
 
     @cached_property
     def sizes(self) -> dict[str, SizeDistribution]:
@@ -121,13 +142,14 @@ class Analysis:
             images = tuple(image for image in self.images if image.group == group)
             batch = replace(self.batch, images=images, settings=settings)
             mine = self.instances[self.instances["group"] == group] if len(self.instances) else self.instances
-            result[group] = with_systematic(summarize(batch, size_distributions(batch, mine)), batch)
+            found = with_systematic(summarize(batch, size_distributions(batch, mine)), batch)
+            result[group] = self._told(found)
         return result
 
     @cached_property
     def by_image(self) -> dict[str, dict[str, Estimate]]:
         """Fraction of each phase in each image alone, its interval from the structure inside (integral range)."""
-        return {
+        found = {
             image.name: {
                 name: guarded(
                     functools.partial(
@@ -138,16 +160,18 @@ class Analysis:
             }
             for image in self.images
         }
+        return {name: self.worth.tell(estimates) for name, estimates in found.items()}
 
     @cached_property
     def by_depth(self) -> dict[str, dict[str, Estimate]]:
         """Fraction of each phase in tenths of the depth."""
         bands = np.array([image.bands for image in self.images])
         units = self.batch.units
-        return {
+        found = {
             name: attempt(functools.partial(depth_profile, bands, index, units=units), ("all",))
             for index, name in enumerate(self.phases.names)
         }
+        return {name: self.worth.tell(estimates) for name, estimates in found.items()}
 
     @cached_property
     def planning(self) -> list[dict[str, Any]]:
@@ -190,9 +214,13 @@ class Analysis:
 
     @cached_property
     def instances(self) -> pd.DataFrame:
-        """One row an instance: image, group, phase, then the columns of `measure_instances`."""
+        """One row an instance: image, what its mask is worth, group, phase, then the columns of `measure_instances`."""
         tables = [image.instances for image in self.images if len(image.instances)]
-        return pd.concat(tables or [self.images[0].instances], ignore_index=True)
+        table = pd.concat(tables or [self.images[0].instances], ignore_index=True)
+        if "image" in table:
+            worth = {image.name: self.worth.of(image.name) for image in self.images}
+            table.insert(1, "masks", table["image"].map(worth))
+        return table
 
     @cached_property
     def per_image(self) -> pd.DataFrame:
@@ -252,6 +280,7 @@ class Analysis:
         """Plain values of everything but the instances: what `summary.json` holds."""
 
         return {
+            "masks": self.worth.to_dict(),
             "version": __version__,
             "python": platform.python_version(),
             "pixel_size_nm": self.pixel_size_nm,
@@ -259,7 +288,6 @@ class Analysis:
             "length_unit": self.unit,
             "phases": self.phases.to_list(),
             "settings": vars(self.settings),
-            **({} if self.model is None else {"model": dict(self.model)}),
             "images": [
                 {
                     "image": image.name,
@@ -308,6 +336,7 @@ def analyze(
     groups: Mapping[str, str] | None = None,
     settings: Settings | None = None,
     evaluation: str | Path | TestErrors | None = None,
+    drawn_by: str = "",
 ) -> Analysis:
     """Measure a batch of segmentation masks.
 
@@ -322,6 +351,8 @@ def analyze(
             independent units.
         settings: How to measure; default `Settings()`.
         evaluation: `evaluation.json` of the model that made the masks: adds `fraction_corrected`.
+        drawn_by: Who drew these masks by hand, or corrected and accepted each; else they are unchecked, unless
+            `dataclasses.replace(analysis, stories=...)` tells their story.
 
     Returns:
         The analysis; `.summary["fraction"]["ncm"]` is an `Estimate`.
@@ -366,7 +397,9 @@ def analyze(
         images.append(measure_image(name, mask, phases, settings=settings, **given))
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
-    return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases)
+    return Analysis(
+        left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases, drawn_by=drawn_by
+    )
 
 
 def _named(
@@ -388,6 +421,7 @@ def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:
     lengths, areas = boundary_lengths([image.intercepts])
     row: dict[str, Any] = {
         "image": image.name,
+        "masks": analysis.worth.of(image.name),
         "group": image.group,
         "height_px": image.shape[0],
         "width_px": image.shape[1],

@@ -12,8 +12,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cathode_tf.errors import InputError
-from cathode_tf.files import read_json, write_json
+from cathode_tf.files import pixel_sha256, read_json, write_json
+from cathode_tf.imaging.micrographs import read_micrograph
 
 STORIES = "masks.json"
 LEDGERS = (STORIES, "segmented.json")
@@ -118,6 +121,21 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def micrograph_of(story: Story, shape: tuple[int, int]) -> np.ndarray | None:
+    """The pixels that a mask is of, uint8 or uint16 (height, width), if they lie where they did and are the same."""
+    path, expected = story.image.get("path"), story.image.get("pixel_sha256")
+    if not path or not expected or not Path(path).is_file():
+        return None
+    try:
+        micrographs = read_micrograph(path)
+    except InputError:
+        return None
+    for micrograph in micrographs if isinstance(micrographs, list) else [micrographs]:
+        if micrograph.pixels.shape == shape and pixel_sha256(micrograph.pixels) == expected:
+            return micrograph.pixels
+    return None
 
 
 def _as_it_is(path: Path, story: Story) -> Story:
