@@ -53,6 +53,7 @@ CORRECTIONS = {
     help="phases.toml of the masks; default: the one in their folder.",
 )
 @click.option("--pixel-size-nm", type=float, help="Side of a pixel in nm; without it all is in pixels.")
+@click.option("--odd-pixel-size", is_flag=True, help="Yes, a pixel below 0.05 or above 100,000 nm is meant.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
     "--model", help="Segment micrographs MASK... first: a run, .keras file, SavedModel, or the word default."
@@ -150,6 +151,7 @@ def command(
     voxel_size_nm: tuple[float, float, float] | None,
     tortuosity: bool,
     drawn_by: str,
+    odd_pixel_size: bool,
     **chosen,
 ) -> None:
     """Measure phases, particles and pores of a batch, each with its interval.
@@ -168,6 +170,7 @@ def command(
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
+    from cathode_tf.imaging.micrographs import refuse_odd_size
     from cathode_tf.imaging.phase_files import write_phases
     from cathode_tf.imaging.stories import micrograph_of
     from cathode_tf.inference.batches import Masks, Segmented
@@ -178,6 +181,8 @@ def command(
 
     force = chosen.pop("force")
     refuse_idle(ctx)
+    if not odd_pixel_size:
+        refuse_odd_size(pixel_size_nm)
     refuse_inputs(
         out,
         [
@@ -213,6 +218,9 @@ def command(
             write_phases(folder / "masks", source.phases)
         else:
             source = Masks(paths, read_phases(paths, phases_file), pixel_size_nm)
+            for name, size in source.sizes.items():
+                if not odd_pixel_size and pixel_size_nm is None:
+                    refuse_odd_size(size, name)
             if pixel_size_nm is None and source.pixel_size_nm is not None:
                 click.echo(f"Pixel size {source.pixel_size_nm:.5g} nm: {source.pixel_size_source}.")
 
@@ -240,8 +248,12 @@ def command(
             drawn_by=drawn_by.strip(),
         )
         analysis = replace(analysis, pixel_size_source=source.pixel_size_source, stories=dict(source.stories))
-        if model is None:
+        if isinstance(source, Masks):
+            files = {name: str(path.absolute()) for name, path in zip(source.stories, paths, strict=True)}
+            analysis = replace(analysis, mask_files=files, mixed=source.mixed)
             analysis = replace(analysis, verification=verified(paths, analysis))
+            for size in source.mixed:
+                of_one_size(source, analysis, size, folder)
         if reference_points is not None:
             analysis = analysis.with_reference_points(read_points(reference_points))
         if coating is not None:
@@ -327,6 +339,25 @@ def measure_volume(
     click.echo(f"Wrote instances.csv, instances.parquet, report.html, summary.json to {out}.")
 
 
+def of_one_size(source, analysis, size: float, folder: Path) -> None:
+    """The numbers and the report of the masks of one magnification, in a folder of their own."""
+    from dataclasses import replace
+
+    from cathode_tf.analysis import analyze
+    from cathode_tf.reporting import write_report
+
+    mine = {n: mask for n, mask, _ in source if source.sizes[n] and abs(source.sizes[n] / size - 1) < 1e-3}
+    # `replicate` may have become "group" for images of one place; this batch finds its own.
+    settings = replace(analysis.settings, replicate="image")
+    found = analyze(mine, source.phases, pixel_size_nm=size, settings=settings, drawn_by=analysis.drawn_by)
+    found = replace(found, stories=analysis.stories, mask_files=analysis.mask_files)
+    place = folder / f"{size:.4g}nm"
+    place.mkdir()
+    found.write_into(place)
+    write_report(found, place / "report.html", masks=mine, title=f"Cathode analysis at {size:.4g} nm a pixel")
+    click.echo(f"{len(mine)} masks of {size:.4g} nm a pixel: lengths in {place.name}/report.html.")
+
+
 def verified(paths: list[Path], analysis):
     """What labelled points beside the masks found; what cannot be used is told."""
     from cathode_tf.analysis.checks import verification_beside
@@ -341,7 +372,7 @@ def verified(paths: list[Path], analysis):
 def show(analysis) -> None:
     """Print what the masks are, then the headline numbers."""
     click.echo(analysis.worth.sentence)
-    if analysis.pixel_size_nm is None:
+    if analysis.pixel_size_nm is None and not analysis.mixed:
         click.echo("Pixel size unknown: lengths are in pixels (give --pixel-size-nm for micrometres).")
     for name, estimate in analysis.summary["fraction"].items():
         click.echo(f"{name} fraction: {estimate}")

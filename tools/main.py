@@ -24,6 +24,7 @@ VERBS = {
     "evaluate": "Print the Dice of a model for each test image and phase.",
     "export": "Write a model as a SavedModel for TF Serving.",
     "segment": "Write masks for micrographs of any size.",
+    "verify": "Label random points on masks: what are the masks worth?",
     "analyze": "Measure phases, particles and pores from masks.",
     "compare": "Tell what differs between two batches, and how surely.",
     "gauge": "Tell how much of a measurement's variation comes from the measuring.",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ from cathode_tf.analysis.image import (
 )
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
+from cathode_tf.analysis.likeness import families, sentence_of
 from cathode_tf.analysis.porosity import Electrode
 from cathode_tf.analysis.summary import (
     Batch,
@@ -42,7 +44,7 @@ from cathode_tf.analysis.summary import (
     with_systematic,
 )
 from cathode_tf.analysis.worth import WITH_THE_MASKS, Worth
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
 from cathode_tf.imaging.stories import Story
 from cathode_tf.particles.parents import find_cracks
@@ -74,6 +76,9 @@ class Analysis:
         mask_phases: Names and ids in the masks; with `pore_back` where that was merged.
         stories: What is known of each mask, by image name: who or what made it, of which image.
         drawn_by: Who drew the masks by hand, if the caller says so.
+        families: Images that show one place, found by their likeness; each counts as one image.
+        mask_files: Where the masks lie, by image name, if they came from files.
+        mixed: Pixel sizes in nm where the masks have several: then lengths mean nothing here, and are left out.
         verification: What labelling random points of these masks found, if that was done.
         pixel_size_source: Where the pixel size was read, or `"given by hand"`; "" = not said.
     """
@@ -89,6 +94,9 @@ class Analysis:
     stories: Mapping[str, Story] = field(default_factory=dict)
     drawn_by: str = ""
     verification: Verification | None = None
+    families: tuple[tuple[str, ...], ...] = ()
+    mask_files: Mapping[str, str] = field(default_factory=dict)
+    mixed: tuple[float, ...] = ()
     pixel_size_source: str = ""
 
     @property
@@ -120,6 +128,8 @@ class Analysis:
 
     def _told(self, summary: Summary) -> Summary:
         """The summary, each interval called what it is, with what labelled points say of borders."""
+        if self.mixed:
+            summary = {q: e for q, e in summary.items() if not any(each.unit for each in e.values())}
         if self.verification is not None:
             summary = with_borders(summary, self.verification, self.phases, self.pixel_size_nm)
             summary = {**summary, "fraction_by_points": dict(self.verification.fractions)}
@@ -134,7 +144,7 @@ class Analysis:
     def by_group(self) -> dict[str, Summary]:
         """`summary` of the images of each group; empty with fewer than two groups."""
         groups = list(dict.fromkeys(image.group for image in self.images))
-        if len(groups) < 2:
+        if len(groups) < 2 or self.families:
             return {}
         settings = replace(self.settings, replicate="image")
         result = {}
@@ -176,7 +186,7 @@ class Analysis:
     @cached_property
     def planning(self) -> list[dict[str, Any]]:
         """How many images and particles the main numbers need: a row a number, with a `sentence`."""
-        return plan(self.summary, self.sizes)
+        return plan(self.summary, {} if self.mixed else self.sizes)
 
     def with_reference_points(self, points: pd.DataFrame) -> Analysis:
         """The same analysis, its summary with `fraction_by_points`: corrected by labelled points on these images.
@@ -286,6 +296,8 @@ class Analysis:
             "pixel_size_nm": self.pixel_size_nm,
             "pixel_size_source": self.pixel_size_source,
             "length_unit": self.unit,
+            **({"pixel_sizes_nm": list(self.mixed)} if self.mixed else {}),
+            **({"same_place": [list(members) for members in self.families]} if self.families else {}),
             "phases": self.phases.to_list(),
             "settings": vars(self.settings),
             "images": [
@@ -294,6 +306,7 @@ class Analysis:
                     "group": image.group,
                     "shape": list(image.shape),
                     "mask_sha256": image.sha256,
+                    **({"mask": self.mask_files[image.name]} if image.name in self.mask_files else {}),
                 }
                 for image in self.images
             ],
@@ -397,9 +410,32 @@ def analyze(
         images.append(measure_image(name, mask, phases, settings=settings, **given))
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
+    found = [] if groups else families({image.name: image.view for image in images})
+    if found:
+        images, settings = _as_families(images, found), replace(settings, replicate="group")
+        warnings.warn(sentence_of(found), InputWarning, stacklevel=2)
     return Analysis(
-        left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases, drawn_by=drawn_by
+        left,
+        pixel_size_nm,
+        tuple(images),
+        settings,
+        evaluation,
+        mask_phases=phases,
+        drawn_by=drawn_by,
+        families=tuple(map(tuple, found)),
     )
+
+
+def _as_families(images: Sequence[ImageMeasures], found: Sequence[Sequence[str]]) -> list[ImageMeasures]:
+    """The images, those of one place as one group, every other as a group of its own."""
+    group = {name: f"place of {members[0]}" for members in found for name in members}
+    return [
+        replace(image, group=mine, instances=image.instances.assign(group=mine))
+        if len(image.instances.columns)
+        else replace(image, group=mine)
+        for image in images
+        for mine in [group.get(image.name, image.name)]
+    ]
 
 
 def _named(

@@ -13,6 +13,7 @@ import pandas as pd
 from cathode_tf.analysis.counts import covariance, phase_counts
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
+from cathode_tf.analysis.likeness import view_of
 from cathode_tf.analysis.pores import PoreMeasures, measure_pores
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
@@ -113,6 +114,7 @@ class ImageMeasures:
         instances: One row an instance.
         parents: One row a particle as it was before it cracked.
         wider_cracks: Crack length and particle area if cracks could open twice as wide.
+        view: A small view of the mask, to find images of one place.
         faults: What could not be measured here (`"fragmentation"`, `"pores"`, `"instances of ncm"`), and why.
         pores: Sums over the pore space; None where no phase is a pore.
         neck_counts: Instances of each particle phase by neck depth.
@@ -133,6 +135,7 @@ class ImageMeasures:
     neck_counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
     wider_cracks: tuple[float, float] = (0.0, 0.0)
     faults: Mapping[str, str] = field(default_factory=dict)
+    view: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
 
 
 def measure_image(
@@ -212,6 +215,7 @@ def measure_image(
         if len(wider.columns)
         else (0.0, 0.0),
         faults,
+        view_of(mask, phases),
     )
 
 

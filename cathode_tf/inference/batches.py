@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,16 +37,17 @@ class Masks:
         pixel_size_nm: None = unknown.
         pixel_size_source: Where that was read.
         stories: What lies beside each mask about it, by name.
-
-    Raises:
-        InputError: If the masks are noted to have different pixel sizes, and none is given.
+        sizes: Pixel size that is noted of each, by name; None = unknown.
+        mixed: The pixel sizes, ascending, if they are several and none is given.
     """
 
     def __init__(self, paths: Sequence[Path], phases: Phases, pixel_size_nm: float | None) -> None:
         self._paths = paths
         self.phases = phases
         self.stories = dict(zip(unique_names(paths), stories_beside(paths), strict=True))
+        self.sizes = dict(zip(self.stories, [size for size, _ in pixel_sizes_beside(paths)], strict=True))
         self.pixel_size_nm, self.pixel_size_source = _common_size(paths, pixel_size_nm)
+        self.mixed = _several(self.sizes.values()) if pixel_size_nm is None else ()
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, None]]:
         for name, path in zip(unique_names(self._paths), self._paths, strict=True):
@@ -61,10 +62,7 @@ def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | No
     for path, size, source in known:
         if expected is not None and not math.isclose(size, expected, rel_tol=SAME_SIZE):
             if given is None:
-                raise InputError(
-                    f"{path}: must have the pixel size of the batch ({expected:.5g} nm). It was segmented at "
-                    f"{size:.5g} nm ({source}). Analyse them separately, or give --pixel-size-nm."
-                )
+                return None, ""  # Lengths are told of each size by itself.
             warnings.warn(
                 f"{path}: was segmented at {size:.5g} nm a pixel ({source}). Taken is {given:.5g} nm, as given by "
                 "hand; leave it out to take what was noted.",
@@ -75,6 +73,15 @@ def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | No
     if given is not None:
         return given, BY_HAND
     return (expected, f"{known[0][2]}, noted by segment") if len(known) == len(masks) else (None, "")
+
+
+def _several(sizes: Iterable[float | None]) -> tuple[float, ...]:
+    """The pixel sizes that differ, ascending, where there are several."""
+    found: list[float] = []
+    for size in sorted(size for size in sizes if size):
+        if not found or not math.isclose(size, found[-1], rel_tol=SAME_SIZE):
+            found.append(size)
+    return tuple(found) if len(found) > 1 else ()
 
 
 class Segmented:
@@ -139,7 +146,8 @@ class Segmented:
         if not same:
             raise InputError(
                 f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
-                f"Received {size or 'unknown'} nm. Analyse them separately, or give --pixel-size-nm."
+                f"Received {size or 'unknown'} nm. Segment them first (cathode-tf segment), and analyse their masks: "
+                "then lengths are told of each magnification."
             )
 
 

@@ -157,7 +157,7 @@ def _pictures(
 def _basis(analysis: Analysis) -> str:
     number = len(analysis.images)
     area = sum(image.shape[0] * image.shape[1] for image in analysis.images)
-    if analysis.pixel_size_nm is None:
+    if analysis.pixel_size_nm is None or analysis.mixed:
         where = f"{plain(area / 1e6, 3)} megapixels"
     else:
         where = f"{plain(area * (analysis.pixel_size_nm / 1000) ** 2)} µm² at {analysis.pixel_size_nm:.5g} nm a pixel"

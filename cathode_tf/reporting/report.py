@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.analysis import Analysis
+from cathode_tf.analysis.likeness import sentence_of
 from cathode_tf.reporting.figures import (
     bars_with_intervals,
     crack_picture,
@@ -93,7 +94,7 @@ def write_report(
         *_groups(analysis),
         *_pictures(analysis, masks, micrographs),
         *instance_sections(analysis),
-        *size_sections(analysis),
+        *([] if analysis.mixed else size_sections(analysis)),
         *_families(analysis),
         *_interfaces(analysis),
         _budget(analysis),
@@ -122,7 +123,14 @@ def _notes(analysis: Analysis) -> list[str]:
         f"{image} is of a kind that the model does not know: {reason}. Look at it first; believe its numbers last."
         for image, reason in list(analysis.worth.foreign.items())[:3]
     ]
-    if analysis.pixel_size_nm is None:
+    if analysis.families:
+        notes.append(sentence_of(analysis.families))
+    if analysis.mixed:
+        sizes = ", ".join(f"{size:.4g}" for size in analysis.mixed)
+        notes.append(
+            f"The images have several pixel sizes ({sizes} nm): lengths stand in the report of each size."
+        )
+    elif analysis.pixel_size_nm is None:
         notes.append("The pixel size is unknown: all lengths and areas are in pixels.")
     if len(analysis.images) == 1:
         notes.append(

@@ -79,7 +79,8 @@ def propose(
         for image in track(waiting, "Proposing", total=len(waiting))
     ]
     looks = standardized_looks([look_of(tamed(project.pixels(i))) for i in [*waiting, *state.annotated()]])
-    scores = np.array([result["score"] for result in results])
+    # An image of a kind that the model does not know is the first to be looked at, whatever it thinks of it.
+    scores = np.array([result["score"] + result.get("foreign", False) for result in results])
     test = np.array([image.role == "test" for image in waiting])
     order, diversity = rank(
         scores,
@@ -159,6 +160,7 @@ def _predict(
     proposal = {
         "key": image.key,
         "score": round(score, 5),
+        "foreign": bool((segmenters[0].kind(project.micrograph(image)) or {}).get("foreign")),
         "mean_entropy": round(float(uncertainty.mean()) / 255, 5),
         "mask": f"{place}_mask.png",
         "uncertainty": f"{place}_uncertainty.png",
