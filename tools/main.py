@@ -29,6 +29,7 @@ VERBS = {
     "compare": "Tell what differs between two batches, and how surely.",
     "gauge": "Tell how much of a measurement's variation comes from the measuring.",
     "gate": "Decide whether a batch is within a specification.",
+    "trace": "Print where a number comes from, and whether its files are still the same.",
     "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
     "review": "Correct proposed masks in the browser.",
 }

@@ -90,9 +90,10 @@ def micrographs(masks: list[Path], folder: Path | None) -> dict:
             read = read_micrograph(by_stem[stem])
             pixels = None if isinstance(read, list) else read.pixels
         if pixels is None or pixels.shape != shape:
+            where = "where segment noted it" if folder is None else f"of its name in {folder}"
             raise InputError(
-                f"{path}: must have its micrograph at hand, as large as it is. Found none "
-                f"{'where segment noted it' if folder is None else f'of its name in {folder}'}. Name the folder of the micrographs with --images."
+                f"{path}: must have its micrograph at hand, as large as it is. Found none {where}. Name the folder of "
+                "the micrographs with --images."
             )
         found[path.stem] = pixels
     return found

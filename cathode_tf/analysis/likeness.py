@@ -60,4 +60,5 @@ def sentence_of(found: Sequence[Sequence[str]]) -> str:
     if not found:
         return ""
     each = "; ".join(some(list(members), most=4) for members in found[:3])
-    return f"These images show the same place (neighbouring slices, overlapping fields or copies) and count as one: {each}."
+    what = "These images show the same place (neighbouring slices, overlapping fields or copies) and count as one"
+    return f"{what}: {each}."

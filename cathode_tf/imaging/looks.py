@@ -125,6 +125,13 @@ class Known:
         limit = float(np.quantile(distances, 1 - false_alarms))
         return cls(centre, spread, axes, known.looks, limit, len(held_out))
 
+    def extended(self, looks: np.ndarray) -> Known:
+        """What is known after a training went on with images of these looks, (images, features)."""
+        more = (looks - self.centre) / self.spread @ self.axes
+        return Known(
+            self.centre, self.spread, self.axes, np.vstack([self.looks, more]), self.limit, self.held_out
+        )
+
     def score(self, look: np.ndarray) -> float:
         """Mean distance to the most similar images learned from, over the limit: above 1 the image is foreign."""
         distance = np.linalg.norm(self.looks - (look - self.centre) / self.spread @ self.axes, axis=1)

@@ -127,8 +127,8 @@ def refuse_odd_size(pixel_size_nm: float | None, source: str = "--pixel-size-nm"
     low, high = PLAUSIBLE_NM
     if pixel_size_nm is not None and not low <= pixel_size_nm <= high:
         raise InputError(
-            f"{source}: must be {low:g} to {high:,.0f} nm a pixel. Received {pixel_size_nm:g} nm: is it in another unit? "
-            "If it is meant, say so with --odd-pixel-size."
+            f"{source}: must be {low:g} to {high:,.0f} nm a pixel. Received {pixel_size_nm:g} nm: is it in another "
+            "unit? If it is meant, say so with --odd-pixel-size."
         )
 
 

@@ -180,7 +180,8 @@ def evaluate(
 
 def _noted(evaluation: Evaluation, segmenter: Segmenter) -> Evaluation:
     """The evaluation, noted beside the model as a test that it passed: its masks tell of it."""
-    if len(segmenter.sources) == 1 and evaluation.looks is not None:
+    learned_from = evaluation.source["split"] == "train"
+    if len(segmenter.sources) == 1 and evaluation.looks is not None and not learned_from:
         names, images = evaluation.phases.names, evaluation.images
         trial = trial_of(
             f"{evaluation.source['records']['name']} {evaluation.source['split']}",

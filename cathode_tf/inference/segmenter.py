@@ -131,12 +131,15 @@ class Segmenter:
 
         Returns:
             `score` (above 1: foreign), `foreign`, `reason`, and `test` (None: none on such images); None where the
-            model's card does not tell what it learned.
+            model's card does not tell what it learned (then `score` is None), nor any test is known.
         """
-        if self.known is None:
+        if self.known is None and not self.trials:
             return None
         look = self.look(image)
-        return {**self.known.judge(look), "test": trial_like(look, self.known, self.trials)}
+        judged = (
+            {"score": None, "foreign": False, "reason": ""} if self.known is None else self.known.judge(look)
+        )
+        return {**judged, "test": trial_like(look, self.known, self.trials)}
 
     def recipe(self) -> dict[str, Any]:
         """What to call `Segmenter` with for the same one in another process, as JSON can say it.
