@@ -4,8 +4,8 @@
     CATHODE_TF_REAL_DATA=/path/to/data python benchmarks/know_kind.py --model default
 
 The first draws synthetic sections of all modes as the default model learned from (`Parameters.random`), takes the looks
-of half of them (`imaging.looks`) and sets the limit by the other half, so that 5 % of them are called foreign; it writes
-both, and the newest rule of standardisation, into the card of the `.keras` file, whose weights stay as they are. The
+of half of them (`imaging.looks`) and sets the limit by the other half, so that 5 % of them are called foreign. It
+writes both, and the newest rule of standardisation, into the card of the `.keras` file, whose weights stay as they are. The
 second prints how many images of real sets are called foreign. Run it again after each training of the default model.
 """
 

@@ -172,6 +172,7 @@ def command(
     from cathode_tf.imaging import find_images
     from cathode_tf.imaging.micrographs import refuse_odd_size
     from cathode_tf.imaging.phase_files import write_phases
+    from cathode_tf.imaging.plausibility import grey_order
     from cathode_tf.imaging.stories import micrograph_of
     from cathode_tf.inference.batches import Masks, Segmented
     from cathode_tf.ownership import refuse_inputs
@@ -212,6 +213,7 @@ def command(
         shown_masks: dict[str, Any] = {}
         shown_images: dict[str, Any] = {}
         drawn_from: dict[str, Any] = {}
+        doubts: dict[str, str] = {}
         source: Segmented | Masks
         if model is not None:
             source = Segmented(model, paths, pixel_size_nm, folder / "masks")
@@ -234,6 +236,12 @@ def command(
                         image = micrograph_of(source.stories[name], mask.shape)
                     if image is not None:
                         shown_images[name] = image
+                        acquisition = (
+                            source.stories[name].image.get("acquisition") if name in source.stories else None
+                        )
+                        doubt = grey_order(image, mask, source.phases, acquisition)
+                        if doubt:
+                            doubts[name] = doubt
                 if draw_points:
                     drawn_from[name] = merged(mask, source.phases)
                 yield name, mask, image
@@ -265,6 +273,8 @@ def command(
         click.echo("Drawing the report ...", err=True)
         write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images)
         written = sorted(path.name for path in folder.iterdir())
+    for name, doubt in doubts.items():
+        click.echo(f"Warning: {name}: {doubt}.", err=True)
     show(analysis)
     click.echo(f"Wrote {', '.join(written)} to {out}. Open {out / 'report.html'} in a browser.")
 
@@ -371,7 +381,15 @@ def verified(paths: list[Path], analysis):
 
 def show(analysis) -> None:
     """Print what the masks are, then the headline numbers."""
+    from cathode_tf.analysis.likeness import sentence_of
+    from cathode_tf.imaging.plausibility import odd_shares
+
     click.echo(analysis.worth.sentence)
+    if analysis.families:
+        click.echo(sentence_of(analysis.families))
+    shares = {name: each.value or 0.0 for name, each in analysis.summary["fraction"].items()}
+    for doubt in odd_shares(shares, analysis.phases):
+        click.echo(f"Look again: {doubt}.")
     if analysis.pixel_size_nm is None and not analysis.mixed:
         click.echo("Pixel size unknown: lengths are in pixels (give --pixel-size-nm for micrometres).")
     for name, estimate in analysis.summary["fraction"].items():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import platform
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,7 +31,7 @@ from cathode_tf.analysis.image import (
 )
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
-from cathode_tf.analysis.likeness import families, sentence_of
+from cathode_tf.analysis.likeness import families
 from cathode_tf.analysis.porosity import Electrode
 from cathode_tf.analysis.summary import (
     Batch,
@@ -44,7 +43,7 @@ from cathode_tf.analysis.summary import (
     with_systematic,
 )
 from cathode_tf.analysis.worth import WITH_THE_MASKS, Worth
-from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
 from cathode_tf.imaging.stories import Story
 from cathode_tf.particles.parents import find_cracks
@@ -413,7 +412,6 @@ def analyze(
     found = [] if groups else families({image.name: image.view for image in images})
     if found:
         images, settings = _as_families(images, found), replace(settings, replicate="group")
-        warnings.warn(sentence_of(found), InputWarning, stacklevel=2)
     return Analysis(
         left,
         pixel_size_nm,

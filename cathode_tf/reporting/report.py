@@ -11,6 +11,7 @@ import numpy as np
 
 from cathode_tf.analysis import Analysis
 from cathode_tf.analysis.likeness import sentence_of
+from cathode_tf.imaging.plausibility import odd_shares
 from cathode_tf.reporting.figures import (
     bars_with_intervals,
     crack_picture,
@@ -123,6 +124,10 @@ def _notes(analysis: Analysis) -> list[str]:
         f"{image} is of a kind that the model does not know: {reason}. Look at it first; believe its numbers last."
         for image, reason in list(analysis.worth.foreign.items())[:3]
     ]
+    shares = {name: each.value or 0.0 for name, each in analysis.summary["fraction"].items()}
+    odd = odd_shares(shares, analysis.phases)
+    if odd:
+        notes.append(f"Look again: {'; '.join(odd)}.")
     if analysis.families:
         notes.append(sentence_of(analysis.families))
     if analysis.mixed:
