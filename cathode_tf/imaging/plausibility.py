@@ -54,8 +54,10 @@ def grey_order(
     told = f"{pore} is brighter than {particle} (median grey {bright:.0f} and {dark:.0f})"
     if hint:
         return f"{told}, which secondary electrons may show; make sure that the two are not swapped"
-    return f"{told}: are the two swapped in phases.toml? It is right only where metal fills the pores, and in phase "
+    return (
+        f"{told}: are the two swapped in phases.toml? It is right only where metal fills the pores, and in phase "
         "contrast"
+    )
 
 
 def odd_shares(shares: Mapping[str, float], phases: Phases) -> list[str]:
