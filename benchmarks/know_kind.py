@@ -6,7 +6,7 @@
 The first draws synthetic sections of all modes as the default model learned from (`Parameters.random`), takes the looks
 of half of them (`imaging.looks`) and sets the limit by the other half, so that 5 % of them are called foreign. It
 writes both, and the newest rule of standardisation, into the card of the `.keras` file, whose weights stay as they are.
-The second prints how many images of real sets are called foreign. Run it again after each training of the default model.
+The second prints how many images of real sets are called foreign. Run it again after each training of that model.
 """
 
 from __future__ import annotations
