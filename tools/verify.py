@@ -42,7 +42,7 @@ def command(
     Keys 1 to 9 name the phase under the cross, 0 is "cannot tell", U takes back. Each answer is kept at once, in
     verified.json beside the masks; stop with Ctrl-C and go on later. `analyze` takes what was found from there.
     """
-    from cathode_tf.analysis.checks import open_checks
+    from cathode_tf.analysis.checks import verify
     from cathode_tf.imaging import find_images
     from cathode_tf.imaging.phase_files import phases_beside
     from cathode_tf.inference.batches import pictures_among
@@ -51,7 +51,7 @@ def command(
     left_out = set(pictures_among(paths))
     paths = [path for path in paths if path not in left_out]
     phases, _ = phases_beside(paths, phases_file)
-    checks = open_checks(paths, phases, points=points, seed=seed)
+    checks = verify(paths, phases, points=points, seed=seed)
     if only_result:
         show(checks)
         return

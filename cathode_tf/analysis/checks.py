@@ -124,7 +124,7 @@ class Checks:
         return "" if found is None else is_more_worth_it(found, self.headline)
 
 
-def open_checks(masks: Sequence[Path], phases: Phases, *, points: int = 150, seed: int = 0) -> Checks:
+def verify(masks: Sequence[Path], phases: Phases, *, points: int = 150, seed: int = 0) -> Checks:
     """The points of these masks: those that lie beside them, or new ones.
 
     Args:

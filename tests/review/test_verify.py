@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from cathode_tf import InputError, Phases
 from cathode_tf.analysis import analyze
-from cathode_tf.analysis.checks import open_checks, verification_beside
+from cathode_tf.analysis.checks import verification_beside, verify
 from cathode_tf.imaging import write_mask
 from cathode_tf.review.verify import build_verify_app, surroundings
 
@@ -33,7 +33,7 @@ def client_of(checks, paths):
 
 
 def test_answers_are_kept_taken_back_and_resumed(masks):
-    checks = open_checks(masks, PHASES, points=40)
+    checks = verify(masks, PHASES, points=40)
     client = client_of(checks, masks)
     state = client.get("/api/verify").json()
     assert len(state["answers"]) == 40 and "40 points leave about" in state["promise"]
@@ -42,7 +42,7 @@ def test_answers_are_kept_taken_back_and_resumed(masks):
     assert client.post("/api/verify/3", json={"reference": "ncm"}).json()["answers"][3] == "ncm"
     client.post("/api/verify/4", json={"reference": "?"})
     client.post("/api/verify/3", json={"reference": ""})
-    again = open_checks(masks, PHASES, points=99)
+    again = verify(masks, PHASES, points=99)
     assert (len(again.table), again.labelled, again.by) == (40, 1, "Ann")
     assert client.post("/api/verify/3", json={"reference": "gold"}).status_code == 400
     assert client.post("/api/verify/400", json={"reference": "ncm"}).status_code == 400
@@ -52,7 +52,7 @@ def test_answers_are_kept_taken_back_and_resumed(masks):
 
 
 def test_analyze_takes_what_was_found_and_leaves_it_where_masks_changed(masks):
-    checks = open_checks(masks, PHASES, points=60)
+    checks = verify(masks, PHASES, points=60)
     wrong = {"pore": "binder"}
     for point, mapped in enumerate(checks.table["mapped"]):
         checks.table.loc[point, "reference"] = wrong.get(mapped, mapped) if point % 3 else mapped
@@ -80,7 +80,7 @@ def test_analyze_takes_what_was_found_and_leaves_it_where_masks_changed(masks):
     assert found is None and "other masks" in why
     write_mask(masks[0], np.zeros((120, 120), np.uint8), PHASES, force=True)
     with pytest.raises(InputError, match="must belong to these masks"):
-        open_checks(masks, PHASES)
+        verify(masks, PHASES)
 
 
 def test_beyond_the_frame_the_surroundings_are_mirrored():
