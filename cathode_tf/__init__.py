@@ -16,7 +16,7 @@ from cathode_tf.lazy import loader
 from cathode_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cathode_tf.analysis import analyze, compare
+    from cathode_tf.analysis import analyze, compare, trace, verify
     from cathode_tf.datasets import convert, open_records, patches
     from cathode_tf.errors import InputError, InputWarning
     from cathode_tf.imaging import Micrograph, read_mask, read_micrograph
@@ -46,6 +46,8 @@ _ROOM_OF = {
     "ServingClient": "inference",
     "analyze": "analysis",
     "compare": "analysis",
+    "trace": "analysis",
+    "verify": "analysis",
 }
 
 __all__ = [
@@ -68,7 +70,9 @@ __all__ = [
     "read_mask",
     "read_micrograph",
     "synthesize",
+    "trace",
     "train",
+    "verify",
 ]
 
 

@@ -30,6 +30,13 @@ ROLES = ("pore", "particle", "binder", "additive", "other")
 # Okabe & Ito's palette, which people with any common colour-vision deficiency can tell apart.
 _PALETTE = ("#56b4e9", "#d55e00", "#f0e442", "#009e73", "#cc79a7", "#0072b2", "#e69f00", "#999999")
 
+_COLOR_OF_ROLE = {
+    "pore": "#56b4e9",
+    "particle": "#d55e00",
+    "additive": "#f0e442",
+    "binder": "#009e73",
+}
+
 _COLOR = re.compile("#[0-9a-fA-F]{6}")
 
 _NEAR = 15
@@ -318,22 +325,30 @@ def _near(one: str, other: str) -> bool:
 
 
 def _default_colors(tables: Sequence[Any]) -> list[str]:
-    """A colour for each phase that gives none: that of its position, or the first that no other phase is near."""
+    """A colour for each phase that gives none: that of its role, or else the first that no other phase is near.
+
+    So a phase has one colour in every report, wherever it stands in `phases.toml`.
+    """
     given = [table.get("color") if isinstance(table, Mapping) else None for table in tables]
     taken = [color for color in given if isinstance(color, str) and _COLOR.fullmatch(color)]
     free = [color for color in _PALETTE if not any(_near(color, other) for other in taken)]
-    own = [
-        color if color in free and given[position] is None else None
-        for position, color in enumerate(_PALETTE[: len(tables)])
+    colors: list[str | None] = [color if isinstance(color, str) else None for color in given]
+    for position, table in enumerate(tables):
+        own = _COLOR_OF_ROLE.get(_role_of(table))
+        if colors[position] is None and given[position] is None and own in free:
+            colors[position] = own
+            free.remove(own)
+    # Colours of roles are kept for phases of these roles as long as there are others.
+    others = iter(sorted(free, key=lambda color: color in _COLOR_OF_ROLE.values()))
+    return [
+        color or next(others, _PALETTE[position % len(_PALETTE)]) for position, color in enumerate(colors)
     ]
-    others = iter([color for color in free if color not in own])
-    colors = []
-    for position, table_color in enumerate(given):
-        color = own[position] if position < len(own) else None
-        if color is None and table_color is None:
-            color = next(others, None)
-        colors.append(color or _PALETTE[position % len(_PALETTE)])
-    return colors
+
+
+def _role_of(table: Any) -> str:
+    if not isinstance(table, Mapping):
+        return "other"
+    return str(table.get("role", _ROLE_OF_NAME.get(str(table.get("name")).lower(), "other")))
 
 
 def _phase(table: Mapping[str, Any], default_color: str) -> Phase:

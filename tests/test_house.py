@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "volumes": {"imaging", "statistics", "particles"},
     "analysis": {"imaging", "statistics", "particles"},
     "rounds": {"imaging", "datasets", "learning", "inference"},
-    "review": {"imaging", "datasets", "learning", "inference", "rounds"},
+    "review": {"imaging", "datasets", "learning", "inference", "statistics", "analysis", "rounds"},
     "reporting": {"imaging", "statistics", "particles", "volumes", "analysis"},
     "demo": {
         "imaging",

@@ -14,6 +14,7 @@ SHOWN = 6
 
 OF_VOLUMES = {"voxel_size_nm", "tortuosity"}
 OF_SECTIONS = {
+    "drawn_by",
     "model",
     "groups_file",
     "replicate",
@@ -83,9 +84,16 @@ class Grouped(click.Command):
     help="phases.toml of the masks; default: the one in their folder.",
 )
 @click.option("--pixel-size-nm", type=float, help="Side of a pixel in nm; without it all is in pixels.")
+@click.option("--odd-pixel-size", is_flag=True, help="Yes, a pixel below 0.05 or above 100,000 nm is meant.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
     "--model", help="Segment micrographs MASK... first: a run, .keras file, SavedModel, or the word default."
+)
+@click.option(
+    "--drawn-by",
+    default="",
+    metavar="NAME",
+    help="Who drew these masks by hand, or corrected and accepted each of them.",
 )
 @click.option("--groups", "groups_file", type=click.Path(path_type=Path), help="CSV with columns id,group.")
 @click.option(
@@ -173,6 +181,8 @@ def command(
     volume: bool,
     voxel_size_nm: tuple[float, float, float] | None,
     tortuosity: bool,
+    drawn_by: str,
+    odd_pixel_size: bool,
     **chosen,
 ) -> None:
     """Measure phases, particles and pores of a batch, each with its interval.
@@ -191,7 +201,10 @@ def command(
     from cathode_tf.errors import InputError
     from cathode_tf.files import atomic_folder, refuse_overwrite
     from cathode_tf.imaging import find_images
+    from cathode_tf.imaging.micrographs import refuse_odd_size
     from cathode_tf.imaging.phase_files import write_phases
+    from cathode_tf.imaging.plausibility import grey_order
+    from cathode_tf.imaging.stories import micrograph_of
     from cathode_tf.inference.batches import Masks, Segmented
     from cathode_tf.ownership import refuse_inputs
     from cathode_tf.progress import track
@@ -200,6 +213,8 @@ def command(
 
     force = chosen.pop("force")
     refuse_idle(ctx)
+    if not odd_pixel_size:
+        refuse_odd_size(pixel_size_nm)
     refuse_inputs(
         out,
         [
@@ -229,12 +244,16 @@ def command(
         shown_masks: dict[str, Any] = {}
         shown_images: dict[str, Any] = {}
         drawn_from: dict[str, Any] = {}
+        doubts: dict[str, str] = {}
         source: Segmented | Masks
         if model is not None:
             source = Segmented(model, paths, pixel_size_nm, folder / "masks")
             write_phases(folder / "masks", source.phases)
         else:
             source = Masks(paths, read_phases(paths, phases_file), pixel_size_nm)
+            for name, size in source.sizes.items():
+                if not odd_pixel_size and pixel_size_nm is None:
+                    refuse_odd_size(size, name)
             if pixel_size_nm is None and source.pixel_size_nm is not None:
                 click.echo(f"Pixel size {source.pixel_size_nm:.5g} nm: {source.pixel_size_source}.")
 
@@ -244,8 +263,16 @@ def command(
                     raise InputError(f"{groups_file}: must give the group of every image. {name} is missing.")
                 if len(shown_masks) < SHOWN:
                     shown_masks[name] = mask
+                    if image is None and name in source.stories:
+                        image = micrograph_of(source.stories[name], mask.shape)
                     if image is not None:
                         shown_images[name] = image
+                        acquisition = (
+                            source.stories[name].image.get("acquisition") if name in source.stories else None
+                        )
+                        doubt = grey_order(image, mask, source.phases, acquisition)
+                        if doubt:
+                            doubts[name] = doubt
                 if draw_points:
                     drawn_from[name] = merged(mask, source.phases)
                 yield name, mask, image
@@ -257,10 +284,15 @@ def command(
             groups=groups,
             settings=settings,
             evaluation=evaluation,
+            drawn_by=drawn_by.strip(),
         )
-        analysis = replace(analysis, pixel_size_source=source.pixel_size_source)
-        if isinstance(source, Segmented):
-            analysis = replace(analysis, model=source.model)
+        analysis = replace(analysis, pixel_size_source=source.pixel_size_source, stories=dict(source.stories))
+        if isinstance(source, Masks):
+            files = {name: str(path.absolute()) for name, path in zip(source.stories, paths, strict=True)}
+            analysis = replace(analysis, mask_files=files, mixed=source.mixed)
+            analysis = replace(analysis, verification=verified(paths, analysis))
+            for size in source.mixed:
+                of_one_size(source, analysis, size, folder)
         if reference_points is not None:
             analysis = analysis.with_reference_points(read_points(reference_points))
         if coating is not None:
@@ -272,6 +304,8 @@ def command(
         click.echo("Drawing the report ...", err=True)
         write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images)
         written = sorted(path.name for path in folder.iterdir())
+    for name, doubt in doubts.items():
+        click.echo(f"Warning: {name}: {doubt}.", err=True)
     show(analysis)
     click.echo(f"Wrote {', '.join(written)} to {out}. Open {out / 'report.html'} in a browser.")
 
@@ -294,6 +328,11 @@ def refuse_idle(ctx: click.Context) -> None:
             chosen["sample_type"] == "dispersed",
             {"unfolding"},
             "for sections, and does not go with --sample-type dispersed",
+        ),
+        (
+            chosen["model"] is not None,
+            {"drawn_by"},
+            "for masks that a person made, and does not go with --model",
         ),
         (chosen["model"] is None, OF_MICROGRAPHS, "for micrographs, and goes with --model"),
         (chosen["model"] is not None, {"phases_file"}, "for masks; with --model the phases are the model's"),
@@ -323,16 +362,20 @@ def measure_volume(
     path: Path, phases, voxel_size_nm, neck_depth: float | None, tortuosity: bool, out: Path, force: bool
 ) -> None:
     """Measure a label volume, write its folder, print the headline."""
+    from cathode_tf.analysis.worth import Worth
     from cathode_tf.files import atomic_folder
+    from cathode_tf.imaging.stories import stories_beside
     from cathode_tf.reporting import write_volume_report
     from cathode_tf.volumes import analyze_volume, open_volume
 
+    worth = Worth((path.stem,), {path.stem: stories_beside([path])[0]})
     options: dict[str, Any] = {} if neck_depth is None else {"neck_depth": neck_depth}
     with open_volume(path, phases, voxel_size_nm=voxel_size_nm) as volume:
         analysis = analyze_volume(volume, tortuosity=tortuosity, **options)
     with atomic_folder(out, force=force) as folder:
         analysis.write(folder)
-        write_volume_report(analysis, folder / "report.html")
+        write_volume_report(analysis, folder / "report.html", worth=worth)
+    click.echo(worth.sentence)
     if analysis.voxel_size_nm is None:
         click.echo("Voxel size unknown: lengths are in voxel edges (give --voxel-size-nm for micrometres).")
     for quantity in ("fraction", "surface_density", "local_thickness", "x50_3", "tortuosity_factor"):
@@ -341,9 +384,48 @@ def measure_volume(
     click.echo(f"Wrote instances.csv, instances.parquet, report.html, summary.json to {out}.")
 
 
+def of_one_size(source, analysis, size: float, folder: Path) -> None:
+    """The numbers and the report of the masks of one magnification, in a folder of their own."""
+    from dataclasses import replace
+
+    from cathode_tf.analysis import analyze
+    from cathode_tf.reporting import write_report
+
+    mine = {n: mask for n, mask, _ in source if source.sizes[n] and abs(source.sizes[n] / size - 1) < 1e-3}
+    # `replicate` may have become "group" for images of one place; this batch finds its own.
+    settings = replace(analysis.settings, replicate="image")
+    found = analyze(mine, source.phases, pixel_size_nm=size, settings=settings, drawn_by=analysis.drawn_by)
+    found = replace(found, stories=analysis.stories, mask_files=analysis.mask_files)
+    place = folder / f"{size:.4g}nm"
+    place.mkdir()
+    found.write_into(place)
+    write_report(found, place / "report.html", masks=mine, title=f"Cathode analysis at {size:.4g} nm a pixel")
+    click.echo(f"{len(mine)} masks of {size:.4g} nm a pixel: lengths in {place.name}/report.html.")
+
+
+def verified(paths: list[Path], analysis):
+    """What labelled points beside the masks found; what cannot be used is told."""
+    from cathode_tf.analysis.checks import verification_beside
+
+    hashes = {path.name: image.sha256 for path, image in zip(paths, analysis.images, strict=True)}
+    found, why_not = verification_beside(paths, hashes)
+    if why_not:
+        click.echo(why_not)
+    return found
+
+
 def show(analysis) -> None:
-    """Print the headline numbers."""
-    if analysis.pixel_size_nm is None:
+    """Print what the masks are, then the headline numbers."""
+    from cathode_tf.analysis.likeness import sentence_of
+    from cathode_tf.imaging.plausibility import odd_shares
+
+    click.echo(analysis.worth.sentence)
+    if analysis.families:
+        click.echo(sentence_of(analysis.families))
+    shares = {name: each.value or 0.0 for name, each in analysis.summary["fraction"].items()}
+    for doubt in odd_shares(shares, analysis.phases):
+        click.echo(f"Look again: {doubt}.")
+    if analysis.pixel_size_nm is None and not analysis.mixed:
         click.echo("Pixel size unknown: lengths are in pixels (give --pixel-size-nm for micrometres).")
     for name, estimate in analysis.summary["fraction"].items():
         click.echo(f"{name} fraction: {estimate}")

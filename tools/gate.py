@@ -22,9 +22,14 @@ spec.toml:
 @click.argument("analysis", type=click.Path(path_type=Path))
 @click.option("--spec", "spec_file", required=True, type=click.Path(path_type=Path), help="What must hold.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for gate.json and gate.html.")
+@click.option(
+    "--unchecked", is_flag=True, help="Decide by masks that nobody, and no test of their kind, vouches for."
+)
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
 @click.pass_context
-def command(ctx: click.Context, analysis: Path, spec_file: Path, out: Path | None, force: bool) -> None:
+def command(
+    ctx: click.Context, analysis: Path, spec_file: Path, out: Path | None, unchecked: bool, force: bool
+) -> None:
     """Decide whether a batch is within a specification, with its uncertainty counted in.
 
     ANALYSIS is a folder that `analyze` wrote. Exit code 0: every quantity passes (or lies within, if not surely);
@@ -37,7 +42,8 @@ def command(ctx: click.Context, analysis: Path, spec_file: Path, out: Path | Non
     if out is not None:
         refuse_inputs(out, [analysis, spec_file])
         refuse_overwrite(out, force)
-    result = gate(analysis, read_specs(spec_file))
+    result = gate(analysis, read_specs(spec_file), unchecked=unchecked)
+    click.echo(result.masks)
     for decision in result.decisions:
         click.echo(f"{decision.verdict:17} {decision.sentence}.")
     click.echo(f"Batch: {result.verdict}")

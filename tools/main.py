@@ -24,10 +24,12 @@ VERBS = {
     "evaluate": "Print the Dice of a model for each test image and phase.",
     "export": "Write a model as a SavedModel for TF Serving.",
     "segment": "Write masks for micrographs of any size.",
+    "verify": "Label random points on masks: what are the masks worth?",
     "analyze": "Measure phases, particles and pores from masks.",
     "compare": "Tell what differs between two batches, and how surely.",
     "gauge": "Tell how much of a measurement's variation comes from the measuring.",
     "gate": "Decide whether a batch is within a specification.",
+    "trace": "Print where a number comes from, and whether its files are still the same.",
     "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
     "review": "Correct proposed masks in the browser.",
 }

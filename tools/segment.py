@@ -15,6 +15,7 @@ import click
 @click.option("--out", required=True, help="Folder for the masks and overlays.")
 @click.option("--uncertainty", is_flag=True, help="Write <stem>_margin and <stem>_entropy as well (8 bits).")
 @click.option("--pixel-size-nm", type=float, help="Overrides what the files say.")
+@click.option("--odd-pixel-size", is_flag=True, help="Yes, a pixel below 0.05 or above 100,000 nm is meant.")
 @click.option("--max-memory", help="What the process may take, as 2GB; tiles are chosen to fit.")
 @click.option(
     "--average",
@@ -56,6 +57,7 @@ def command(
     images: tuple[str, ...],
     out: str,
     pixel_size_nm: float | None,
+    odd_pixel_size: bool,
     max_memory: str | None,
     average: str,
     others: tuple[str, ...],
@@ -92,6 +94,10 @@ def command(
     if runner_options and not runner:
         raise click.UsageError("--runner-option goes with --runner.")
     from cathode_tf.files import no_empty_folder
+    from cathode_tf.imaging.micrographs import refuse_odd_size
+
+    if not odd_pixel_size:
+        refuse_odd_size(pixel_size_nm)
     from cathode_tf.inference import Segmenter
     from cathode_tf.phases import Phases
 
@@ -134,6 +140,10 @@ def command(
         )
     for line in _pixel_sizes(report.pixel_sizes.values()):
         click.echo(line)
+    for name, reason in report.foreign.items():
+        click.echo(f"FOREIGN: the model does not know this kind of image: {name} ({reason}).")
+    if report.foreign:
+        click.echo("Look at these masks first, and believe their numbers last.")
     if report.left_out:
         files = counted(len(report.left_out), "mask or picture", "masks and pictures")
         click.echo(f"Left out {files} of other images: {some([path.name for path in report.left_out])}.")

@@ -11,18 +11,25 @@ from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
     from cathode_tf.analysis.batch import Analysis, analyze
+    from cathode_tf.analysis.checks import verify
     from cathode_tf.analysis.comparison import Comparison, compare
     from cathode_tf.analysis.image import Settings
     from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
+    from cathode_tf.analysis.tracing import Trace, trace
+    from cathode_tf.analysis.worth import Worth
 
 _MODULE_OF = {
     "Analysis": "batch",
     "Comparison": "comparison",
     "Electrode": "porosity",
     "Settings": "image",
+    "Trace": "tracing",
+    "Worth": "worth",
     "analyze": "batch",
     "compare": "comparison",
     "reconcile_porosity": "porosity",
+    "trace": "tracing",
+    "verify": "checks",
 }
 
 _MOVED = {
@@ -42,7 +49,19 @@ _MOVED = {
     "required_particles": "cathode_tf.statistics",
 }
 
-__all__ = ["Analysis", "Comparison", "Electrode", "Settings", "analyze", "compare", "reconcile_porosity"]
+__all__ = [
+    "Analysis",
+    "Comparison",
+    "Electrode",
+    "Settings",
+    "Trace",
+    "Worth",
+    "analyze",
+    "compare",
+    "reconcile_porosity",
+    "trace",
+    "verify",
+]
 
 
 __getattr__ = loader(__name__, _MODULE_OF, _MOVED)

@@ -5,8 +5,9 @@ A mask is in memory only while it is measured; the sums over images make every n
 
 from __future__ import annotations
 
+import functools
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cathode_tf.analysis.borders import with_borders
 from cathode_tf.analysis.image import (
     PORE_BACK,
     ImageMeasures,
@@ -29,6 +31,7 @@ from cathode_tf.analysis.image import (
 )
 from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
+from cathode_tf.analysis.likeness import families
 from cathode_tf.analysis.porosity import Electrode
 from cathode_tf.analysis.summary import (
     Batch,
@@ -39,17 +42,21 @@ from cathode_tf.analysis.summary import (
     with_doubt,
     with_systematic,
 )
+from cathode_tf.analysis.worth import WITH_THE_MASKS, Worth
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
+from cathode_tf.imaging.stories import Story
 from cathode_tf.particles.parents import find_cracks
 from cathode_tf.phases import Phases
 from cathode_tf.statistics.estimate import Estimate, check_pixel_size, common_pixel_size
 from cathode_tf.statistics.fractions import phase_fraction
+from cathode_tf.statistics.guard import attempt, guarded
 from cathode_tf.statistics.planning import plan
 from cathode_tf.statistics.reference_points import from_reference_points
 from cathode_tf.statistics.sizes import SizeDistribution
 from cathode_tf.statistics.summaries import Summary, summary_dict
 from cathode_tf.statistics.transfer import TestErrors, read_evaluation
+from cathode_tf.statistics.verification import Verification
 from cathode_tf.version import __version__
 
 
@@ -66,7 +73,12 @@ class Analysis:
         by_points: Fractions corrected by reference points, if there are any.
         electrode: Mass and thickness of the coating, if they are known.
         mask_phases: Names and ids in the masks; with `pore_back` where that was merged.
-        model: What is known of the model that made the masks; None where nobody said that one did.
+        stories: What is known of each mask, by image name: who or what made it, of which image.
+        drawn_by: Who drew the masks by hand, if the caller says so.
+        families: Images that show one place, found by their likeness; each counts as one image.
+        mask_files: Where the masks lie, by image name, if they came from files.
+        mixed: Pixel sizes in nm where the masks have several: then lengths mean nothing here, and are left out.
+        verification: What labelling random points of these masks found, if that was done.
         pixel_size_source: Where the pixel size was read, or `"given by hand"`; "" = not said.
     """
 
@@ -78,13 +90,24 @@ class Analysis:
     by_points: Mapping[str, Estimate] = field(default_factory=dict)
     electrode: Electrode | None = None
     mask_phases: Phases | None = None
-    model: Mapping[str, Any] | None = None
+    stories: Mapping[str, Story] = field(default_factory=dict)
+    drawn_by: str = ""
+    verification: Verification | None = None
+    families: tuple[tuple[str, ...], ...] = ()
+    mask_files: Mapping[str, str] = field(default_factory=dict)
+    mixed: tuple[float, ...] = ()
     pixel_size_source: str = ""
 
     @property
     def unit(self) -> str:
         """Unit of lengths: `"um"`, or `"px"` where the pixel size is unknown."""
         return "px" if self.pixel_size_nm is None else "um"
+
+    @cached_property
+    def worth(self) -> Worth:
+        """What the masks are: drawn by hand, corrected, verified, of a tested model, or unchecked."""
+        found = None if self.verification is None else self.verification.to_dict()
+        return Worth(tuple(image.name for image in self.images), self.stories, self.drawn_by, found)
 
     @property
     def batch(self) -> Batch:
@@ -100,7 +123,16 @@ class Analysis:
         if self.electrode is not None:
             found = porosities(self.batch, summary, self.electrode)
             summary |= {quantity: {"pore": estimate} for quantity, estimate in found.items()}
-        return summary
+        return self._told(summary)
+
+    def _told(self, summary: Summary) -> Summary:
+        """The summary, each interval called what it is, with what labelled points say of borders."""
+        if self.mixed:
+            summary = {q: e for q, e in summary.items() if not any(each.unit for each in e.values())}
+        if self.verification is not None:
+            summary = with_borders(summary, self.verification, self.phases, self.pixel_size_nm)
+            summary = {**summary, "fraction_by_points": dict(self.verification.fractions)}
+        return {q: dict(e) if q in WITH_THE_MASKS else self.worth.tell(e) for q, e in summary.items()}
 
     @cached_property
     def sizes(self) -> dict[str, SizeDistribution]:
@@ -111,7 +143,7 @@ class Analysis:
     def by_group(self) -> dict[str, Summary]:
         """`summary` of the images of each group; empty with fewer than two groups."""
         groups = list(dict.fromkeys(image.group for image in self.images))
-        if len(groups) < 2:
+        if len(groups) < 2 or self.families:
             return {}
         settings = replace(self.settings, replicate="image")
         result = {}
@@ -119,33 +151,41 @@ class Analysis:
             images = tuple(image for image in self.images if image.group == group)
             batch = replace(self.batch, images=images, settings=settings)
             mine = self.instances[self.instances["group"] == group] if len(self.instances) else self.instances
-            result[group] = with_systematic(summarize(batch, size_distributions(batch, mine)), batch)
+            found = with_systematic(summarize(batch, size_distributions(batch, mine)), batch)
+            result[group] = self._told(found)
         return result
 
     @cached_property
     def by_image(self) -> dict[str, dict[str, Estimate]]:
         """Fraction of each phase in each image alone, its interval from the structure inside (integral range)."""
-        return {
+        found = {
             image.name: {
-                name: phase_fraction(image.counts[None], index, [image.covariance], name=name)
+                name: guarded(
+                    functools.partial(
+                        phase_fraction, image.counts[None], index, [image.covariance], name=name
+                    )
+                )
                 for index, name in enumerate(self.phases.names)
             }
             for image in self.images
         }
+        return {name: self.worth.tell(estimates) for name, estimates in found.items()}
 
     @cached_property
     def by_depth(self) -> dict[str, dict[str, Estimate]]:
         """Fraction of each phase in tenths of the depth."""
         bands = np.array([image.bands for image in self.images])
-        return {
-            name: depth_profile(bands, index, units=self.batch.units)
+        units = self.batch.units
+        found = {
+            name: attempt(functools.partial(depth_profile, bands, index, units=units), ("all",))
             for index, name in enumerate(self.phases.names)
         }
+        return {name: self.worth.tell(estimates) for name, estimates in found.items()}
 
     @cached_property
     def planning(self) -> list[dict[str, Any]]:
         """How many images and particles the main numbers need: a row a number, with a `sentence`."""
-        return plan(self.summary, self.sizes)
+        return plan(self.summary, {} if self.mixed else self.sizes)
 
     def with_reference_points(self, points: pd.DataFrame) -> Analysis:
         """The same analysis, its summary with `fraction_by_points`: corrected by labelled points on these images.
@@ -183,9 +223,13 @@ class Analysis:
 
     @cached_property
     def instances(self) -> pd.DataFrame:
-        """One row an instance: image, group, phase, then the columns of `measure_instances`."""
+        """One row an instance: image, what its mask is worth, group, phase, then the columns of `measure_instances`."""
         tables = [image.instances for image in self.images if len(image.instances)]
-        return pd.concat(tables or [self.images[0].instances], ignore_index=True)
+        table = pd.concat(tables or [self.images[0].instances], ignore_index=True)
+        if "image" in table:
+            worth = {image.name: self.worth.of(image.name) for image in self.images}
+            table.insert(1, "masks", table["image"].map(worth))
+        return table
 
     @cached_property
     def per_image(self) -> pd.DataFrame:
@@ -245,20 +289,23 @@ class Analysis:
         """Plain values of everything but the instances: what `summary.json` holds."""
 
         return {
+            "masks": self.worth.to_dict(),
             "version": __version__,
             "python": platform.python_version(),
             "pixel_size_nm": self.pixel_size_nm,
             "pixel_size_source": self.pixel_size_source,
             "length_unit": self.unit,
+            **({"pixel_sizes_nm": list(self.mixed)} if self.mixed else {}),
+            **({"same_place": [list(members) for members in self.families]} if self.families else {}),
             "phases": self.phases.to_list(),
             "settings": vars(self.settings),
-            **({} if self.model is None else {"model": dict(self.model)}),
             "images": [
                 {
                     "image": image.name,
                     "group": image.group,
                     "shape": list(image.shape),
                     "mask_sha256": image.sha256,
+                    **({"mask": self.mask_files[image.name]} if image.name in self.mask_files else {}),
                 }
                 for image in self.images
             ],
@@ -301,6 +348,7 @@ def analyze(
     groups: Mapping[str, str] | None = None,
     settings: Settings | None = None,
     evaluation: str | Path | TestErrors | None = None,
+    drawn_by: str = "",
 ) -> Analysis:
     """Measure a batch of segmentation masks.
 
@@ -315,6 +363,8 @@ def analyze(
             independent units.
         settings: How to measure; default `Settings()`.
         evaluation: `evaluation.json` of the model that made the masks: adds `fraction_corrected`.
+        drawn_by: Who drew these masks by hand, or corrected and accepted each; else they are unchecked, unless
+            `dataclasses.replace(analysis, stories=...)` tells their story.
 
     Returns:
         The analysis; `.summary["fraction"]["ncm"]` is an `Estimate`.
@@ -359,7 +409,31 @@ def analyze(
         images.append(measure_image(name, mask, phases, settings=settings, **given))
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
-    return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases)
+    found = [] if groups else families({image.name: image.view for image in images})
+    if found:
+        images, settings = _as_families(images, found), replace(settings, replicate="group")
+    return Analysis(
+        left,
+        pixel_size_nm,
+        tuple(images),
+        settings,
+        evaluation,
+        mask_phases=phases,
+        drawn_by=drawn_by,
+        families=tuple(map(tuple, found)),
+    )
+
+
+def _as_families(images: Sequence[ImageMeasures], found: Sequence[Sequence[str]]) -> list[ImageMeasures]:
+    """The images, those of one place as one group, every other as a group of its own."""
+    group = {name: f"place of {members[0]}" for members in found for name in members}
+    return [
+        replace(image, group=mine, instances=image.instances.assign(group=mine))
+        if len(image.instances.columns)
+        else replace(image, group=mine)
+        for image in images
+        for mine in [group.get(image.name, image.name)]
+    ]
 
 
 def _named(
@@ -381,6 +455,7 @@ def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:
     lengths, areas = boundary_lengths([image.intercepts])
     row: dict[str, Any] = {
         "image": image.name,
+        "masks": analysis.worth.of(image.name),
         "group": image.group,
         "height_px": image.shape[0],
         "width_px": image.shape[1],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from cathode_tf.analysis.batch import Analysis
+from cathode_tf.analysis.worth import WITH_THE_MASKS, worth_of
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, write_json
 from cathode_tf.statistics.estimate import LEVEL, NO_INTERVAL, Estimate
@@ -21,6 +22,7 @@ MOVER = "Zou and Donner, Stat. Med. 27 (2008) 1693 (difference from two interval
 TOST = "Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657 (two one-sided tests)"
 HEDGES = "Hedges, J. Educ. Stat. 6 (1981) 107"
 DIFFERENT, EQUIVALENT, UNDECIDED, NOT_COMPARABLE = "different", "equivalent", "undecided", "not comparable"
+UNCHECKED = "no verdict (unchecked masks)"
 SMALL_BUT_SURE = "different, within the margin"
 
 
@@ -36,7 +38,7 @@ class Difference:
         effect_size: Hedges' g, the difference in standard deviations between images; refused without them.
         margin: What still counts as the same, in the unit; None: no margin was given.
         verdict: `"different"`, `"equivalent"` (surely within the margin), `"different, within the margin"`,
-            `"undecided"` or `"not comparable"`.
+            `"undecided"`, `"not comparable"` or `"no verdict (unchecked masks)"`.
     """
 
     quantity: str
@@ -75,6 +77,8 @@ class Comparison:
     differences: tuple[Difference, ...]
     name_a: str = "A"
     name_b: str = "B"
+    masks_a: str = ""
+    masks_b: str = ""
 
     def __iter__(self) -> Iterator[Difference]:
         return iter(self.differences)
@@ -111,6 +115,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
+            "masks": {"a": self.masks_a, "b": self.masks_b},
             "a": self.name_a,
             "b": self.name_b,
             "differences": [difference.to_dict() for difference in self.differences],
@@ -120,7 +125,7 @@ class Comparison:
     @property
     def note(self) -> str:
         """How many differences chance alone would bring."""
-        tested = sum(difference.verdict != NOT_COMPARABLE for difference in self.differences)
+        tested = sum(difference.verdict not in (NOT_COMPARABLE, UNCHECKED) for difference in self.differences)
         return (
             f"{tested} quantities were compared at {100 * LEVEL:g} %: between equal batches about "
             f"{tested * (1 - LEVEL):.1f} of them differ by chance."
@@ -137,6 +142,7 @@ def compare(
     *,
     margins: Mapping[str, float] | None = None,
     names: tuple[str, str] = ("A", "B"),
+    unchecked: bool = False,
 ) -> Comparison:
     """Compare every quantity that two batches have in common.
 
@@ -149,6 +155,8 @@ def compare(
         margins: Largest difference that still counts as the same, in the unit of the quantity, by
             `quantity/phase` or `quantity`: `{"fraction/pore": 0.01}`.
         names: What to call the batches.
+        unchecked: Tell what differs by masks that nobody, and no test of their kind, vouches for; else such
+            quantities have no verdict.
 
     Raises:
         InputError: If a file is no summary, the phases or length units differ, or a margin is not above 0 or
@@ -180,6 +188,7 @@ def compare(
             InputWarning,
             stacklevel=2,
         )
+    known = (first["checked"], second["checked"])
     margins = dict(margins or {})
     used: set[str] = set()
     differences = []
@@ -190,9 +199,11 @@ def compare(
                 continue
             key = next((k for k in (f"{quantity}/{phase}", quantity) if k in margins), None)
             used |= {key} if key else set()
-            differences.append(
-                difference(quantity, phase, estimate, other, margin=margins[key] if key else None)
-            )
+            item = difference(quantity, phase, estimate, other, margin=margins[key] if key else None)
+            doubtful = not all(known) and quantity not in WITH_THE_MASKS
+            if doubtful and not unchecked and item.verdict != NOT_COMPARABLE:
+                item = replace(item, verdict=UNCHECKED)
+            differences.append(item)
     for name, margin in margins.items():
         if not 0 < margin < math.inf:
             raise InputError(f"margin {name}: must be above 0, and finite. Received {margin}.")
@@ -201,13 +212,15 @@ def compare(
             raise InputError(
                 f"margin {name}: must name a quantity of both batches ({known}), or quantity/phase."
             )
-    return Comparison(tuple(differences), *names)
+    return Comparison(tuple(differences), *names, first["masks"], second["masks"])
 
 
 def _content(source: Analysis | Mapping[str, Any] | str | Path) -> dict[str, Any]:
     """Summary of Estimates, and what must be alike in two batches."""
     if isinstance(source, Analysis):
         return {
+            "masks": source.worth.sentence,
+            "checked": source.worth.checked,
             "summary": source.summary,
             "length_unit": source.unit,
             "phase_names": ", ".join(source.phases.names),
@@ -229,7 +242,10 @@ def _content(source: Analysis | Mapping[str, Any] | str | Path) -> dict[str, Any
         names = ", ".join(phase["name"] for phase in source["phases"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: must be the summary.json that analyze wrote ({error}).") from error
+    masks, checked = worth_of(source)
     return {
+        "masks": masks,
+        "checked": checked,
         "summary": summary,
         "length_unit": source["length_unit"],
         "phase_names": names,

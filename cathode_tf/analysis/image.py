@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from cathode_tf.analysis.counts import covariance, phase_counts
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
+from cathode_tf.analysis.likeness import view_of
 from cathode_tf.analysis.pores import PoreMeasures, measure_pores
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
@@ -112,6 +114,8 @@ class ImageMeasures:
         instances: One row an instance.
         parents: One row a particle as it was before it cracked.
         wider_cracks: Crack length and particle area if cracks could open twice as wide.
+        view: A small view of the mask, to find images of one place.
+        faults: What could not be measured here (`"fragmentation"`, `"pores"`, `"instances of ncm"`), and why.
         pores: Sums over the pore space; None where no phase is a pore.
         neck_counts: Instances of each particle phase by neck depth.
     """
@@ -130,6 +134,8 @@ class ImageMeasures:
     pores: PoreMeasures | None
     neck_counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
     wider_cracks: tuple[float, float] = (0.0, 0.0)
+    faults: Mapping[str, str] = field(default_factory=dict)
+    view: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
 
 
 def measure_image(
@@ -173,17 +179,24 @@ def measure_image(
         raise InputError(
             f"{name}: must hold pixels of a phase. All {mask.size} are ignored (255): leave this mask out."
         )
+    faults: dict[str, str] = {}
     tables, necks = [], {}
     for phase in phases:
         if settings.instance_phases is None or phase.name in settings.instance_phases:
-            table, counted = _instances(mask, phase, pixel_size_nm, settings)
-            tables.append(table)
-            if counted:
-                necks[phase.name] = counted
-    dark = dark_evidence(mask, phases, settings, micrograph)
-    parents = _parents(mask, phases, pixel_size_nm, name, settings, dark)
-    twice = replace(settings, crack_opening_px=2 * settings.crack_opening_px)
-    wider = _parents(mask, phases, pixel_size_nm, name, twice, dark)
+            with _noting(faults, f"instances of {phase.name}", name):
+                table, counted = _instances(mask, phase, pixel_size_nm, settings)
+                tables.append(table)
+                if counted:
+                    necks[phase.name] = counted
+    parents = wider = pd.DataFrame()
+    with _noting(faults, "fragmentation", name):
+        dark = dark_evidence(mask, phases, settings, micrograph)
+        parents = _parents(mask, phases, pixel_size_nm, name, settings, dark)
+        twice = replace(settings, crack_opening_px=2 * settings.crack_opening_px)
+        wider = _parents(mask, phases, pixel_size_nm, name, twice, dark)
+    pores = None
+    with _noting(faults, "pores", name):
+        pores = measure_pores(mask, phases) if phases.with_role("pore") else None
     return ImageMeasures(
         name,
         group,
@@ -196,12 +209,25 @@ def measure_image(
         intercepts(mask, phases),
         _stacked(tables, name, group),
         parents,
-        measure_pores(mask, phases) if phases.with_role("pore") else None,
+        pores,
         necks,
         (float(wider["crack_length"].sum()), float(wider["area"].sum()))
         if len(wider.columns)
         else (0.0, 0.0),
+        faults,
+        view_of(mask, phases),
     )
+
+
+@contextlib.contextmanager
+def _noting(faults: dict[str, str], measure: str, name: str) -> Iterator[None]:
+    """A measure that fails on an odd mask is noted, and fails for itself alone; an `InputError` passes."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        faults[measure] = f"{name}, {measure}: {type(error).__name__}: {error}"
 
 
 def dark_evidence(

@@ -21,6 +21,10 @@ RADIUS_STEP = 1.12
 """Ratio of the radii that local thickness tries; the steps between them are averaged out."""
 
 
+QUANTITIES = ("local_thickness", "closed_fraction", "largest_fraction", "chord_rows", "chord_columns")
+"""What is told of the pores of a batch."""
+
+
 @dataclass(frozen=True)
 class PoreMeasures:
     """The sums of one mask.

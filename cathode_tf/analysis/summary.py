@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +20,16 @@ from cathode_tf.analysis.interfaces import (
     triple_point_density,
 )
 from cathode_tf.analysis.layers import LAYERED, layering
-from cathode_tf.analysis.pores import PoreMeasures, pore_estimates
+from cathode_tf.analysis.pores import QUANTITIES, PoreMeasures, pore_estimates
 from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
-from cathode_tf.particles.fragmentation import HEADLINE, parent_estimates, radial_profile
+from cathode_tf.errors import InputError
+from cathode_tf.particles.fragmentation import HEADLINE, METRICS, parent_estimates, radial_profile
 from cathode_tf.phases import Phases
 from cathode_tf.statistics.budget import widened, with_edge, with_pixel_size
 from cathode_tf.statistics.estimate import Estimate, ratio_estimate
-from cathode_tf.statistics.fits import fit_estimates
+from cathode_tf.statistics.fits import FITTED, fit_estimates
 from cathode_tf.statistics.fractions import phase_fraction, sum_by_group
+from cathode_tf.statistics.guard import attempt, failed, guarded, refusal
 from cathode_tf.statistics.sizes import SizeDistribution, size_distribution
 from cathode_tf.statistics.summaries import Summary
 from cathode_tf.statistics.transfer import TestErrors, transferred
@@ -73,6 +76,10 @@ class Batch:
         chosen = self.settings.instance_phases
         return self.phases.names if chosen is None else chosen
 
+    def fault(self, measure: str) -> str:
+        """What went wrong when this was measured in an image; empty where nothing did."""
+        return next((i.faults[measure] for i in self.images if measure in i.faults), "")
+
     def counts(self) -> np.ndarray:
         """Pixels by image and phase."""
         return np.array([image.counts for image in self.images])
@@ -82,7 +89,10 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
     """Every batch quantity: quantity -> phase (or `a|b`) -> `Estimate`."""
     summary: Summary = {"fraction": _fractions(batch)}
     if batch.errors is not None:
-        corrected = transferred(batch.counts(), batch.errors, batch.phases, units=batch.units)
+        errors = batch.errors
+        corrected = attempt(
+            lambda: transferred(batch.counts(), errors, batch.phases, units=batch.units), batch.phases.names
+        )
         summary["fraction_corrected"] = with_doubt(corrected, batch)
     summary["number_density"] = _number_density(batch)
     for phase, distribution in sizes.items():
@@ -106,7 +116,7 @@ def fitted(sizes: Mapping[str, SizeDistribution]) -> Summary:
     """Log-normal and Weibull distributions fitted to the sizes, with their goodness of fit."""
     summary: Summary = {}
     for phase, distribution in sizes.items():
-        for name, estimate in fit_estimates(distribution).items():
+        for name, estimate in attempt(functools.partial(fit_estimates, distribution), FITTED).items():
             summary.setdefault(name, {})[phase] = estimate
     return summary
 
@@ -138,11 +148,16 @@ def _fractions(batch: Batch) -> dict[str, Estimate]:
     bands = np.array([image.bands for image in batch.images])
     result = {}
     for index, name in enumerate(batch.phases.names):
-        layered = layering(bands, index)
-        # Layers make the covariance decay slowly or never, so the integral range would mislead.
-        estimate = phase_fraction(counts, index, () if layered else tables, units=batch.units, name=name)
-        result[name] = estimate.with_flag(LAYERED, layered) if layered else estimate
+        result[name] = guarded(functools.partial(_fraction, batch, counts, tables, bands, index))
     return with_doubt(result, batch)
+
+
+def _fraction(batch: Batch, counts: np.ndarray, tables: Sequence, bands: np.ndarray, index: int) -> Estimate:
+    layered = layering(bands, index)
+    # Layers make the covariance decay slowly or never, so the integral range would mislead.
+    told, name = () if layered else tables, batch.phases.names[index]
+    estimate = phase_fraction(counts, index, told, units=batch.units, name=name)
+    return estimate.with_flag(LAYERED, layered) if layered else estimate
 
 
 def with_doubt(fractions: Mapping[str, Estimate], batch: Batch) -> dict[str, Estimate]:
@@ -183,23 +198,30 @@ def _interfaces(batch: Batch) -> Summary:
     length: dict[str, Any] = {"pixel_size_nm": batch.pixel_size_nm, "units": batch.units}
     everyone = range(len(names))
     summary: Summary = {
-        "surface_density": {name: surface_density(met, i, **length) for i, name in enumerate(names)},
+        "surface_density": {
+            name: guarded(functools.partial(surface_density, met, i, **length))
+            for i, name in enumerate(names)
+        },
         "coverage": _coverage(met, batch),
         "contact_fraction": {
-            f"{names[i]}|{names[j]}": contact_fraction(met, i, [j], units=batch.units)
+            f"{names[i]}|{names[j]}": guarded(
+                functools.partial(contact_fraction, met, i, [j], units=batch.units)
+            )
             for i in everyone
             for j in everyone
             if i != j
         },
         "boundary_density": {
-            f"{names[i]}|{names[j]}": boundary_density(met, i, j, **length)
+            f"{names[i]}|{names[j]}": guarded(functools.partial(boundary_density, met, i, j, **length))
             for i in everyone
             for j in everyone
             if i < j
         },
     }
     if len(names) > 2:
-        summary["triple_point_density"] = {"all": triple_point_density(met, **length)}
+        summary["triple_point_density"] = {
+            "all": guarded(functools.partial(triple_point_density, met, **length))
+        }
     return summary
 
 
@@ -211,8 +233,10 @@ def _coverage(met: Sequence[Intercepts], batch: Batch) -> dict[str, Estimate]:
         covers["binder+additive"] = covers["binder"] + covers["additive"]
     index = phases.names.index
     return {
-        f"{particle}|{cover}": contact_fraction(
-            met, index(particle), [index(name) for name in names], units=batch.units
+        f"{particle}|{cover}": guarded(
+            functools.partial(
+                contact_fraction, met, index(particle), [index(n) for n in names], units=batch.units
+            )
         )
         for particle in phases.with_role("particle")
         for cover, names in covers.items()
@@ -226,6 +250,10 @@ def _number_density(batch: Batch) -> dict[str, Estimate]:
     areas = np.array([image.counts.sum() for image in batch.images], float)
     result = {}
     for name in batch.instance_phases:
+        fault = batch.fault(f"instances of {name}")
+        if fault:
+            result[name] = refusal(fault)
+            continue
         y, x = np.array([_number(image.instances, name) for image in batch.images]) * scale, areas
         if batch.units is not None:
             y, x = sum_by_group(y, batch.units), sum_by_group(x, batch.units)
@@ -262,14 +290,26 @@ def _with_neck_band(estimate: Estimate, images: Sequence[ImageMeasures], phase: 
 def _fragmentation(batch: Batch) -> Summary:
     """The metrics of `frag/1`, over all particle phases together."""
     tables = [image.parents for image in batch.images]
-    if not len(tables[0].columns):
+    if not len(tables[0].columns) and not batch.fault("fragmentation"):
         return {}
+    fault = batch.fault("fragmentation")
+    particles = "+".join(batch.phases.with_role("particle"))
+    if fault:
+        return {name: {particles: refusal(fault)} for name in METRICS}
+    try:
+        return _of_parents(batch, tables, particles)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        return {name: {particles: failed(error)} for name in METRICS}
+
+
+def _of_parents(batch: Batch, tables: Sequence[pd.DataFrame], particles: str) -> Summary:
     names = [image.name for image in batch.images]
     table = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
     if batch.units is not None:
         table = table.assign(image=table["image"].map(dict(zip(names, batch.units, strict=True))))
         names = list(dict.fromkeys(batch.units))
-    particles = "+".join(batch.phases.with_role("particle"))
     estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
     estimates[HEADLINE] = _with_opening_band(estimates[HEADLINE], batch)
     if batch.settings.crack_evidence == "micrograph":
@@ -305,6 +345,10 @@ def _with_opening_band(estimate: Estimate, batch: Batch) -> Estimate:
 
 def _pores(batch: Batch) -> Summary:
     """Local thickness, chords and connectivity of all pore phases together."""
+    name = "+".join(batch.phases.with_role("pore"))
+    fault = batch.fault("pores")
+    if fault:
+        return {quantity: {name: refusal(fault)} for quantity in QUANTITIES}
     measures = [image.pores for image in batch.images if image.pores is not None]
     if not measures:
         return {}
@@ -313,11 +357,8 @@ def _pores(batch: Batch) -> Summary:
         for group, each in zip(batch.units, measures, strict=True):
             groups.setdefault(group, []).append(each)
         measures = [_added(members) for members in groups.values()]
-    name = "+".join(batch.phases.with_role("pore"))
-    return {
-        quantity: {name: _of_unit(estimate, batch.unit)}
-        for quantity, estimate in pore_estimates(measures, pixel_size_nm=batch.pixel_size_nm).items()
-    }
+    found = attempt(lambda: dict(pore_estimates(measures, pixel_size_nm=batch.pixel_size_nm)), QUANTITIES)
+    return {quantity: {name: _of_unit(estimate, batch.unit)} for quantity, estimate in found.items()}
 
 
 def _of_unit(estimate: Estimate, unit: str) -> Estimate:
@@ -352,6 +393,7 @@ def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeD
             sample_type=batch.settings.sample_type,
             replicate=batch.settings.replicate,
             unfolding=batch.settings.unfolding,
+            fault=batch.fault(f"instances of {name}"),
         )
         for name in particles or batch.instance_phases
         if len(instances.columns)

@@ -20,7 +20,7 @@ import numpy as np
 
 from cathode_tf.datasets.record_set import RecordSet
 from cathode_tf.datasets.schema import check_example, deserialize
-from cathode_tf.datasets.standardization import image_statistics, scale_of
+from cathode_tf.datasets.standardization import image_statistics, prepared, scale_of
 from cathode_tf.datasets.tfrecord import locate_frames, read_message
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.resampling import Resampling, scale_between
@@ -211,6 +211,7 @@ class PatchSampler:
         pixels, scale = example.image, self._scales[place]
         if scale != 1.0:
             pixels = Resampling(pixels.shape, scale)(pixels)
+        pixels = prepared(pixels)
         offset, factor = scale_of(*image_statistics(pixels))
         target = memory[1](example.mask.size)[: example.mask.size].reshape(example.mask.shape)
         cv2.LUT(example.mask, self._indices, dst=target)

@@ -2,6 +2,9 @@
 
 z = (x - mean) / max(std, 1), with mean and standard deviation over all pixels of the whole image. The sums
 are exact integers, so that numpy, a TensorFlow graph and stripes of a large image give the same numbers.
+
+The rule has a version, which a model's card tells. By `image-zscore/2` pixels that no specimen shows are taken off
+first (`imaging.outliers`), so that one hot pixel does not darken the image; in ordinary images both rules are one.
 """
 
 from __future__ import annotations
@@ -10,12 +13,57 @@ import itertools
 
 import numpy as np
 
-RULE = "image-zscore/1"
-"""Name of the rule on model cards."""
+from cathode_tf.errors import InputError
+from cathode_tf.imaging.outliers import LEVELS, find_outliers, histogram
+
+RULE = "image-zscore/2"
+"""Name of the rule on the cards of new models."""
+RULES = ("image-zscore/1", RULE)
 
 # Blocks of so many pixels stay in the fast cache, and the squares of 16-bit values add up below 2**53, where
 # float64 still counts exactly. (Not by BLAS: its threads wait for each other longer than they work.)
 _BLOCK = 1 << 15
+
+
+def table_of(counts: np.ndarray, rule: str = RULE) -> np.ndarray | None:
+    """What to take for each grey level by a rule, uint16 (65536,); None where all stay as they are.
+
+    Args:
+        counts: How often each level occurs in the image (`imaging.outliers.histogram`).
+        rule: One of `RULES`.
+    """
+    if check_rule(rule) == RULES[0]:
+        return None
+    found = find_outliers(counts)
+    return found.table if found.changed_px else None
+
+
+def prepared(pixels: np.ndarray, rule: str = RULE) -> np.ndarray:
+    """The pixels whose mean and spread standardise them by a rule; the very array in ordinary images."""
+    if check_rule(rule) == RULES[0]:
+        return pixels
+    table = table_of(histogram([pixels]), rule)
+    return pixels if table is None else table.astype(pixels.dtype)[pixels]
+
+
+def statistics_of_counts(counts: np.ndarray, table: np.ndarray | None) -> tuple[float, float]:
+    """Mean and standard deviation from how often each level occurs, each taken as the table says."""
+    levels = np.arange(LEVELS, dtype=np.int64) if table is None else table.astype(np.int64)
+    counts = np.asarray(counts, np.int64)
+    return statistics_of_sums(int(counts.sum()), int(counts @ levels), int(counts @ (levels * levels)))
+
+
+def check_rule(rule: str) -> str:
+    """The rule, if this version knows it.
+
+    Raises:
+        InputError: If it does not, as a later version may have another.
+    """
+    if rule not in RULES:
+        raise InputError(
+            f"model: must be standardised by {' or '.join(RULES)}. Its card says {rule!r}: take a newer cathode_tf."
+        )
+    return rule
 
 
 def image_statistics(pixels: np.ndarray) -> tuple[float, float]:

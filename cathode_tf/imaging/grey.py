@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.imaging.outliers import fences_of
 from cathode_tf.imaging.rasters import Raster
 
 
@@ -143,12 +144,15 @@ def _name_no_data(samples: np.ndarray, path: str | Path) -> None:
 def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np.ndarray, dict[str, float]]:
     """Stretch an image of any number type to uint16: minimum 0, maximum 65535.
 
+    Values that no specimen shows (`outliers`) do not stretch it: zingers are cut off, and what means "no data" gets the
+    median, with a warning.
+
     Args:
         samples: (height, width), finite.
         path: File name for the message.
 
     Returns:
-        The pixels, and `{"offset", "scale"}` with `value = offset + scale * pixel`.
+        The pixels, and `{"offset", "scale"}` with `value = offset + scale * pixel`; `outliers_px`, if there are any.
 
     Raises:
         InputError: If a sample is NaN or infinite; the message counts them and says where the first one is.
@@ -165,8 +169,24 @@ def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np
             f"{path}: must hold finite numbers. Received {int(bad.sum())} NaN or infinite pixels, the first "
             f"at row {row}, column {column}. Cut them away, or fill them."
         )
+    kept, count = fences_of(samples).tame(samples)
+    low, high = float(kept.min()), float(kept.max())
     scale = step_between(low, high, path)
-    return stretch(samples, low, scale), {"offset": low, "scale": scale}
+    told = {"offset": low, "scale": scale}
+    if count:
+        warn_of_outliers(path, count, samples.size)
+        told["outliers_px"] = float(count)
+    return stretch(kept, low, scale), told
+
+
+def warn_of_outliers(path: str | Path, count: int, size: int) -> None:
+    """Warn of pixels that no specimen shows, and of what was done with them."""
+    warnings.warn(
+        f"{path}: {count} pixels ({count / size:.2g} of all) lie far from all others: hot or dead pixels, zingers, or "
+        'a value for "no data". They are toned down; their own mask means nothing.',
+        InputWarning,
+        stacklevel=3,
+    )
 
 
 def step_between(low: float, high: float, path: str | Path) -> float:

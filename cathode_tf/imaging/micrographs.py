@@ -17,6 +17,7 @@ from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
 from cathode_tf.texts import composed
 
+PLAUSIBLE_NM = (0.05, 100_000.0)
 BY_HAND = "given by hand"
 """Source of a pixel size that overrides what the file says."""
 
@@ -118,6 +119,21 @@ def check_pixel_size(pixel_size_nm: float | None) -> None:
     """Raise unless a pixel size that is given by hand can be one."""
     if pixel_size_nm is not None and not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise InputError(f"--pixel-size-nm: must be above 0. Received {pixel_size_nm}.")
+
+
+def refuse_odd_size(pixel_size_nm: float | None, source: str = "--pixel-size-nm") -> None:
+    """Raise unless a pixel size is one of electron or X-ray micrographs: a number in metres or micrometres is not.
+
+    Args:
+        pixel_size_nm: None = unknown, which is fine.
+        source: Where it was read.
+    """
+    low, high = PLAUSIBLE_NM
+    if pixel_size_nm is not None and not low <= pixel_size_nm <= high:
+        raise InputError(
+            f"{source}: must be {low:g} to {high:,.0f} nm a pixel. Received {pixel_size_nm:g} nm: is it in another "
+            "unit? If it is meant, say so with --odd-pixel-size."
+        )
 
 
 def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int) -> Iterator[Micrograph]:

@@ -9,6 +9,7 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging.legends import with_legend
+from cathode_tf.imaging.outliers import tamed
 from cathode_tf.phases import IGNORE, Phases
 
 
@@ -25,6 +26,8 @@ def display(pixels: np.ndarray, *, low: float = 0.5, high: float = 99.5) -> np.n
                [170, 255]], dtype=uint8)
     """
     counted = pixels.dtype in (np.uint8, np.uint16)
+    if counted and pixels.size:
+        pixels = tamed(pixels)
     black, white = _levels(pixels, (low, high)) if counted else np.percentile(pixels, (low, high))
     if white <= black:
         black, white = float(pixels.min()), float(pixels.max())

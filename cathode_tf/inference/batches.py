@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_mask, write_mask
 from cathode_tf.imaging.micrographs import BY_HAND
+from cathode_tf.imaging.stories import MODEL, Story, stories_beside, write_stories
 from cathode_tf.inference.ledger import KINDS, pixel_sizes_beside
 from cathode_tf.phases import Phases
 
 if TYPE_CHECKING:
-    from cathode_tf.inference import Segmenter
+    pass
 
 SAME_SIZE = 1e-3
 """Pixel sizes that differ by less, relative, are the same."""
@@ -36,15 +36,18 @@ class Masks:
     Attributes:
         pixel_size_nm: None = unknown.
         pixel_size_source: Where that was read.
-
-    Raises:
-        InputError: If the masks are noted to have different pixel sizes, and none is given.
+        stories: What lies beside each mask about it, by name.
+        sizes: Pixel size that is noted of each, by name; None = unknown.
+        mixed: The pixel sizes, ascending, if they are several and none is given.
     """
 
     def __init__(self, paths: Sequence[Path], phases: Phases, pixel_size_nm: float | None) -> None:
         self._paths = paths
         self.phases = phases
+        self.stories = dict(zip(unique_names(paths), stories_beside(paths), strict=True))
+        self.sizes = dict(zip(self.stories, [size for size, _ in pixel_sizes_beside(paths)], strict=True))
         self.pixel_size_nm, self.pixel_size_source = _common_size(paths, pixel_size_nm)
+        self.mixed = _several(self.sizes.values()) if pixel_size_nm is None else ()
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, None]]:
         for name, path in zip(unique_names(self._paths), self._paths, strict=True):
@@ -59,10 +62,7 @@ def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | No
     for path, size, source in known:
         if expected is not None and not math.isclose(size, expected, rel_tol=SAME_SIZE):
             if given is None:
-                raise InputError(
-                    f"{path}: must have the pixel size of the batch ({expected:.5g} nm). It was segmented at "
-                    f"{size:.5g} nm ({source}). Analyse them separately, or give --pixel-size-nm."
-                )
+                return None, ""  # Lengths are told of each size by itself.
             warnings.warn(
                 f"{path}: was segmented at {size:.5g} nm a pixel ({source}). Taken is {given:.5g} nm, as given by "
                 "hand; leave it out to take what was noted.",
@@ -73,6 +73,15 @@ def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | No
     if given is not None:
         return given, BY_HAND
     return (expected, f"{known[0][2]}, noted by segment") if len(known) == len(masks) else (None, "")
+
+
+def _several(sizes: Iterable[float | None]) -> tuple[float, ...]:
+    """The pixel sizes that differ, ascending, where there are several."""
+    found: list[float] = []
+    for size in sorted(size for size in sizes if size):
+        if not found or not math.isclose(size, found[-1], rel_tol=SAME_SIZE):
+            found.append(size)
+    return tuple(found) if len(found) > 1 else ()
 
 
 class Segmented:
@@ -88,7 +97,7 @@ class Segmented:
         phases: Of the model.
         pixel_size_nm: The one given, or else what the first micrograph says; the others must agree.
         pixel_size_source: Where that was read.
-        model: What is known of the model, for the reader of the analysis (`model_facts`).
+        stories: Of the masks so far, by name.
 
     Raises:
         InputError: If two micrographs have one stem; when asked for, if one has another pixel size.
@@ -97,6 +106,7 @@ class Segmented:
     def __init__(self, model: str, paths: Sequence[Path], pixel_size_nm: float | None, out: Path) -> None:
         # Who only reads masks need not wait for TensorFlow.
         from cathode_tf.inference import Segmenter
+        from cathode_tf.inference.facts import model_facts
 
         stems = Counter(path.stem for path in paths)
         twice = next((path for path in paths if stems[path.stem] > 1), None)
@@ -108,16 +118,24 @@ class Segmented:
         self._segmenter = Segmenter(model)
         self._paths, self._out, self._given = paths, out, pixel_size_nm
         self.phases = self._segmenter.phases
-        self.model = model_facts(model, self._segmenter)
+        self._facts = model_facts(self._segmenter)
+        self.stories: dict[str, Story] = {}
         first = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm))
         self.pixel_size_nm, self.pixel_size_source = first.pixel_size_nm, first.pixel_size_source
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        from cathode_tf.inference.image_files import image_facts
+
         for path in self._paths:
             for micrograph in iter_micrographs(path, pixel_size_nm=self._given):
                 self._check_size(micrograph)
                 mask = self._segmenter.segment(micrograph).mask
-                write_mask(self._out / f"{micrograph.id}_mask.png", mask, self.phases)
+                file = write_mask(self._out / f"{micrograph.id}_mask.png", mask, self.phases)
+                kind = self._segmenter.kind(micrograph)
+                self.stories[micrograph.id] = Story(
+                    MODEL, model=self._facts, image=image_facts(micrograph), kind=kind
+                )
+                write_stories(self._out, {file.name: self.stories[micrograph.id]})
                 yield micrograph.id, mask, micrograph.pixels
 
     def _check_size(self, micrograph: Micrograph) -> None:
@@ -128,30 +146,9 @@ class Segmented:
         if not same:
             raise InputError(
                 f"{micrograph.path}: must have the pixel size of the batch ({first or 'unknown'} nm). "
-                f"Received {size or 'unknown'} nm. Analyse them separately, or give --pixel-size-nm."
+                f"Received {size or 'unknown'} nm. Segment them first (cathode-tf segment), and analyse their masks: "
+                "then lengths are told of each magnification."
             )
-
-
-def model_facts(path: str, segmenter: Segmenter) -> dict[str, Any]:
-    """Path, SHA-256 and fingerprint of a model, and what its card says: title, pixel size, validation Dice.
-
-    Args:
-        path: A run, `.keras` file, SavedModel, or the word default.
-        segmenter: Of that model.
-    """
-    from cathode_tf.learning.models import BEST, DEFAULT
-
-    file = DEFAULT if path == "default" else Path(path)
-    file = file / BEST if file.is_dir() else file
-    card = segmenter.card
-    return {
-        "path": path,
-        "title": card.get("title"),
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None,
-        "fingerprint": segmenter.fingerprint,
-        "pixel_size_nm": card["pixel_size_nm"],
-        "dice": card.get("dice"),
-    }
 
 
 def pictures_among(paths: Sequence[Path]) -> list[Path]:

@@ -16,6 +16,7 @@ from cathode_tf.files import atomic_file, atomic_folder, write_json
 from cathode_tf.inference.pictures import draw_evaluation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
+from cathode_tf.inference.trials import note_trial, trial_of
 from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
@@ -48,12 +49,14 @@ class Evaluation:
         images: One `ImageScore` an image, in the order of the split.
         confusions: Pixel counts by image id: int64 (n, n), rows reference, columns prediction.
         source: Names and fingerprints of what was evaluated.
+        looks: What the images look like to the model, (images, features), in the order of `images`.
     """
 
     phases: Phases
     images: list[ImageScore]
     confusions: dict[str, np.ndarray]
     source: dict[str, Any]
+    looks: np.ndarray | None = None
 
     @property
     def mean_dice(self) -> float:
@@ -167,18 +170,34 @@ def evaluate(
         "model": {"fingerprint": segmenter.fingerprint, "card": segmenter.card},
     }
     if out is None:
-        return _evaluate(segmenter, records, split, source, None)
+        return _noted(_evaluate(segmenter, records, split, source, None), segmenter)
     with atomic_folder(out, force=force) as folder:
         evaluation = _evaluate(segmenter, records, split, source, folder)
         write_json(folder / "evaluation.json", evaluation.to_dict())
         _write_csv(folder / "evaluation.csv", evaluation.rows())
+    return _noted(evaluation, segmenter)
+
+
+def _noted(evaluation: Evaluation, segmenter: Segmenter) -> Evaluation:
+    """The evaluation, noted beside the model as a test that it passed: its masks tell of it."""
+    learned_from = evaluation.source["split"] == "train"
+    if len(segmenter.sources) == 1 and evaluation.looks is not None and not learned_from:
+        names, images = evaluation.phases.names, evaluation.images
+        trial = trial_of(
+            f"{evaluation.source['records']['name']} {evaluation.source['split']}",
+            [image.id for image in images],
+            {name: [image.dice[name] for image in images] for name in names},
+            [image.mean_dice for image in images],
+            evaluation.looks,
+        )
+        note_trial(segmenter.sources[0], segmenter.fingerprint, trial)
     return evaluation
 
 
 def _evaluate(
     segmenter: Segmenter, records: RecordSet, split: str, source: dict[str, Any], folder: Path | None
 ) -> Evaluation:
-    phases, images, tables = segmenter.phases, [], {}
+    phases, images, tables, looks = segmenter.phases, [], {}, []
     for example in track(records.examples(split), f"Evaluating {split}", total=records.splits[split]):
         segmentation = segmenter.segment(example.micrograph)
         reference, prediction = phases.to_indices(example.mask), phases.to_indices(segmentation.mask)
@@ -187,6 +206,7 @@ def _evaluate(
         dice = dict(zip(phases.names, values.tolist(), strict=True))
         images.append(ImageScore(example.id, dice, mean_dice(values)))
         tables[example.id] = table
+        looks.append(segmenter.look(example.micrograph))
         if folder is not None:
             draw_evaluation(
                 _picture(folder, example.id),
@@ -197,7 +217,7 @@ def _evaluate(
                 title=f"{example.id}   mean Dice {images[-1].mean_dice:.3f}",
                 pixel_size_nm=example.micrograph.pixel_size_nm,
             )
-    return Evaluation(phases, images, tables, source)
+    return Evaluation(phases, images, tables, source, np.array(looks))
 
 
 def _picture(folder: Path, id_: str) -> Path:

@@ -11,6 +11,8 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import refuse_overwrite, temporary_folder
 from cathode_tf.imaging import find_images
 from cathode_tf.imaging.micrographs import check_pixel_size
+from cathode_tf.imaging.stories import MODEL, Story
+from cathode_tf.inference.facts import model_facts
 from cathode_tf.inference.image_files import SegmentedFile, segment_file
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
 from cathode_tf.inference.segmenter import Segmenter
@@ -33,6 +35,7 @@ class Report:
         kept: Images whose mask, or another file, is not of `segment` or was changed since: it was left as it is.
         followed: Names of the files whose masks follow strokes.
         left_out: Files that are masks or pictures of other images, not micrographs.
+        foreign: Images of a kind that the model does not know, by id, and what tells so.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Report:
     kept: list[tuple[Path, str]] = field(default_factory=list)
     followed: list[str] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
+    foreign: dict[str, str] = field(default_factory=dict)
 
 
 def segment_files(
@@ -116,6 +120,7 @@ def segment_files(
     told = "" if phases is None else f" {phases.to_list()}"
     ledger = Ledger(out, segmenter.fingerprint + told, uncertainty, pixel_size_nm)
     report = Report(left_out=left_out)
+    facts = model_facts(segmenter)
     waiting: list[tuple[Path, str]] = []
     for path in paths:
         try:
@@ -143,10 +148,14 @@ def segment_files(
             files = sorted(folder.iterdir())
             for file in files:
                 refuse_overwrite(out / file.name, force or resume)
-            ledger.add(key, path.stem, files, outcome)
+            by = "strokes" if path in of else ""
+            story = Story(MODEL, by=by, model=facts, image=outcome.image, kind=outcome.kind)
+            ledger.add(key, path.stem, files, outcome, story)
             for file in files:
                 os.replace(file, out / file.name)
             report.scores[outcome.id] = outcome.score
+            if outcome.kind is not None and outcome.kind["foreign"]:
+                report.foreign[outcome.id] = outcome.kind["reason"]
             if path in of:
                 report.followed.append(path.name)
             report.pixel_sizes[outcome.id] = (outcome.pixel_size_nm, outcome.pixel_size_source)

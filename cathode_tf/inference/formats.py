@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cathode_tf.datasets.standardization import RULE, image_statistics, standardize
+from cathode_tf.datasets.standardization import image_statistics, prepared, standardize
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, refuse_overwrite, write_json
 from cathode_tf.inference.segmenter import Segmenter
@@ -81,8 +81,9 @@ def export_network(
     result = Exported(out, *compared)
     description = {
         "card": card,
-        "input": f"float32 (1, height, width, 1), standardised by {RULE}: (x - mean) / max(std, 1) of the image, "
-        "which is resampled before to the card's pixel_size_nm, if it has one",
+        "input": "float32 (1, height, width, 1), (x - mean) / max(std, 1) of the image without outliers, "
+        f"{card['standardization']} of cathode_tf.datasets.standardization; resampled before to the card's "
+        "pixel_size_nm, if it has one",
         "size": "any multiple of size_multiple" if side is None else f"{side} x {side}",
         "output": "float32 (1, height, width, phases): probabilities in the order of the phases",
         "compared_with_segmenter": {**asdict(result), "path": out.name},
@@ -136,7 +137,8 @@ def _compare(
 ) -> tuple[float, int, int, float]:
     differing, compared, largest = 0, 0, 0.0
     images = golden_images(segmenter.grid)
-    for pixels in (images["odd"], images["deep"], images["tiled"][:LITERT_PX, :LITERT_PX]):
+    for raw in (images["odd"], images["deep"], images["tiled"][:LITERT_PX, :LITERT_PX]):
+        pixels = prepared(raw, segmenter.card["standardization"])
         if side is not None:
             # A file of one size sees the image mirrored up to it, and so must the Segmenter.
             pixels = pixels[np.ix_(*(reflect(np.arange(side), length) for length in pixels.shape))]

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cathode_tf.datasets.standardization import RULE, RULES, check_rule
+from cathode_tf.imaging.outliers import ALL, FEWEST_LEVELS, LEVELS, TAIL
 from cathode_tf.inference.network import Network
 from cathode_tf.inference.tiles import Grid, reflect
 from cathode_tf.phases import Phases
@@ -41,6 +43,7 @@ class SegmentationGraph(tf.Module):
         grid: How large images are cut.
         description: What `describe` gives back as JSON: the card, the phases, the grid.
         orientations: How many of the eight flips and quarter turns are averaged: 1, 2, 4 or 8.
+        rule: Of the standardisation, as the model's card tells.
     """
 
     def __init__(
@@ -51,10 +54,11 @@ class SegmentationGraph(tf.Module):
         *,
         description: dict[str, Any],
         orientations: int = 1,
+        rule: str = RULE,
     ):
         super().__init__(name="segmenter")
         self.weights = [network.variables for network in networks]
-        parts = _Parts(tuple(networks), phases, grid, orientations)
+        parts = _Parts(tuple(networks), phases, grid, orientations, check_rule(rule))
         text = json.dumps(description)
 
         @tf.function(input_signature=[_BATCH])
@@ -148,7 +152,10 @@ class SegmentationGraph(tf.Module):
 class _Parts:
     """The pieces the traced functions are made of. A plain object: nothing in here is saved."""
 
-    def __init__(self, networks: tuple[Network, ...], phases: Phases, grid: Grid, orientations: int):
+    def __init__(
+        self, networks: tuple[Network, ...], phases: Phases, grid: Grid, orientations: int, rule: str
+    ):
+        self.rule = rule
         self.networks, self.phases, self.grid, self.orientations = networks, phases, grid, orientations
         self.packed_size = max(network.packed_size for network in networks)
         self.packed_spec = tf.TensorSpec((len(networks) * orientations, self.packed_size), tf.float32)
@@ -222,6 +229,7 @@ class _Parts:
         """All maps of one image (h, w) uint16."""
         tf.debugging.assert_positive(tf.size(pixels), "image: must hold at least one pixel. Received none.")
         height, width = tf.unstack(tf.shape(pixels))
+        pixels = pixels if self.rule == RULES[0] else tamed(pixels)
         mean, inverse = image_constants(pixels)
         maps = tf.cond(
             self.grid.fits((tf.cast(height, tf.int64), tf.cast(width, tf.int64))),
@@ -405,6 +413,46 @@ def image_constants(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     square = tf.cast(tf.reduce_sum(wide * wide), tf.float64) / size
     std = tf.maximum(tf.sqrt(tf.maximum(square - mean * mean, 0.0)), 1.0)
     return tf.cast(mean, tf.float32), tf.cast(1.0 / std, tf.float32)
+
+
+def tamed(pixels: tf.Tensor) -> tf.Tensor:
+    """Pixels uint16 with what no specimen shows taken off, by the rule of `imaging.outliers`, level for level."""
+    flat = tf.reshape(tf.cast(pixels, tf.int32), (-1,))
+    counts = tf.cast(tf.math.bincount(flat, minlength=LEVELS, maxlength=LEVELS), tf.int64)
+    rest, lowest = _without(counts, -1)
+    rest, highest = _without(rest, 1)
+    low, high, middle = _range(rest)
+    width = tf.maximum(high - low, 1)
+    levels = tf.range(LEVELS, dtype=tf.int64)
+    table = tf.clip_by_value(levels, tf.maximum(low - width, 0), tf.minimum(high + width, LEVELS - 1))
+    table = tf.where((levels == lowest) | (levels == highest), middle, table)
+    table = tf.where(tf.math.count_nonzero(rest) < FEWEST_LEVELS, levels, table)
+    return tf.cast(tf.gather(table, tf.cast(pixels, tf.int32)), tf.uint16)
+
+
+def _without(counts: tf.Tensor, end: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The counts without their lowest (-1) or highest (1) level, and that level, or -1 where it is a grey."""
+    levels = tf.range(LEVELS, dtype=tf.int64)
+    # The extreme of the levels that are there; of none at all it is never asked.
+    there = tf.where(counts > 0, levels * end, -LEVELS)
+    level = tf.reduce_max(there)
+    following = tf.reduce_max(tf.where(there == level, tf.constant(-LEVELS, tf.int64), there))
+    rest = tf.where(there == level, tf.zeros_like(counts), counts)
+    low, high, _ = _range(rest)
+    alone = 4 * (level - following) > 3 * tf.maximum(high - low, 1)
+    many = tf.math.count_nonzero(counts) > FEWEST_LEVELS
+    few = 2 * tf.gather(counts, tf.abs(level)) < tf.reduce_sum(counts)
+    no_data = alone & many & few
+    return tf.where(no_data, rest, counts), tf.where(no_data, level * end, tf.constant(-1, tf.int64))
+
+
+def _range(counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Levels at the 0.5 % and 99.5 % quantile, and the median, int64."""
+    below = tf.cumsum(counts)
+    total = below[-1]
+    wanted = ((ALL, TAIL), (ALL, ALL - TAIL), (2, 1))
+    low, high, middle = (tf.math.count_nonzero(below * scale < total * share) for scale, share in wanted)
+    return low, high, middle
 
 
 def standardized(pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:

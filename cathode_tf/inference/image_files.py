@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.files import atomic_file
+from cathode_tf.files import atomic_file, pixel_sha256
 from cathode_tf.imaging import Micrograph, read_annotation, read_micrograph, write_mask, write_overlay
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.inference.large import TiffWindows, segment_large
@@ -34,12 +36,16 @@ class SegmentedFile:
         score: Mean entropy, 0-1; higher = more uncertain.
         pixel_size_nm: Edge of a pixel; None = unknown.
         pixel_size_source: Where that was read, or `"given by hand"`; "" = unknown.
+        image: What else the story of its mask tells of it: path, pixels, shape, acquisition.
+        kind: How far it is from what the model learned (`Segmenter.kind`); None = the model cannot tell.
     """
 
     id: str
     score: float
     pixel_size_nm: float | None
     pixel_size_source: str
+    image: Mapping[str, Any] = field(default_factory=dict)
+    kind: Mapping[str, Any] | None = None
 
 
 def segment_file(
@@ -62,11 +68,13 @@ def segment_file(
     if pages > 1:
         target = out / f"{path.stem}_mask.tif"
         volume = segment_volume(segmenter, TiffVolume(path), target, pixel_size_nm=pixel_size_nm)
-        return SegmentedFile(path.stem, volume.score, volume.voxel_nm[2], volume.pixel_size_source)
+        facts = {"path": str(path.absolute()), "shape": list(volume.shape)}
+        return SegmentedFile(path.stem, volume.score, volume.voxel_nm[2], volume.pixel_size_source, facts)
     if pixels > LARGE_PX:
         windows = TiffWindows(path, pixel_size_nm=pixel_size_nm)
         _, score = segment_large(segmenter, windows, out, path.stem, uncertainty=uncertainty)
-        return SegmentedFile(path.stem, score, windows.pixel_size_nm, windows.pixel_size_source)
+        facts = {"path": str(path.absolute()), "shape": list(windows.shape)}
+        return SegmentedFile(path.stem, score, windows.pixel_size_nm, windows.pixel_size_source, facts)
     micrograph = read_micrograph(path, pixel_size_nm=pixel_size_nm)
     assert isinstance(micrograph, Micrograph)
     if micrograph.pixels.min() == micrograph.pixels.max():
@@ -80,7 +88,20 @@ def segment_file(
     segmentation = segmenter.segment(micrograph, strokes=painted, phases=phases)
     _write(out, micrograph, segmentation, told, uncertainty)
     size, source = micrograph.pixel_size_nm, micrograph.pixel_size_source
-    return SegmentedFile(micrograph.id, segmentation.score, size, source)
+    facts = image_facts(micrograph)
+    return SegmentedFile(micrograph.id, segmentation.score, size, source, facts, segmenter.kind(micrograph))
+
+
+def image_facts(micrograph: Micrograph) -> dict[str, Any]:
+    """What the story of a mask tells of its micrograph."""
+    return {
+        "path": None if micrograph.path is None else str(micrograph.path.absolute()),
+        "pixel_sha256": pixel_sha256(micrograph.pixels),
+        "shape": list(micrograph.pixels.shape),
+        "pixel_size_nm": micrograph.pixel_size_nm,
+        "pixel_size_source": micrograph.pixel_size_source,
+        "acquisition": micrograph.acquisition,
+    }
 
 
 def _read_strokes(path: Path, micrograph: Micrograph, phases: Phases) -> np.ndarray:

@@ -17,6 +17,7 @@ from cathode_tf.files import atomic_file
 from cathode_tf.imaging import find_databar, write_overlay
 from cathode_tf.imaging.grey import one_channel, step_between, stretch, to_integers
 from cathode_tf.imaging.micrographs import BY_HAND
+from cathode_tf.imaging.outliers import fences_of
 from cathode_tf.imaging.rasters import Raster, open_raster
 from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.imaging.tiff_pages import flip_of, palette_of
@@ -32,6 +33,7 @@ TILE = 256
 OVERLAY_PX = 3000
 """The overlay of a large image is thinned to this side."""
 
+THINNED = 5
 DATABAR_COLUMNS = 1024
 """A databar is looked for in about so many columns."""
 
@@ -134,14 +136,18 @@ class TiffWindows:
         height, width = self.shape
         if self._page.dtype in (np.int8, np.int16):
             return lambda pixels: to_integers(pixels, self.path)[0]
-        low, high = np.inf, -np.inf
+        low, high, thin = np.inf, -np.inf, []
         for row in range(0, height, TILE):
             pixels = self.read(slice(row, min(row + TILE, height)), slice(0, width))
             if not np.isfinite(pixels).all():
                 to_integers(pixels, f"{self.path}, rows from {row} on")  # says how many, and where
             low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
+            thin.append(pixels[::THINNED, ::THINNED].ravel())
+        # Where outliers begin, a part of the pixels tells; and a part may miss a value that means no data.
+        fences = fences_of(np.concatenate([*thin, np.array([low, high], thin[0].dtype)]))
+        low, high = max(low, fences.low), min(high, fences.high)
         step = step_between(low, high, self.path)
-        return lambda pixels: stretch(pixels, low, step)
+        return lambda pixels: stretch(fences.tame(pixels)[0], low, step)
 
     def _databar_rows(self) -> int:
         """Rows of the databar, looked for in every so-manieth column of the lower quarter."""

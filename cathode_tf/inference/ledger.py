@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
+from cathode_tf.imaging.stories import Story, file_sha256, read_stories
 from cathode_tf.inference.segmentation import MAPS
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Ledger:
         by_hand = "" if pixel_size_nm is None else f" {float(pixel_size_nm)} nm"
         self._salt = f"{fingerprint} {uncertainty}{by_hand}"
         self._done, self._written = _read(out)
+        self._stories = read_stories(out)
 
     def key(self, path: Path, others: Sequence[Path] = ()) -> str:
         """Of the content of an image file, this model, the pixel size by hand, and what is to be written.
@@ -46,14 +49,14 @@ class Ledger:
             path: The image.
             others: Files whose content decides the answer too.
         """
-        contents = " ".join(_sha256(file) for file in (path, *others))
+        contents = " ".join(file_sha256(file) for file in (path, *others))
         return hashlib.sha256(f"{contents} {self._salt}".encode()).hexdigest()
 
     def kept(self, stem: str) -> str | None:
         """The first file of this stem that `segment` did not write, or that has changed since; None if none is."""
         for name in output_names(stem):
             path = self._out / name
-            if path.exists() and _sha256(path) not in self._written.get(name, ()):
+            if path.exists() and file_sha256(path) not in self._written.get(name, ()):
                 return name
         return None
 
@@ -69,14 +72,16 @@ class Ledger:
             copies = {name: name.replace(entry["stem"], stem, 1) for name in entry["files"]}
             for name, copy in copies.items():
                 self._note(copy, self._written[name][-1])
+                if name in self._stories:
+                    self._stories[copy] = self._stories[name]
             self._write()
             for name, copy in copies.items():
                 with atomic_file(self._out / copy, force=True) as temporary:
                     shutil.copyfile(self._out / name, temporary)
         return True
 
-    def add(self, key: str, stem: str, files: list[Path], image: SegmentedFile) -> None:
-        """Note what is about to be put in place; what this stem held before is replaced."""
+    def add(self, key: str, stem: str, files: list[Path], image: SegmentedFile, story: Story) -> None:
+        """Note what is about to be put in place, and its mask's story; what this stem held before is replaced."""
         self._done = {k: entry for k, entry in self._done.items() if entry["stem"] != stem}
         self._done[key] = {
             "stem": stem,
@@ -85,21 +90,26 @@ class Ledger:
             "pixel_size_source": image.pixel_size_source,
         }
         for path in files:
-            self._note(path.name, _sha256(path))
+            digest = file_sha256(path)
+            self._note(path.name, digest)
+            if path.stem == f"{stem}_mask":
+                self._stories[path.name] = replace(story, sha256=digest)
         self._write()
 
     def _is_last(self, name: str) -> bool:
         path, known = self._out / name, self._written.get(name, [])
-        return path.exists() and known[-1:] == [_sha256(path)]
+        return path.exists() and known[-1:] == [file_sha256(path)]
 
     def _note(self, name: str, sha256: str) -> None:
         # A kill may leave the file of before in place, so its hash stays known too.
         path, known = self._out / name, self._written.get(name, ())
-        before = [_sha256(path)] if known and path.exists() else []
+        before = [file_sha256(path)] if known and path.exists() else []
         self._written[name] = [*(digest for digest in before if digest in known), sha256]
 
     def _write(self) -> None:
-        write_json(self._path, {"done": self._done, "sha256": self._written}, force=True)
+        stories = {name: story.to_dict() for name, story in self._stories.items()}
+        content = {"done": self._done, "sha256": self._written, "stories": stories}
+        write_json(self._path, content, force=True)
 
 
 def output_names(stem: str) -> list[str]:
@@ -146,11 +156,3 @@ def _read(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]
         raise InputError(
             f"{path}: must be the list that cathode-tf segment writes. Received another. Move it away."
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error

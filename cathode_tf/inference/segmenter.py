@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cathode_tf.datasets.standardization import scale_of, statistics_of_sums
+from cathode_tf.datasets.standardization import scale_of, statistics_of_counts, table_of
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
+from cathode_tf.imaging.looks import Known, look_of
+from cathode_tf.imaging.outliers import histogram, tamed
 from cathode_tf.imaging.resampling import Reader, Resampling
 from cathode_tf.inference.graph import sample_places
 from cathode_tf.inference.segmentation import (
@@ -28,6 +31,7 @@ from cathode_tf.inference.segmentation import (
 from cathode_tf.inference.sources import Source, Traced, trace
 from cathode_tf.inference.strokes import check_strokes, follow_strokes
 from cathode_tf.inference.tiles import reflect
+from cathode_tf.inference.trials import known_trials, trial_like
 from cathode_tf.learning.counterparts import told_in
 from cathode_tf.phases import Phases
 
@@ -99,17 +103,53 @@ class Segmenter:
         """The traced TensorFlow functions, as they are exported."""
         return self._traced.graph
 
+    @property
+    def sources(self) -> list[str]:
+        """What the models were called; empty where they are Keras models in memory."""
+        model = self._arguments["model"]
+        members = list(model) if isinstance(model, (list, tuple)) else [model]
+        return [str(member) for member in members] if all(isinstance(m, (str, Path)) for m in members) else []
+
+    @functools.cached_property
+    def known(self) -> Known | None:
+        """The looks that the model learned from; None where its card does not tell."""
+        return Known.from_dict(self.card.get("kind"))
+
+    @functools.cached_property
+    def trials(self) -> list[dict[str, Any]]:
+        """The tests that the model has passed, as `evaluate` noted them beside it."""
+        sources = self.sources
+        return known_trials(sources[0], self.card) if len(sources) == 1 else []
+
+    def look(self, image: np.ndarray | Micrograph) -> np.ndarray:
+        """What an image looks like at the model's pixel size (`look_of`)."""
+        pixels, scale = tamed(image_pixels(image)), scale_to_model(image, self.card)
+        return look_of(pixels if scale == 1.0 else Resampling(pixels.shape, scale)(pixels))
+
+    def kind(self, image: np.ndarray | Micrograph) -> dict[str, Any] | None:
+        """How far an image is from what the model learned, and the test on images of its kind, if there was one.
+
+        Returns:
+            `score` (above 1: foreign), `foreign`, `reason`, and `test` (None: none on such images); None where the
+            model's card does not tell what it learned (then `score` is None), nor any test is known.
+        """
+        if self.known is None and not self.trials:
+            return None
+        look = self.look(image)
+        judged = (
+            {"score": None, "foreign": False, "reason": ""} if self.known is None else self.known.judge(look)
+        )
+        return {**judged, "test": trial_like(look, self.known, self.trials)}
+
     def recipe(self) -> dict[str, Any]:
         """What to call `Segmenter` with for the same one in another process, as JSON can say it.
 
         Raises:
             InputError: If it was made of a Keras model, not of files.
         """
-        model = self._arguments["model"]
-        members = list(model) if isinstance(model, (list, tuple)) else [model]
-        if not all(isinstance(member, (str, Path)) for member in members):
+        if not self.sources:
             raise InputError("model: must be files that other processes can read. Received a Keras model.")
-        names = [member if member == "default" else str(Path(member).resolve()) for member in members]
+        names = [source if source == "default" else str(Path(source).resolve()) for source in self.sources]
         return {**self._arguments, "model": names if len(names) > 1 else names[0]}
 
     def segment(
@@ -215,7 +255,8 @@ class Segmenter:
             found = self._whole("segment", pixels)
             yield 0, 0, {key: found[key].numpy() for key in MAPS}
             return
-        offset, factor = scale_of(*statistics_in_parts(read, shape))
+        read, statistics = prepared_in_parts(read, shape, self.card["standardization"])
+        offset, factor = scale_of(*statistics)
         packed = self._run("measure", self._samples(read, shape), offset, factor)
         down, across, n = self.grid.axis(height), self.grid.axis(width), len(self.phases)
         above = np.zeros((across.padded, 0, n), np.float32)
@@ -278,14 +319,15 @@ def _span(positions: np.ndarray) -> slice:
     return slice(int(positions.min()), int(positions.max()) + 1)
 
 
-def statistics_in_parts(read: Reader, shape: tuple[int, int]) -> tuple[float, float]:
-    """Mean and standard deviation over all pixels, from exact integer sums, some pixels at a time."""
-    total = squares = 0
-    for row in range(0, shape[0], PART_PX):
-        for column in range(0, shape[1], PART_PX):
-            part = read(
-                slice(row, min(row + PART_PX, shape[0])), slice(column, min(column + PART_PX, shape[1]))
-            ).astype(np.uint64)
-            total += int(part.sum())
-            squares += int((part * part).sum())
-    return statistics_of_sums(shape[0] * shape[1], total, squares)
+def prepared_in_parts(read: Reader, shape: tuple[int, int], rule: str) -> tuple[Reader, tuple[float, float]]:
+    """What reads the pixels as a rule takes them, and their mean and standard deviation, from exact integer sums."""
+    starts = itertools.product(range(0, shape[0], PART_PX), range(0, shape[1], PART_PX))
+    counts = histogram(
+        read(slice(row, min(row + PART_PX, shape[0])), slice(column, min(column + PART_PX, shape[1])))
+        for row, column in starts
+    )
+    table = table_of(counts, rule)
+    statistics = statistics_of_counts(counts, table)
+    if table is None:
+        return read, statistics
+    return lambda rows, columns: table[read(rows, columns)], statistics

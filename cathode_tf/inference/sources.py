@@ -125,7 +125,8 @@ def _build(
         (member, read_card(member)) if isinstance(member, keras.Model) else load_model(member)
         for member in members
     ]
-    card = loaded[0][1]
+    # Of several models the newest rule counts: in ordinary images all are one.
+    card = {**loaded[0][1], "standardization": max(str(c["standardization"]) for _, c in loaded)}
     phases = Phases.from_list(card["phases"])
     for source, (_, other) in zip(members, loaded, strict=True):
         theirs = Phases.from_list(other["phases"])
@@ -156,7 +157,9 @@ def _build(
     known["fingerprint"] = _fingerprint(
         [model for model, _ in loaded], {**known, "orientations": orientations}
     )
-    graph = SegmentationGraph(networks, phases, grid, description=known, orientations=orientations)
+    graph = SegmentationGraph(
+        networks, phases, grid, description=known, orientations=orientations, rule=card["standardization"]
+    )
     return Traced(graph, phases, grid, card, bytes_per_px, known["fingerprint"])
 
 

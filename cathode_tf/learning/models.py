@@ -29,7 +29,7 @@ def read_card(model: keras.Model) -> dict[str, Any]:
     Example:
         >>> from cathode_tf.learning import build_unet
         >>> read_card(build_unet(Phases.default(), filters=(4,)))["standardization"]
-        'image-zscore/1'
+        'image-zscore/2'
     """
     return _card_layer(model, model.name).get_config()["card"]
 

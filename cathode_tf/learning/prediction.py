@@ -7,7 +7,7 @@ import itertools
 import keras
 import numpy as np
 
-from cathode_tf.datasets.standardization import image_statistics, standardize
+from cathode_tf.datasets.standardization import image_statistics, prepared, standardize
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.resampling import Resampling, scale_between
 from cathode_tf.learning.models import read_card
@@ -39,9 +39,10 @@ def predict_image(
         resampling = Resampling(image.pixels.shape, scale)
         if scale != 1.0:
             return resampling.back(predict_image(model, resampling(image.pixels), tile_px=tile_px))
-    pixels = image.pixels if isinstance(image, Micrograph) else image
+    card = read_card(model)
+    pixels = prepared(image.pixels if isinstance(image, Micrograph) else image, card["standardization"])
     height, width = pixels.shape
-    multiple = read_card(model)["size_multiple"]
+    multiple = card["size_multiple"]
     z = standardize(pixels, *image_statistics(pixels))
     # "symmetric" also works where the image is smaller than the padding.
     z = np.pad(z, [(0, -height % multiple), (0, -width % multiple)], mode="symmetric")

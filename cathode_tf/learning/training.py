@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 import sys
@@ -17,6 +18,8 @@ from cathode_tf.datasets.pipeline import input_errors
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, write_json
 from cathode_tf.imaging import Micrograph
+from cathode_tf.imaging.looks import Known, looks_of
+from cathode_tf.imaging.outliers import tamed
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
 from cathode_tf.learning.callbacks import Clock, EpochEnd, Forecast, Schedule, Telling
@@ -293,6 +296,10 @@ def _chosen_start(
     return "default"
 
 
+KINDS_FROM = 64
+"""So many training images tell what kinds of image a model learned."""
+
+
 def _saved_model(
     records: RecordSet, config: dict[str, Any], start: tuple[keras.Model, dict[str, Any]] | None
 ) -> keras.Model:
@@ -313,6 +320,11 @@ def _saved_model(
                 f"Received a model with input {before.input_shape}."
             )
         options = before_card["architecture"]
+        known = Known.from_dict(before_card.get("kind"))
+        if known is not None:
+            # It goes on to know what its start model knew, and these images.
+            some = itertools.islice(records.examples("train"), KINDS_FROM)
+            card["kind"] = known.extended(looks_of([tamed(e.image) for e in some])).to_dict()
     model = build_unet(records.phases, seed=config["seed"], card=card, **options)
     multiple = read_card(model)["size_multiple"]
     if config["patch_px"] % multiple:

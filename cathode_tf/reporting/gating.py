@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cathode_tf.analysis.worth import worth_of
 from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
 from cathode_tf.reporting.page import Card, Page, Section, Table, write_page
@@ -24,9 +25,13 @@ class Gate:
 
     Attributes:
         decisions: One a specification, in the order of the file.
+        masks: What the masks are, in one sentence.
+        checked: Whether anybody, or a test of their kind, vouches for the masks.
     """
 
     decisions: tuple[Decision, ...]
+    masks: str = ""
+    checked: bool = True
 
     @property
     def verdict(self) -> str:
@@ -41,7 +46,13 @@ class Gate:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         decisions = [decision.to_dict() for decision in self.decisions]
-        return {"verdict": self.verdict, "accepted": self.accepted, "decisions": decisions}
+        masks = {"sentence": self.masks, "checked": self.checked}
+        return {
+            "masks": masks,
+            "verdict": self.verdict,
+            "accepted": self.accepted,
+            "decisions": decisions,
+        }
 
 
 def read_specs(path: str | Path) -> list[Spec]:
@@ -79,18 +90,20 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def gate(analysis: str | Path, specs: Sequence[Spec]) -> Gate:
+def gate(analysis: str | Path, specs: Sequence[Spec], *, unchecked: bool = False) -> Gate:
     """Hold a batch against specifications.
 
     Args:
         analysis: Folder that `analyze` wrote, or its `summary.json`.
         specs: What the batch must keep to.
+        unchecked: Decide by masks that nobody, and no test of their kind, vouches for.
 
     Returns:
         The decisions; a quantity without an interval, or with too wide a one, is INSUFFICIENT, never a pass.
 
     Raises:
-        InputError: If the analysis lacks a quantity that a specification names.
+        InputError: If the analysis lacks a quantity that a specification names, or its masks are unchecked and
+            `unchecked` is not set.
     """
     path = Path(analysis)
     path = path / "summary.json" if path.is_dir() else path
@@ -98,6 +111,12 @@ def gate(analysis: str | Path, specs: Sequence[Spec]) -> Gate:
     summary = content.get("summary") if isinstance(content, dict) else None
     if not isinstance(summary, dict):
         raise InputError(f"{path}: must be the summary.json that `cathode-tf analyze` writes.")
+    sentence, checked = worth_of(content)
+    if not checked and not unchecked:
+        raise InputError(
+            f"{path}: must rest on checked masks for a verdict. Received: {sentence} Check them in ten minutes "
+            "(cathode-tf verify), or decide by them as they are with --unchecked."
+        )
     decisions = []
     for spec in specs:
         quantity, _, name = spec.name.partition("/")
@@ -109,7 +128,7 @@ def gate(analysis: str | Path, specs: Sequence[Spec]) -> Gate:
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"{path}: must be the summary.json that analyze wrote ({error}).") from error
         decisions.append(decide(estimate, spec))
-    return Gate(tuple(decisions))
+    return Gate(tuple(decisions), sentence, checked)
 
 
 def write_gate_report(result: Gate, path: str | Path, *, title: str = "Gate", force: bool = False) -> Path:
@@ -122,15 +141,18 @@ def write_gate_report(result: Gate, path: str | Path, *, title: str = "Gate", fo
         rows.append([decision.spec.name, _words(decision.verdict), number, basis, limits, p])
     header = ["quantity", "decision", "measured", "rests on", "must be", "probability of conformity"]
     sections = [
-        Section("Decisions", tables=[Table(header, rows)]),
-        Section("In words", texts=[for_page(f"{decision.sentence}.") for decision in result.decisions]),
+        Section("Decisions", tables=[Table(header, rows)], open=True),
+        Section(
+            "In words", texts=[for_page(f"{decision.sentence}.") for decision in result.decisions], open=True
+        ),
     ]
     cards = [
         Card(name, verdict.capitalize(), f"{number}; must be {limits}", color=COLORS[decision.verdict])
         for decision, (name, verdict, number, _, limits, _) in zip(result.decisions, rows, strict=True)
     ]
     lead = f"{_words(result.verdict).capitalize()}: the worst of {len(rows)} decisions."
-    return write_page(Page(title, lead, cards, sections=sections), path, force=force)
+    page = Page(title, lead, cards, sections=sections, masks=result.masks, checked=result.checked)
+    return write_page(page, path, force=force)
 
 
 def _words(verdict: str) -> str:

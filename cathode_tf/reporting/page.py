@@ -11,13 +11,14 @@ from cathode_tf.files import atomic_file
 
 @dataclass(frozen=True)
 class Card:
-    """One headline number."""
+    """One headline number; `trust` says how far to believe it."""
 
     name: str
     value: str
     detail: str = ""
     color: str = ""
     refused: bool = False
+    trust: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Section:
     pictures: list[Picture] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     wide: bool = False
+    open: bool = False
 
     @property
     def anchor(self) -> str:
@@ -68,13 +70,24 @@ class Section:
 
 @dataclass
 class Page:
-    """Everything that `write_page` needs."""
+    """Everything that `write_page` needs.
+
+    Attributes:
+        masks: What the masks are; stands first of all, loud where they are not `checked`.
+        pictures: On the first screen, side by side.
+        basis: What the headline numbers rest on: images, area, pixel size.
+        sections: Folded, but for those that are `open`.
+    """
 
     title: str
     lead: str
     cards: list[Card] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
+    masks: str = ""
+    checked: bool = True
+    pictures: list[Picture] = field(default_factory=list)
+    basis: str = ""
 
 
 def write_page(page: Page, path: str | Path, *, force: bool = False) -> Path:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.analysis import Analysis
+from cathode_tf.analysis.likeness import sentence_of
+from cathode_tf.imaging.plausibility import odd_shares
 from cathode_tf.reporting.figures import (
     bars_with_intervals,
     crack_picture,
@@ -17,9 +19,10 @@ from cathode_tf.reporting.figures import (
     phase_picture,
     picture_data,
 )
-from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
+from cathode_tf.reporting.overview import overview
+from cathode_tf.reporting.page import Drawing, Page, Picture, Section, Table, write_page
 from cathode_tf.reporting.particles import instance_sections, is_size, size_sections
-from cathode_tf.reporting.tables import estimates_table, for_page, intervals_caption, plain, split_text
+from cathode_tf.reporting.tables import estimates_table, for_page, intervals_caption, split_text
 from cathode_tf.statistics import Estimate
 from cathode_tf.statistics.budget import budget_rows, edge_change
 
@@ -71,7 +74,7 @@ def write_report(
     title: str = "Cathode analysis",
     force: bool = False,
 ) -> Path:
-    """Write the report of a batch: headline, composition, interfaces, particles, pictures, methods, provenance.
+    """Write the report of a batch: what the cathode is like on one screen; below, folded, everything else.
 
     Args:
         analysis: What `analyze` returned.
@@ -92,7 +95,7 @@ def write_report(
         *_groups(analysis),
         *_pictures(analysis, masks, micrographs),
         *instance_sections(analysis),
-        *size_sections(analysis),
+        *([] if analysis.mixed else size_sections(analysis)),
         *_families(analysis),
         *_interfaces(analysis),
         _budget(analysis),
@@ -101,28 +104,38 @@ def write_report(
         *_images(analysis),
         _provenance(analysis),
     ]
-    page = Page(title, _lead(analysis), _cards(analysis), _notes(analysis), sections)
+    first = overview(analysis, masks, micrographs)
+    page = Page(
+        title,
+        first.lead,
+        first.cards,
+        _notes(analysis),
+        sections,
+        masks=analysis.worth.sentence,
+        checked=analysis.worth.checked,
+        pictures=first.pictures,
+        basis=first.basis,
+    )
     return write_page(page, path, force=force)
 
 
-def _lead(analysis: Analysis) -> str:
-    number = len(analysis.images)
-    area = sum(image.shape[0] * image.shape[1] for image in analysis.images)
-    if analysis.pixel_size_nm is None:
-        where = f"{plain(area / 1e6, 3)} megapixels"
-    else:
-        where = f"{plain(area * (analysis.pixel_size_nm / 1000) ** 2)} µm² at {analysis.pixel_size_nm:.5g} nm a pixel"
-        where += f" ({analysis.pixel_size_source})" if analysis.pixel_size_source else ""
-    estimates = [e for mine in analysis.summary.values() for e in mine.values() if not e.is_refused]
-    without = [estimate for estimate in estimates if estimate.ci is None]
-    where_told = "Numbers carry a 95 % interval where one can be told; the others say that they have none."
-    carry = where_told if without else "Every number carries a 95 % interval."
-    return f"{number} image{'' if number == 1 else 's'}, {where}. {carry}"
-
-
 def _notes(analysis: Analysis) -> list[str]:
-    notes = [] if analysis.model is None else [_made_by(analysis, analysis.model)]
-    if analysis.pixel_size_nm is None:
+    notes = [
+        f"{image} is of a kind that the model does not know: {reason}. Look at it first; believe its numbers last."
+        for image, reason in list(analysis.worth.foreign.items())[:3]
+    ]
+    shares = {name: each.value or 0.0 for name, each in analysis.summary["fraction"].items()}
+    odd = odd_shares(shares, analysis.phases)
+    if odd:
+        notes.append(f"Look again: {'; '.join(odd)}.")
+    if analysis.families:
+        notes.append(sentence_of(analysis.families))
+    if analysis.mixed:
+        sizes = ", ".join(f"{size:.4g}" for size in analysis.mixed)
+        notes.append(
+            f"The images have several pixel sizes ({sizes} nm): lengths stand in the report of each size."
+        )
+    elif analysis.pixel_size_nm is None:
         notes.append("The pixel size is unknown: all lengths and areas are in pixels.")
     if len(analysis.images) == 1:
         notes.append(
@@ -132,48 +145,22 @@ def _notes(analysis: Analysis) -> list[str]:
     return notes
 
 
-def _made_by(analysis: Analysis, model: Mapping[str, Any]) -> str:
-    """What a reader must know of masks that a model made and nobody corrected."""
-    digest = (
-        f"SHA-256 {model['sha256'][:16]}" if model["sha256"] else f"fingerprint {model['fingerprint'][:16]}"
-    )
-    size = "any pixel size" if model["pixel_size_nm"] is None else f"{model['pixel_size_nm']:g} nm a pixel"
-    text = f"The masks are a model's: {model['path']} ({digest}..., made for {size})."
-    if model["dice"]:
-        dice = {name: value for name, value in model["dice"].items() if name not in ("split", "mean")}
-        each = ", ".join(
-            f"{name} {'absent' if value is None else f'{value:.2f}'}" for name, value in dice.items()
-        )
-        text += f" Its Dice on {model['dice']['split']} images: {model['dice']['mean']:.2f} ({each})."
-    if model["title"] == "default":
-        text += " It was trained on synthetic cathodes only, and nobody has validated it on these images."
-    if any(quantity in analysis.summary for quantity in CORRECTED if quantity != "fraction"):
-        return (
-            f"{text} The model's errors are counted in the corrected fractions alone; all other intervals are those "
-            "of sampling."
-        )
-    return f"{text} All intervals are those of sampling: the model's errors are not in them."
-
-
-def _cards(analysis: Analysis) -> list[Card]:
-    cards = []
-    for phase in analysis.phases:
-        estimate = analysis.summary["fraction"][phase.name]
-        number, bracket = split_text(estimate)
-        cards.append(Card(f"{phase.name}: fraction", number, bracket, phase.color, estimate.is_refused))
-    return cards
+def _present(analysis: Analysis, estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Estimates without those of phases that no image shows."""
+    absent = {name for name, e in analysis.summary["fraction"].items() if e.value == 0}
+    return {name: e for name, e in estimates.items() if not absent & set(name.split("|"))}
 
 
 def _composition(analysis: Analysis) -> Section:
-    fractions = analysis.summary["fraction"]
-    colors = [phase.color for phase in analysis.phases]
+    fractions = _present(analysis, analysis.summary["fraction"])
+    colors = [phase.color for phase in analysis.phases if phase.name in fractions]
     return Section(
         "Composition",
         texts=["In a fair section the area fraction of a phase estimates its volume fraction without bias."],
         drawings=[
             Drawing(bars_with_intervals(fractions, colors, "area fraction"), intervals_caption(fractions))
         ],
-        tables=[estimates_table(fractions, "phase"), *_side_by_side(analysis)],
+        tables=[estimates_table(fractions, "phase"), *_side_by_side(analysis), *_error_matrix(analysis)],
     )
 
 
@@ -188,6 +175,19 @@ def _side_by_side(analysis: Analysis) -> list[Table]:
             ["phase", *columns], rows, "What the segmentation gets wrong, taken into account.", numeric=True
         )
     ]
+
+
+def _error_matrix(analysis: Analysis) -> list[Table]:
+    """What the labelled points found, where there are any."""
+    found = analysis.verification
+    if found is None:
+        return []
+    rows = [
+        [f"shown as {name}", *(f"{100 * value:.1f}" for value in row)]
+        for name, row in zip(found.phases, found.matrix, strict=True)
+    ]
+    caption = f"Error matrix of {found.points} random points, % of the area. {found.sentence}"
+    return [Table(["", *(f"is {name}" for name in found.phases)], rows, caption, numeric=True)]
 
 
 def _groups(analysis: Analysis) -> list[Section]:
@@ -231,9 +231,9 @@ def _families(analysis: Analysis) -> list[Section]:
 
 def _interfaces(analysis: Analysis) -> list[Section]:
     tables = [
-        estimates_table(analysis.summary[quantity], "phases", TITLES[quantity])
+        estimates_table(_present(analysis, analysis.summary[quantity]), "phases", TITLES[quantity])
         for quantity in INTERFACES
-        if quantity in analysis.summary
+        if quantity in analysis.summary and _present(analysis, analysis.summary[quantity])
     ]
     return [Section("Interfaces", tables=tables)] if tables else []
 
@@ -249,8 +249,9 @@ def _pictures(
     size = analysis.pixel_size_nm
     section = Section("Pictures")
     names = list(masks)[:PICTURES]
-    if len(masks) > PICTURES:
-        section.texts.append(f"The first {PICTURES} of {len(masks)} images.")
+    left_out = [image.name for image in analysis.images if image.name not in names]
+    if left_out:
+        section.texts.append(f"Not pictured, but measured: {', '.join(left_out)}.")
     for name in names:
         pixels = micrographs.get(name)
         data = picture_data(phase_picture(masks[name], phases, pixels), colors, size)

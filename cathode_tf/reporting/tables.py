@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cathode_tf.reporting.page import Table
 from cathode_tf.statistics import Estimate
+from cathode_tf.statistics.estimate import SAMPLING_ONLY
 
 POWERS = {"": "", "2": "²", "3": "³"}
 NOT_ESTIMABLE = "not estimable"
@@ -68,21 +69,27 @@ def intervals_caption(estimates: Mapping[str, Estimate]) -> str:
 def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str = "") -> Table:
     """A row an Estimate: name, number with interval, what it rests on; below, what flags say of which rows.
 
-    What holds for all rows, what they rest on too, is said once, in the caption. Why a number is refused stands below.
+    What holds for all rows, what they rest on too, is said once, in the caption. A number that is refused has no row:
+    its reason stands below.
 
     Example:
         >>> one, two = Estimate(1.0, ci=(0.9, 1.1), n=3), Estimate(None, flags={"REFUSED": "no pore"})
         >>> table = estimates_table({"ncm": one, "pore": two}, "phase", "Sizes")
         >>> table.rows, table.caption, table.notes
-        ([['ncm', '1.00 ± 0.10'], ['pore', 'not estimable']], 'Sizes. Intervals: 95 %, 3 images.', ['pore: no pore.'])
+        ([['ncm', '1.00 ± 0.10']], 'Sizes. Intervals: 95 %, 3 images.', ['Not estimable: pore (no pore).'])
     """
     rows = []
     said: dict[str, list[str]] = {}
+    refused: dict[str, list[str]] = {}
     for name, estimate in estimates.items():
-        number, basis = (NOT_ESTIMABLE, "") if estimate.is_refused else split_text(estimate)
-        rows.append([name.replace("|", " | "), number, basis])
-        for reason in dict.fromkeys(estimate.flags.values()):
-            said.setdefault(reason, []).append(rows[-1][0])
+        shown = name.replace("|", " | ")
+        if estimate.is_refused:
+            refused.setdefault(estimate.flags["REFUSED"], []).append(shown)
+            continue
+        rows.append([shown, *split_text(estimate)])
+        # That an interval is of sampling only stands in its brackets.
+        for reason in dict.fromkeys(r for flag, r in estimate.flags.items() if flag != SAMPLING_ONLY):
+            said.setdefault(reason, []).append(shown)
     header, captions = [what, "estimate", "rests on"], [caption.rstrip(".")] if caption else []
     bases = {row[2] for row in rows if row[2]}
     if len(bases) < 2:
@@ -92,4 +99,5 @@ def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str =
     notes = [
         f"{', '.join(names)}: {for_page(reason)}." for reason, names in said.items() if len(names) < len(rows)
     ]
+    notes += [f"Not estimable: {', '.join(names)} ({for_page(reason)})." for reason, names in refused.items()]
     return Table(header, rows, for_page(" ".join(f"{sentence(text)}." for text in captions)), notes=notes)

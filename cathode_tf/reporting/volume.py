@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cathode_tf.analysis.worth import Worth
 from cathode_tf.reporting.figures import bars_with_intervals, histogram, picture_data
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, write_page
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
@@ -24,12 +25,15 @@ TITLES = {
 }
 
 
-def write_volume_report(analysis: VolumeAnalysis, path: str | Path, *, force: bool = False) -> Path:
+def write_volume_report(
+    analysis: VolumeAnalysis, path: str | Path, *, worth: Worth | None = None, force: bool = False
+) -> Path:
     """Write the report of a label volume: composition, surfaces, instances, connections, methods.
 
     Args:
         analysis: What `analyze_volume` returned.
         path: The HTML file; it needs nothing beside it and no network.
+        worth: What the label volume is; default: nobody said, so it is unchecked.
         force: Replace an existing file.
     """
     fractions = analysis.summary["fraction"]
@@ -55,7 +59,16 @@ def write_volume_report(analysis: VolumeAnalysis, path: str | Path, *, force: bo
     )
     methods = Section("Methods", references=analysis.methods)
     sections = [composition, *_middle(analysis), *_instances(analysis), known, methods]
-    page = Page("Volume analysis", _lead(analysis), cards, _notes(analysis), sections)
+    worth = worth or Worth(("volume",))
+    page = Page(
+        "Volume analysis",
+        _lead(analysis),
+        cards,
+        _notes(analysis),
+        sections,
+        masks=worth.sentence,
+        checked=worth.checked,
+    )
     return write_page(page, path, force=force)
 
 

@@ -42,10 +42,10 @@ def serve(
     from cathode_tf.review.app import build_app
     from cathode_tf.rounds.ledger import user_name
 
-    listening = _listen(host, port)
+    listening = listen(host, port)
     port = listening.getsockname()[1]
     token = _token(project)
-    names = [f"[{name}]" if ":" in name else name for name in _names(host)]
+    names = [f"[{name}]" if ":" in name else name for name in names_of(host)]
     hosts = {f"{name}:{port}" for name in names}
     app = build_app(project, token=token, hosts=hosts, who=who or user_name())
     address = f"http://{names[0]}:{port}/?token={token}"
@@ -56,7 +56,12 @@ def serve(
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _listen(host: str, port: int | None) -> socket.socket:
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens on the port, or on the first free one from 8765 on.
+
+    Raises:
+        InputError: If the port is taken.
+    """
     candidates = [port] if port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 20), 0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in candidates:
@@ -72,7 +77,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
     raise InputError(f"port {port}: cannot be opened on {host} ({reason}). Choose another with --port.")
 
 
-def _names(host: str) -> list[str]:
+def names_of(host: str) -> list[str]:
     """What a browser may call us: never more than was asked for, or any page could reach us by DNS."""
     try:
         local = ipaddress.ip_address(host).is_loopback

@@ -13,6 +13,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, write_json
+from cathode_tf.imaging.stories import Story, write_stories
 from cathode_tf.phases import IGNORE
 from cathode_tf.progress import track
 from cathode_tf.rounds.annotations import record_review
@@ -51,7 +52,7 @@ def export_masks(
         raise InputError(f"{project.path}: holds no mask to export ({what}). Annotate or propose first.")
     names = _file_names(project)
     with atomic_folder(out, force=force) as folder:
-        tasks = []
+        tasks, stories = [], {}
         for image in track(images, "Exporting", total=len(images)):
             mask = project.starting_mask(image)
             name = f"{names[image.key]}.png"
@@ -60,12 +61,42 @@ def export_masks(
                 temporary.write_bytes((project.path / image.path).read_bytes())
             path = folder / "masks" / f"{names[image.key]}{_SUFFIX[format]}"
             _write_one(path, mask, project, format, name)
+            stories[path.name] = _story(project, image)
             if format == "label-studio":
                 tasks.append(path)
         (folder / "phases.toml").write_text(project.phases.to_toml(), encoding="utf-8")
+        write_stories(folder / "masks", stories)
+        (folder / "masks" / "phases.toml").write_text(project.phases.to_toml(), encoding="utf-8")
         if tasks:
             _join_tasks(tasks, folder / "tasks.json")
     return Path(out)
+
+
+def _story(project: Project, image: ImageState) -> Story:
+    """Who made the mask that is exported, and how much of the proposal that changed."""
+    facts = {
+        "path": str((project.path / image.path).absolute()),
+        "shape": [image.height, image.width],
+        "pixel_size_nm": image.pixel_size_nm,
+        "pixel_size_source": image.pixel_size_source,
+        "acquisition": image.acquisition,
+    }
+    record = {"project": project.state.name, "key": image.key, "round": image.mask_round}
+    if image.mask is None:
+        model = {"path": f"{project.state.name} {(image.proposal or {}).get('model')}"}
+        return Story("model", model=model, image=facts, record=record)
+    origin = "corrected" if image.origin == "corrected" else "human"
+    reviews = [r for r in project.state.reviews if r["key"] == image.key and r["decision"] == "accept"]
+    changes = reviews[-1].get("pixels_changed") if reviews else None
+    changed = _share_changed(changes, image.height * image.width) if origin == "corrected" else None
+    return Story(origin, by=image.annotator, changed=changed, image=facts, record=record)
+
+
+def _share_changed(changes: object, size: int) -> float | None:
+    """Share of the pixels that a review changed: each was gained by one phase."""
+    if not isinstance(changes, dict):
+        return None
+    return sum(each["gained"] for each in changes.values()) / size
 
 
 def _file_names(project: Project) -> dict[str, str]:

@@ -14,6 +14,8 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
+from cathode_tf.imaging.looks import look_of
+from cathode_tf.imaging.outliers import tamed
 from cathode_tf.inference.segmentation import maps_of
 from cathode_tf.learning.counterparts import told_in, translation
 from cathode_tf.phases import Phases
@@ -76,8 +78,9 @@ def propose(
         else _predict(project, image, number, names, segmenters, table)
         for image in track(waiting, "Proposing", total=len(waiting))
     ]
-    looks = standardized_looks([look_of(project.pixels(i)) for i in [*waiting, *state.annotated()]])
-    scores = np.array([result["score"] for result in results])
+    looks = standardized_looks([look_of(tamed(project.pixels(i))) for i in [*waiting, *state.annotated()]])
+    # An image of a kind that the model does not know is the first to be looked at, whatever it thinks of it.
+    scores = np.array([result["score"] + result.get("foreign", False) for result in results])
     test = np.array([image.role == "test" for image in waiting])
     order, diversity = rank(
         scores,
@@ -157,6 +160,7 @@ def _predict(
     proposal = {
         "key": image.key,
         "score": round(score, 5),
+        "foreign": bool((segmenters[0].kind(project.micrograph(image)) or {}).get("foreign")),
         "mean_entropy": round(float(uncertainty.mean()) / 255, 5),
         "mask": f"{place}_mask.png",
         "uncertainty": f"{place}_uncertainty.png",
@@ -229,28 +233,6 @@ def disagreement(mask: np.ndarray, others: Sequence[np.ndarray], phases: Phases)
         mean_dice(dice_per_phase(confusion(first, phases.to_indices(other), len(phases)))) for other in others
     ]
     return 1.0 - float(np.mean(values))
-
-
-def look_of(pixels: np.ndarray) -> np.ndarray:
-    """What an image looks like in few numbers: texture at four scales and the spread of its grey levels.
-
-    Taken from the pixels, not from the network: it normalises contrast away in its first layers, and with it
-    what tells one detector or session from another.
-    """
-    import cv2
-
-    grey = pixels.astype(np.float32)
-    grey = (grey - grey.mean()) / max(float(grey.std()), 1.0)
-    texture = []
-    for _ in range(4):
-        smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
-        texture.append(np.log(1e-3 + float((grey - smooth).std())))
-        if min(smooth.shape) < 8:
-            break
-        grey = smooth[::2, ::2]
-    texture += [texture[-1]] * (4 - len(texture))
-    levels = np.percentile(grey, (5, 25, 50, 75, 95))  # of the coarsest scale: of the material, not of noise
-    return np.array([*texture, *levels])
 
 
 def standardized_looks(looks: Sequence[np.ndarray]) -> np.ndarray:

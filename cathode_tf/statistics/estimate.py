@@ -23,6 +23,9 @@ REFUSED = "REFUSED"
 NO_INTERVAL = "NO_INTERVAL"
 """Flag: there is a value, but nothing to tell its uncertainty from."""
 
+SAMPLING_ONLY = "SAMPLING_ONLY"
+"""Flag: the interval does not count in what the masks get wrong, and nobody knows how much that is."""
+
 COCHRAN = "Cochran, Sampling Techniques, 3rd ed., Wiley 1977, ch. 6 (ratio estimator)"
 
 
@@ -135,7 +138,8 @@ class Estimate:
             return f"{_digits(self.value, abs(self.value) / 100)}{unit} (no interval, {count})"
         low, high = self.ci[0], self.ci[1]
         half = (high - low) / 2
-        level = f"{100 * self.level:g} %"
+        only = ", sampling only" if SAMPLING_ONLY in self.flags else ""
+        level = f"{100 * self.level:g} %{only}"
         if abs((high - self.value) - (self.value - low)) <= 0.1 * (high - low):
             text = f"{_digits(self.value, half)} +- {_digits(half, half)}"
         else:

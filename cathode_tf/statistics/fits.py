@@ -7,6 +7,7 @@ against what samples of the fitted distribution, fitted again, reach by chance. 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +27,16 @@ PARAMETERS = {
     "lognormal": ("lognormal_median", "lognormal_sigma_g"),
     "weibull": ("weibull_scale", "weibull_modulus"),
 }
+FITTED = tuple(name for model in MODELS for name in (*PARAMETERS[model], f"x50_3_{model}"))
+"""What `fit_estimates` tells."""
 FIT_REJECTED = "FIT_REJECTED"
 """Flag: the data contradict the fitted model; its parameters describe nothing."""
 FITTING = "ISO 9276-5; Wicksell, Biometrika 17 (1925) 84"
 TESTING = "Stute et al., Metrika 40 (1993) 243 (bootstrapped Kolmogorov-Smirnov test)"
 REJECT_BELOW = 0.05
 NODES = 180
+MODULI = (0.05, 200.0)
+"""Weibull moduli that are looked for: from sizes over hundreds of decades to all but equal ones."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ def _fitted(d: np.ndarray, w: np.ndarray, model: str, section: bool) -> tuple[fl
         mass = w * np.exp(m * log)
         return float((mass @ log) / mass.sum() - 1 / m)
 
-    m = float(optimize.brentq(score, 0.05, 200.0)) if score(200.0) > 0 else 200.0
+    m = _root(score, *MODULI)
     return math.exp(middle) * float(w @ np.exp(m * log)) ** (1 / m), m
 
 
@@ -257,14 +262,22 @@ def _by_moments(d: np.ndarray, w: np.ndarray, model: str) -> tuple[float, float]
         s = math.sqrt(math.log(ratio))
         return d32 * math.exp(-2.5 * s * s), s
 
-    def moment(k: int, m: float) -> float:
-        return float(special.gamma(1 + k / m))
+    def log_moment(k: int, m: float) -> float:
+        # Of a small modulus the moments themselves overflow.
+        return float(special.gammaln(1 + k / m))
 
     def excess(m: float) -> float:
-        return moment(4, m) * moment(2, m) / moment(3, m) ** 2 - ratio
+        return math.log(ratio) - (log_moment(4, m) + log_moment(2, m) - 2 * log_moment(3, m))
 
-    m = float(optimize.brentq(excess, 0.3, 200.0)) if excess(200.0) < 0 else 200.0
-    return d32 * moment(2, m) / moment(3, m), m
+    m = _root(excess, *MODULI)
+    return d32 * math.exp(log_moment(2, m) - log_moment(3, m)), m
+
+
+def _root(rising: Callable[[float], float], low: float, high: float) -> float:
+    """Where a rising function is 0; the nearer end where it is so nowhere between, and the fit's test will say so."""
+    if rising(low) >= 0:
+        return low
+    return high if rising(high) <= 0 else float(optimize.brentq(rising, low, high))
 
 
 def _drawn(

@@ -15,6 +15,7 @@ import pandas as pd
 
 from cathode_tf.errors import InputError
 from cathode_tf.statistics.estimate import Estimate
+from cathode_tf.statistics.guard import attempt, refusal
 from cathode_tf.statistics.percentiles import (
     SHARES,
     WOODRUFF,
@@ -117,6 +118,7 @@ def size_distribution(
     unfolding: str = "em",
     resamples: int = 400,
     seed: int = 0,
+    fault: str = "",
 ) -> SizeDistribution:
     """Percentiles of the equivalent diameter by number, area and volume, with bootstrap intervals.
 
@@ -140,6 +142,7 @@ def size_distribution(
         unfolding: Of sections: `"em"` (expectation maximisation), or `"saltykov"` (the classic, coarser).
         resamples: Bootstrap resamples.
         seed: Of the resampling.
+        fault: What went wrong when the instances were measured; then every number is refused, with it.
 
     Returns:
         The distribution; its estimates are refused, with the reason, where particles are too few.
@@ -171,8 +174,17 @@ def size_distribution(
         few = None
     images = pd.factorize(whole[replicate])[0] if replicate in whole else np.zeros(len(d), int)
     sample = _Sample(d, weights, images, sample_type, unit, replicate, unfolding)
+    names = _names(sample_type)
+    found = (
+        dict.fromkeys(names, refusal(fault))
+        if fault
+        else attempt(
+            lambda: _estimates(sample, _why_not(sample), _doubts(sample, whole, lost, few), resamples, seed),
+            names,
+        )
+    )
     return SizeDistribution(
-        _estimates(sample, _why_not(sample), _doubts(sample, whole, lost, few), resamples, seed),
+        found,
         unit,
         sample_type,
         edge_correction,

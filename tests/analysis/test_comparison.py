@@ -15,7 +15,7 @@ def batch(seed: int, share: float, images: int = 6):
     for _ in range(images):
         coarse = (rng.random((50, 50)) < share + rng.normal(0, 0.01)).astype(np.uint8)
         masks.append(coarse.repeat(4, 0).repeat(4, 1))
-    return analyze(masks, PHASES, pixel_size_nm=50, settings=Settings(fragmentation=False))
+    return analyze(masks, PHASES, pixel_size_nm=50, settings=Settings(fragmentation=False), drawn_by="Ann")
 
 
 def test_finds_a_difference_with_its_size():

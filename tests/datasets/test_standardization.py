@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cathode_tf.datasets.standardization import image_statistics, scale_of, standardize, statistics_of_sums
+from cathode_tf import InputError
+from cathode_tf.datasets.standardization import (
+    RULE,
+    image_statistics,
+    prepared,
+    scale_of,
+    standardize,
+    statistics_of_sums,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -47,3 +55,38 @@ def test_a_graph_gives_the_same_bits():
         return (tf.cast(x, tf.float32) - offset) * factor
 
     np.testing.assert_array_equal(graph(pixels).numpy(), standardize(pixels, *image_statistics(pixels)))
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "hot", "no data", "few levels", "flat"])
+def test_outliers_are_taken_off_alike_in_numpy_in_parts_and_in_a_graph(kind):
+    from cathode_tf.inference.graph import image_constants, tamed
+    from cathode_tf.inference.segmenter import prepared_in_parts
+
+    rng = np.random.default_rng(4)
+    pixels = np.clip(rng.normal(900, 40, (150, 160)), 0, 65535).astype(np.uint16)
+    if kind == "hot":
+        pixels.flat[rng.choice(pixels.size, 40, replace=False)] = rng.integers(20000, 65536, 40)
+    if kind == "no data":
+        pixels[:30, :30], pixels[100, 100] = 0, 65535
+    if kind == "few levels":
+        pixels = np.where(pixels > 900, 1, 3).astype(np.uint16)
+        pixels[0, 0] = 65535
+    if kind == "flat":
+        pixels[:] = 7
+    expected = prepared(pixels)
+    assert (expected is pixels) == (kind not in ("hot", "no data"))
+    np.testing.assert_array_equal(tamed(tf.constant(pixels)).numpy(), expected)
+    read, statistics = prepared_in_parts(lambda rows, columns: pixels[rows, columns], pixels.shape, RULE)
+    np.testing.assert_array_equal(read(slice(0, 150), slice(0, 160)), expected)
+    assert statistics == image_statistics(expected)
+    offset, factor = scale_of(*statistics)
+    assert [float(x) for x in image_constants(tf.constant(expected))] == [float(offset), float(factor)]
+
+
+def test_the_old_rule_stays_and_an_unknown_one_is_refused():
+    pixels = np.arange(400, dtype=np.uint16).reshape(20, 20)
+    pixels[0, 0] = 65535
+    assert prepared(pixels, "image-zscore/1") is pixels
+    assert prepared(pixels).max() < 65535
+    with pytest.raises(InputError, match=r"image-zscore/9.*newer"):
+        prepared(pixels, "image-zscore/9")

@@ -65,8 +65,9 @@ def test_masks_have_the_pixel_size_that_segment_noted(tmp_path):
     paths = note(tmp_path, {"a": (20.0, "Zeiss tag"), "b": (None, "")})
     assert Masks(paths, PHASES, None).pixel_size_nm is None
     paths = note(tmp_path, {"a": (20.0, "Zeiss tag"), "b": (30.0, "given by hand")})
-    with pytest.raises(InputError, match=r"b_mask\.png: must have the pixel size of the batch \(20 nm\)"):
-        Masks(paths, PHASES, None)
+    # Two magnifications: fractions go together, lengths are told of each.
+    masks = Masks(paths, PHASES, None)
+    assert (masks.pixel_size_nm, masks.mixed) == (None, (20.0, 30.0))
 
 
 def test_lists_of_earlier_versions_know_no_pixel_size(tmp_path):

@@ -7,7 +7,7 @@ import tifffile
 from cathode_tf import InputError, read_micrograph
 from cathode_tf.inference import Segmenter
 from cathode_tf.inference.large import TiffWindows, segment_large
-from cathode_tf.inference.segmenter import statistics_in_parts
+from cathode_tf.inference.segmenter import prepared_in_parts
 from cathode_tf.inference.sources import parse_bytes, tile_for
 
 LAYOUTS = {
@@ -30,7 +30,7 @@ def test_windows_of_every_layout_are_those_of_the_whole(image, tmp_path, layout)
     assert rows.shape == (131, 97)
     for window in (np.s_[0:131, 0:97], np.s_[5:6, 90:97], np.s_[30:70, 0:1], np.s_[130:131, 40:60]):
         np.testing.assert_array_equal(rows.read(*window), expected[window])
-    found = statistics_in_parts(rows.read, rows.shape)
+    _, found = prepared_in_parts(rows.read, rows.shape, "image-zscore/1")
     assert found == pytest.approx((expected.mean(), expected.std()), rel=1e-9)
 
 

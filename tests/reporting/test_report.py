@@ -10,6 +10,7 @@ import pytest
 
 from cathode_tf import InputError, Phases
 from cathode_tf.analysis import analyze
+from cathode_tf.imaging.stories import Story
 from cathode_tf.reporting import evaluation_section, write_report
 from cathode_tf.reporting.figures import PICTURE_PX, histogram, instance_picture, picture_data
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
@@ -82,11 +83,21 @@ def test_a_model_that_made_the_masks_is_named_with_its_dice(batch, tmp_path):
     analysis = analyze({"a": batch["a"]}, Phases.from_names(("pore", "ncm")))
     dice = {"split": "validation", "mean": 0.59, "pore": 0.757, "ncm": None}
     model = {"path": "default", "title": "default", "sha256": "ab" * 32, "fingerprint": "cd" * 32}
-    analysis = replace(analysis, model={**model, "pixel_size_nm": 25.0, "dice": dice})
-    text = write_report(analysis, tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "default (SHA-256 abababababababab..., made for 25 nm a pixel)" in text
-    assert "Dice on validation images: 0.59 (pore 0.76, ncm absent)" in text
-    assert "synthetic cathodes only" in text and "errors are not in them" in text
+    story = Story("model", model={**model, "pixel_size_nm": 25.0, "dice": dice})
+    unchecked = replace(analysis, stories={"a": story})
+    text = write_report(unchecked, tmp_path / "r.html").read_text(encoding="utf-8")
+    main = text[text.index("<main>") :]
+    assert main.index("UNCHECKED masks: made by model default, which no test") < main.index("<h1>")
+    assert "Do not decide anything by these numbers yet" in main
+    test = {"records": "lab test", "images": ["x", "y"], "n": 2, "dice": {"pore": [0.7, 0.6, 0.8]}}
+    tested = replace(story, kind={"score": 0.4, "foreign": False, "reason": "", "test": test})
+    analysis = replace(analysis, stories={"a": tested})
+    assert analysis.worth.sentence == (
+        "Masks of model default, tested on 2 images of the same kind (lab test): Dice pore 0.70 [0.60, 0.80]."
+    )
+    assert analysis.worth.checked and not unchecked.worth.checked
+    foreign = replace(tested, kind={**tested.kind, "foreign": True, "reason": "3 times as far"})
+    assert "does not know this kind of image" in replace(analysis, stories={"a": foreign}).worth.sentence
 
 
 def test_a_refused_estimate_says_why_in_place_of_a_number():

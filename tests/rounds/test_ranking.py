@@ -3,7 +3,8 @@
 import numpy as np
 
 from cathode_tf import Phases
-from cathode_tf.rounds.ranking import ORIENTATIONS, disagreement, look_of, rank, standardized_looks
+from cathode_tf.imaging.looks import look_of
+from cathode_tf.rounds.ranking import ORIENTATIONS, disagreement, rank, standardized_looks
 
 
 def test_ten_near_equal_neighbours_are_not_picked_in_a_row():

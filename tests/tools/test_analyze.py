@@ -241,11 +241,11 @@ def test_masks_of_a_model_are_called_so(masks):
     words = [str(masks / "photo.png"), "--model", str(masks / "tiny.keras"), "--out", str(masks / "out")]
     CliRunner().invoke(command, words, catch_exceptions=False)
     digest = hashlib.sha256((masks / "tiny.keras").read_bytes()).hexdigest()
-    model = json.loads((masks / "out" / "summary.json").read_text())["model"]
+    model = json.loads((masks / "out" / "summary.json").read_text())["masks"]["models"][0]
     assert model["sha256"] == digest and model["path"].endswith("tiny.keras")
     report = (masks / "out" / "report.html").read_text()
-    assert "masks are a model&#39;s" in report and f"SHA-256 {digest[:16]}" in report
-    assert "errors are not in them" in report and "synthetic" not in report
+    assert "UNCHECKED masks: made by model" in report and "tiny.keras" in report
+    assert "sampling only" in report and "synthetic" not in report
     assert Phases.from_toml(masks / "out" / "masks" / "phases.toml") == PHASES
     run(masks, "--force")
-    assert "model" not in json.loads((masks / "out" / "summary.json").read_text())
+    assert json.loads((masks / "out" / "summary.json").read_text())["masks"]["models"] == []

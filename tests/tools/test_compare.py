@@ -13,7 +13,7 @@ def batches(tmp_path):
     rng = np.random.default_rng(0)
     for name, share in (("a", 0.3), ("b", 0.4)):
         masks = [(rng.random((120, 120)) < share).astype(np.uint8) for _ in range(5)]
-        analyze(masks, Phases.from_names(["pore", "ncm"])).write(tmp_path / name)
+        analyze(masks, Phases.from_names(["pore", "ncm"]), drawn_by="Ann").write(tmp_path / name)
     return tmp_path
 
 
@@ -60,3 +60,12 @@ def test_a_summary_of_another_kind_is_one_sentence(batches, content):
     (batches / "odd.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"must be the summary\.json"):
         run(batches / "a", batches / "odd.json")
+
+
+def test_unchecked_masks_get_no_verdict_unless_one_says_so(batches):
+    masks = [(np.random.default_rng(1).random((60, 60)) < 0.5).astype(np.uint8) for _ in range(3)]
+    analyze(masks, Phases.from_names(["pore", "ncm"])).write(batches / "c")
+    output = run(batches / "a", batches / "c").output
+    assert f"{batches / 'c'}: UNCHECKED masks" in output and "drawn by hand by Ann" in output
+    assert "No verdict on" in output and "different;" not in output
+    assert "fraction ncm: different" in run(batches / "a", batches / "c", "--unchecked").output

@@ -8,12 +8,15 @@ from cathode_tf.files import write_json
 from cathode_tf.statistics import Estimate
 from cathode_tf.tools.main import main
 
+MASKS = {"sentence": "Masks drawn by hand by Ann.", "checked": True}
 PORE = Estimate(0.25, ci=(0.24, 0.26), n=9)
 
 
 @pytest.fixture
 def analysis(tmp_path):
-    write_json(tmp_path / "b7" / "summary.json", {"summary": {"fraction": {"pore": PORE.to_dict()}}})
+    write_json(
+        tmp_path / "b7" / "summary.json", {"masks": MASKS, "summary": {"fraction": {"pore": PORE.to_dict()}}}
+    )
     return tmp_path / "b7"
 
 
@@ -76,6 +79,25 @@ def test_something_else_than_an_analysis_is_refused(tmp_path, capsys):
 
 
 def test_an_estimate_of_another_kind_is_one_sentence(analysis, capsys):
-    write_json(analysis / "summary.json", {"summary": {"fraction": {"pore": {"worth": 1}}}}, force=True)
+    write_json(
+        analysis / "summary.json",
+        {"masks": MASKS, "summary": {"fraction": {"pore": {"worth": 1}}}},
+        force=True,
+    )
     assert run(analysis, '[[spec]]\nname = "fraction/pore"\nlower = 0.2\n') == 1
     assert "must be the summary.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("masks", [None, {"sentence": "UNCHECKED masks: nothing tells.", "checked": False}])
+def test_unchecked_masks_give_no_verdict_unless_one_says_so(analysis, capsys, masks):
+    content = {"summary": {"fraction": {"pore": PORE.to_dict()}}}
+    write_json(
+        analysis / "summary.json", content if masks is None else {"masks": masks, **content}, force=True
+    )
+    text = '[[spec]]\nname = "fraction/pore"\nlower = 0.2\nupper = 0.3\n'
+    assert run(analysis, text) == 1
+    error = capsys.readouterr().err
+    assert "must rest on checked masks" in error and "cathode-tf verify" in error
+    assert run(analysis, text, "--unchecked") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("UNCHECKED masks") and "Batch: PASS" in out

@@ -1,0 +1,86 @@
+"""A micrograph and its mask in; phases that cannot be what they are called, by their grey or their share, out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cathode_tf.phases import Phases
+
+FEWEST_PX = 200
+SURFACE_SENSITIVE = ("se", "inlens", "in-lens", "etd", "tld", "sesi")
+"""Detectors whose grey hangs on topography and coating: there a dark particle is a hint only."""
+ODD_SHARES = {"pore": (0.02, 0.75), "particle": (0.1, 0.97), "binder": (0.0, 0.6), "additive": (0.0, 0.6)}
+
+
+def grey_order(
+    pixels: np.ndarray, mask: np.ndarray, phases: Phases, acquisition: Mapping[str, Any] | None = None
+) -> str:
+    """A sentence where pores are brighter than particles, as swapped phases would be; empty where all is well.
+
+    In back-scattered electrons and absorption contrast a pore is darker than the oxide; pores that metal fills, and
+    secondary electrons, are the exceptions, which the sentence names.
+
+    Args:
+        pixels: Micrograph (height, width).
+        mask: uint8 (height, width) of phase ids.
+        phases: Names, ids and roles.
+        acquisition: `Micrograph.acquisition`, for the detector.
+
+    Example:
+        >>> mask = np.repeat(np.array([[0, 1]], np.uint8), 300, 1).repeat(2, 0)
+        >>> swapped = grey_order(200 - 150 * mask, mask, Phases.default())
+        >>> swapped.startswith("pore is brighter than ncm (median grey 200 and 50)")
+        True
+    """
+    medians: dict[str, list[tuple[str, float]]] = {"pore": [], "particle": []}
+    for phase in phases:
+        here = pixels[mask == phase.id]
+        if phase.role in medians and here.size >= FEWEST_PX:
+            medians[phase.role].append((phase.name, float(np.median(here))))
+    wrong = [
+        (pore, particle)
+        for pore in medians["pore"]
+        for particle in medians["particle"]
+        if pore[1] > particle[1] and pore[1] < float(pixels.max())
+    ]
+    if not wrong:
+        return ""
+    (pore, bright), (particle, dark) = wrong[0]
+    detector = str((acquisition or {}).get("detector") or "").lower()
+    hint = any(word in detector for word in SURFACE_SENSITIVE)
+    told = f"{pore} is brighter than {particle} (median grey {bright:.0f} and {dark:.0f})"
+    if hint:
+        return f"{told}, which secondary electrons may show; make sure that the two are not swapped"
+    return (
+        f"{told}: are the two swapped in phases.toml? It is right only where metal fills the pores, and in phase "
+        "contrast"
+    )
+
+
+def odd_shares(shares: Mapping[str, float], phases: Phases) -> list[str]:
+    """Sentences on shares that no cathode has, and on phases that no image shows.
+
+    Args:
+        shares: Fraction (0-1) by phase name, over all images.
+        phases: Names and roles.
+
+    Example:
+        >>> odd_shares({"pore": 0.9, "ncm": 0.1, "additive": 0.0, "binder": 0.0}, Phases.default())[0]
+        'pore covers 90 % of the area, where 2 to 75 % are usual'
+    """
+    told = []
+    for role, (low, high) in ODD_SHARES.items():
+        names = phases.with_role(role)
+        share = sum(shares.get(name, 0.0) for name in names)
+        if names and share and not low <= share <= high:
+            told.append(
+                f"{' + '.join(names)} covers {100 * share:.0f} % of the area, where {100 * low:.0f} to "
+                f"{100 * high:.0f} % are usual"
+            )
+    absent = [name for name in phases.names if not shares.get(name)]
+    if absent:
+        told.append(f"no image shows {' or '.join(absent)}")
+    return told

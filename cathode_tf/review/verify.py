@@ -1,0 +1,156 @@
+"""Masks and their micrographs in; a page on which somebody labels random points, one after the other, out.
+
+The page is served as the review page is: on this computer, behind the token of the printed address. Each answer is on
+the disk before the next point is shown. The mask is never shown: it would tell the answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import webbrowser
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from cathode_tf.analysis.checks import Checks
+from cathode_tf.errors import InputError
+from cathode_tf.imaging import display
+from cathode_tf.review.security import Guard
+from cathode_tf.review.server import listen, names_of
+
+STATIC = Path(__file__).parent / "static"
+VIEW_PX = 160
+"""Side of what is shown around a point, px of the micrograph, at the closest; the page can show more."""
+FURTHEST = 8
+MAX_BODY = 4096
+
+
+def build_verify_app(
+    checks: Checks, micrographs: Mapping[str, np.ndarray], *, token: str, hosts: set[str], who: str
+) -> Starlette:
+    """The ASGI application for the points of one folder of masks.
+
+    Args:
+        checks: The points and the answers so far.
+        micrographs: Pixels (height, width) by the name that the points give their image.
+        token: Secret of the printed address.
+        hosts: Names under which the server may be addressed, with port.
+        who: Who answers.
+    """
+    room = _Room(checks, micrographs, who)
+    routes = [
+        Route("/", lambda request: FileResponse(STATIC / "verify.html")),
+        Route("/api/verify", room.card),
+        Route("/api/verify/{point:int}/view", room.view),
+        Route("/api/verify/{point:int}", room.answer, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    guard = Middleware(Guard, token=token, hosts=hosts, max_body=lambda: MAX_BODY)
+    handlers = {InputError: lambda request, error: JSONResponse({"error": str(error)}, 400)}
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
+
+
+class _Room:
+    def __init__(self, checks: Checks, micrographs: Mapping[str, np.ndarray], who: str) -> None:
+        self.checks, self.who = checks, who
+        self.grey = {name: display(pixels) for name, pixels in micrographs.items()}
+
+    def card(self, request: Request) -> Response:
+        return JSONResponse(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        checks = self.checks
+        found = checks.result()
+        return {
+            "phases": [{"name": p.name, "color": p.color} for p in checks.phases],
+            "answers": checks.table["reference"].tolist(),
+            "promise": checks.promise,
+            "advice": checks.advice,
+            "result": None if found is None else found.sentence,
+        }
+
+    def view(self, request: Request) -> Response:
+        """A PNG of the surroundings of a point, which lies in the middle."""
+        point = request.path_params["point"]
+        if not 0 <= point < len(self.checks.table):
+            raise HTTPException(404, "There is no such point.")
+        try:
+            wide = min(max(int(request.query_params.get("wide", 1)), 1), FURTHEST)
+        except ValueError as error:
+            raise HTTPException(400, "How much to show must be a whole number.") from error
+        row = self.checks.table.iloc[point]
+        picture = surroundings(self.grey[row["image"]], int(row["row"]), int(row["column"]), wide * VIEW_PX)
+        return Response(cv2.imencode(".png", picture)[1].tobytes(), media_type="image/png")
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            given = await request.json()
+            reference, who = str(given["reference"]), str(given.get("who") or self.who)[:80]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HTTPException(400, "The request must be JSON with a reference.") from error
+        self.checks.answer(request.path_params["point"], reference, who)
+        return JSONResponse(self._state())
+
+
+def surroundings(grey: np.ndarray, row: int, column: int, side: int) -> np.ndarray:
+    """The square of an image around a pixel, uint8 (side, side), mirrored beyond the frame.
+
+    Example:
+        >>> surroundings(np.arange(9, dtype=np.uint8).reshape(3, 3), 0, 0, 2).tolist()
+        [[4, 3], [1, 0]]
+    """
+    half = side // 2
+
+    def places(middle: int, length: int) -> np.ndarray:
+        # Mirrored at the outermost pixels, again and again where the image is small.
+        period = max(2 * (length - 1), 1)
+        place = np.abs(np.arange(middle - half, middle - half + side)) % period
+        return np.where(place < length, place, period - place)
+
+    return grey[np.ix_(places(row, grey.shape[0]), places(column, grey.shape[1]))]
+
+
+def serve_verify(
+    checks: Checks,
+    micrographs: Mapping[str, np.ndarray],
+    *,
+    who: str,
+    port: int | None = None,
+    browser: bool = True,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serve the page until interrupted.
+
+    Args:
+        checks, micrographs, who: As for `build_verify_app`.
+        port: TCP port; default: 8765, or the next free one.
+        browser: Open the page.
+        announce: Gets the address once the port is ours.
+
+    Raises:
+        InputError: If the port is taken.
+    """
+    import uvicorn
+
+    host = "127.0.0.1"
+    listening = listen(host, port)
+    port = listening.getsockname()[1]
+    token = secrets.token_urlsafe(24)
+    hosts = {f"{name}:{port}" for name in names_of(host)}
+    app = build_verify_app(checks, micrographs, token=token, hosts=hosts, who=who)
+    address = f"http://{host}:{port}/?token={token}"
+    announce(address)
+    if browser:
+        webbrowser.open(address)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run(sockets=[listening])
