@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from cathode_tf.analysis.image import (
+    LABELS,
     PORE_BACK,
     ImageMeasures,
     Settings,
@@ -201,20 +202,22 @@ class Analysis:
                 used.setdefault(estimate.method, estimate.reference)
         return [f"{method} [{reference}]." for method, reference in used.items() if method]
 
-    def labels(self, name: str, mask: np.ndarray) -> np.ndarray:
+    def labels(self, name: str, mask: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
         """Label image (height, width) int32 of the particles of one mask, as this analysis separated them.
 
         Args:
             name: The image's name.
             mask: Its mask again, for an analysis keeps none.
+            given: The label image that it was measured with, if there was one.
 
         Raises:
             InputError: If the mask is not the one that was measured under this name.
         """
         self._check_known(name, mask)
         labels = np.zeros(mask.shape, np.int32)
+        known = any(image.name == name and image.separation == LABELS for image in self.images)
         for phase in self.phases.with_role("particle"):
-            found, _ = labelled(mask, self.phases[phase], self.settings)
+            found, _ = labelled(mask, self.phases[phase], self.settings, given if known else None)
             labels[found > 0] = found[found > 0] + labels.max()
         return labels
 
@@ -259,6 +262,7 @@ class Analysis:
                     "group": image.group,
                     "shape": list(image.shape),
                     "mask_sha256": image.sha256,
+                    "separation": image.separation,
                 }
                 for image in self.images
             ],
@@ -307,7 +311,8 @@ def analyze(
     Args:
         masks: Name -> mask, or masks, or (name, mask) pairs, which may be made one at a time by a generator.
             A mask is uint8 (height, width) of phase ids; 255 is ignored. With
-            `Settings(crack_evidence="micrograph")`: (name, mask, micrograph), all of one shape.
+            `Settings(crack_evidence="micrograph")`: (name, mask, micrograph), all of one shape. A fourth, where it is
+            known: the label image of the particles (`separate`); without one the outlines tell touching ones apart.
         phases: Names, ids and roles: instances of `particle` phases are separated where they touch.
         pixel_size_nm: One pixel's side, or that of each image by name, which must be the same; None =
             unknown: everything is in px.
@@ -348,7 +353,7 @@ def analyze(
         evaluation = evaluation.merged(PORE_BACK, front_pore(phases))
     images = []
     seen = set()
-    for name, mask, micrograph in _named(masks):
+    for name, mask, micrograph, labels in _named(masks):
         if name in seen:
             raise InputError(f"{name}: must occur once in a batch. Received two masks of that name.")
         seen.add(name)
@@ -356,6 +361,7 @@ def analyze(
             raise InputError(f"groups: must give the group of every image. {name} is missing.")
         group = (groups or {}).get(name, "")
         given: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "group": group, "micrograph": micrograph}
+        given["labels"] = labels
         images.append(measure_image(name, mask, phases, settings=settings, **given))
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
@@ -364,15 +370,16 @@ def analyze(
 
 def _named(
     masks: Mapping[str, np.ndarray] | Iterable[Any],
-) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-    """Name, mask, and the micrograph where there is one."""
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]]:
+    """Name, mask, and the micrograph and the label image where there is one."""
     if isinstance(masks, np.ndarray) and masks.ndim == 2:
         masks = [masks]
     if isinstance(masks, Mapping):
         masks = masks.items()
     for number, item in enumerate(masks):
         name, mask, *rest = item if isinstance(item, tuple) else (f"image_{number:04d}", item)
-        yield name, mask, rest[0] if rest else None
+        micrograph, labels = (*rest, None, None)[:2]
+        yield name, mask, micrograph, labels
 
 
 def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:

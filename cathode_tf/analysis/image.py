@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,13 +14,13 @@ from cathode_tf.analysis.counts import covariance, phase_counts
 from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
 from cathode_tf.analysis.pores import PoreMeasures, measure_pores
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import pixel_sha256
 from cathode_tf.particles.dark_lines import dark_lines
 from cathode_tf.particles.instances import DEPTH, Separation, label_instances, without_small
 from cathode_tf.particles.measures import measure_instances
 from cathode_tf.particles.parents import OPENING_PX, measure_parents
-from cathode_tf.phases import Phase, Phases
+from cathode_tf.phases import IGNORE, Phase, Phases
 from cathode_tf.statistics.fractions import Covariance
 from cathode_tf.statistics.sizes import SAMPLE_TYPES
 from cathode_tf.statistics.stereology import UNFOLDINGS
@@ -29,6 +30,13 @@ MIN_AREA_PX = 20
 
 EVIDENCE = ("mask", "micrograph")
 """What may show a crack."""
+
+OUTLINES = "outlines of the mask"
+"""Touching particles are told apart by what the mask alone shows."""
+LABELS = "label images beside the masks"
+"""They were told apart before, by the network or by hand."""
+FITS = 0.98
+"""A label image is that of a mask if it covers so much of its particles, and no more of what is none."""
 
 PORE_BACK = "pore_back"
 """Name of the phase for walls that are seen through an open pore, and so lie behind the section."""
@@ -113,7 +121,8 @@ class ImageMeasures:
         parents: One row a particle as it was before it cracked.
         wider_cracks: Crack length and particle area if cracks could open twice as wide.
         pores: Sums over the pore space; None where no phase is a pore.
-        neck_counts: Instances of each particle phase by neck depth.
+        neck_counts: Instances of each particle phase by neck depth, where the outlines separated them.
+        separation: What told touching particles apart.
     """
 
     name: str
@@ -130,6 +139,7 @@ class ImageMeasures:
     pores: PoreMeasures | None
     neck_counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
     wider_cracks: tuple[float, float] = (0.0, 0.0)
+    separation: str = OUTLINES
 
 
 def measure_image(
@@ -141,6 +151,7 @@ def measure_image(
     group: str = "",
     settings: Settings | None = None,
     micrograph: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
 ) -> ImageMeasures:
     """Measure one mask.
 
@@ -152,12 +163,15 @@ def measure_image(
         group: Stack, electrode or session it belongs to.
         settings: How to measure; default `Settings()`.
         micrograph: What the mask is of, (height, width); needed where it is the evidence for cracks.
+        labels: Label image (height, width) of the particles, of the network or corrected; None, or one that does not fit
+            the mask: the outlines tell touching particles apart.
 
     Raises:
         InputError: If the mask is no mask of these phases, or all of it is ignored, or the micrograph is needed and
             missing, or of another shape.
     """
     settings = settings or Settings()
+    mask = np.asarray(mask)
     if settings.crack_evidence == "micrograph" and micrograph is None:
         raise InputError(
             f"{name}: must come with its micrograph, as crack_evidence is micrograph. Received none."
@@ -174,9 +188,10 @@ def measure_image(
             f"{name}: must hold pixels of a phase. All {mask.size} are ignored (255): leave this mask out."
         )
     tables, necks = [], {}
+    given = fitting(name, labels, mask, phases)
     for phase in phases:
         if settings.instance_phases is None or phase.name in settings.instance_phases:
-            table, counted = _instances(mask, phase, pixel_size_nm, settings)
+            table, counted = _instances(mask, phase, pixel_size_nm, settings, given)
             tables.append(table)
             if counted:
                 necks[phase.name] = counted
@@ -201,6 +216,7 @@ def measure_image(
         (float(wider["crack_length"].sum()), float(wider["area"].sum()))
         if len(wider.columns)
         else (0.0, 0.0),
+        OUTLINES if given is None else LABELS,
     )
 
 
@@ -259,11 +275,15 @@ def merge_pore_back(mask: np.ndarray, phases: Phases) -> tuple[np.ndarray, Phase
 
 
 def _instances(
-    mask: np.ndarray, phase: Phase, pixel_size_nm: float | None, settings: Settings
+    mask: np.ndarray,
+    phase: Phase,
+    pixel_size_nm: float | None,
+    settings: Settings,
+    given: np.ndarray | None,
 ) -> tuple[pd.DataFrame, dict[float, int]]:
     """Table of one phase's instances, and their number at half, once and twice the neck depth."""
-    labels, separation = labelled(mask, phase, settings)
-    table = measure_instances(labels, pixel_size_nm=pixel_size_nm)
+    labels, separation = labelled(mask, phase, settings, given)
+    table = measure_instances(labels, pixel_size_nm=pixel_size_nm, unknown=mask == IGNORE)
     table.insert(0, "phase", phase.name)
     if separation is None:
         return table, {}
@@ -274,10 +294,39 @@ def _instances(
     return table, {round(depth, 6): max(number - specks, 0) for depth, number in counted.items()}
 
 
-def labelled(mask: np.ndarray, phase: Phase, settings: Settings) -> tuple[np.ndarray, Separation | None]:
+def fitting(
+    name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phases
+) -> np.ndarray | None:
+    """The label image, if it is one of this mask's particles; None, and a warning, if the mask was changed since."""
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.shape != mask.shape or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"{name}: its label image must be whole numbers of the mask's shape {mask.shape}. "
+            f"Received {labels.dtype} {labels.shape}."
+        )
+    solid = np.isin(mask, [phases[each].id for each in phases.with_role("particle")])
+    both, either = np.count_nonzero(solid & (labels > 0)), np.count_nonzero(solid | (labels > 0))
+    if both < FITS * either:
+        warnings.warn(
+            f"{name}: its label image must show the particles of the mask. They share {both / max(either, 1):.0%}: the "
+            "mask was changed since, so its outlines tell the particles apart. Segment again, or correct the labels, too.",
+            InputWarning,
+            stacklevel=4,
+        )
+        return None
+    return labels
+
+
+def labelled(
+    mask: np.ndarray, phase: Phase, settings: Settings, given: np.ndarray | None = None
+) -> tuple[np.ndarray, Separation | None]:
     """Label image of a phase's instances with an analysis's settings; particles are separated where they touch."""
     if phase.role != "particle":
         return label_instances(mask, phase.id, separate=False, min_area_px=settings.min_area_px), None
+    if given is not None:
+        return without_small(np.where(mask == phase.id, given, 0), max(settings.min_area_px, 1)), None
     separation = Separation(mask == phase.id)
     return without_small(separation.labels(settings.neck_depth), settings.min_area_px), separation
 
