@@ -215,19 +215,25 @@ class Analysis:
         """
         self._check_known(name, mask)
         labels = np.zeros(mask.shape, np.int32)
-        known = any(image.name == name and image.separation == LABELS for image in self.images)
         for phase in self.phases.with_role("particle"):
-            found, _ = labelled(mask, self.phases[phase], self.settings, given if known else None)
+            found, _ = labelled(mask, self.phases[phase], self.settings, self._used(name, given))
             labels[found > 0] = found[found > 0] + labels.max()
         return labels
 
-    def cracks(self, name: str, mask: np.ndarray, micrograph: np.ndarray | None = None) -> np.ndarray:
+    def cracks(
+        self,
+        name: str,
+        mask: np.ndarray,
+        micrograph: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Where the cracks are that were counted in one mask, Boolean (height, width).
 
         Args:
             name: The image's name.
             mask: Its mask again, for an analysis keeps none.
             micrograph: Its micrograph, if that was the evidence.
+            labels: The label image that it was measured with, if there was one.
 
         Raises:
             InputError: If the mask is not the one that was measured under this name.
@@ -237,7 +243,12 @@ class Analysis:
         if merges(phases, self.settings):
             mask, phases = merge_pore_back(mask, phases)
         dark = dark_evidence(mask, phases, self.settings, micrograph)
-        return find_cracks(mask, phases, opening_px=self.settings.crack_opening_px, dark=dark)
+        opening = self.settings.crack_opening_px
+        return find_cracks(mask, phases, opening_px=opening, dark=dark, labels=self._used(name, labels))
+
+    def _used(self, name: str, labels: np.ndarray | None) -> np.ndarray | None:
+        """The label image, if this analysis measured with it; one that did not fit the mask it left aside."""
+        return labels if any(i.name == name and i.separation == LABELS for i in self.images) else None
 
     def _check_known(self, name: str, mask: np.ndarray) -> None:
         known = {image.name: image.sha256 for image in self.images}

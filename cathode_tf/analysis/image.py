@@ -19,7 +19,7 @@ from cathode_tf.files import pixel_sha256
 from cathode_tf.particles.dark_lines import dark_lines
 from cathode_tf.particles.instances import DEPTH, Separation, label_instances, without_small
 from cathode_tf.particles.measures import measure_instances
-from cathode_tf.particles.parents import OPENING_PX, measure_parents
+from cathode_tf.particles.parents import LEAST_OPENING_PX, measure_parents
 from cathode_tf.phases import IGNORE, Phase, Phases
 from cathode_tf.statistics.fractions import Covariance
 from cathode_tf.statistics.sizes import SAMPLE_TYPES
@@ -55,7 +55,7 @@ class Settings:
         unfolding: Of section profiles to spheres: `"em"` or `"saltykov"`.
         depth_axis: Where the electrode's depth runs: `"rows"` (downwards) or `"columns"`.
         fragmentation: Measure cracks and fragments of particles (definition `frag/1`).
-        crack_opening_px: Widest opening of a crack.
+        crack_opening_px: Widest opening of a crack; None: a share of the typical particle's diameter, found in each image.
         crack_evidence: `"mask"`: cracks are what the mask shows; `"micrograph"`: dark lines of the micrograph inside
             particles are cracks, too.
         fines_diameter: Free pieces below this diameter (um, or px) are fines; None: not reported.
@@ -72,7 +72,7 @@ class Settings:
     unfolding: str = "em"
     depth_axis: str = "rows"
     fragmentation: bool = True
-    crack_opening_px: float = OPENING_PX
+    crack_opening_px: float | None = None
     crack_evidence: str = "mask"
     fines_diameter: float | None = None
     edge_px: float | None = None
@@ -94,7 +94,7 @@ class Settings:
             raise InputError(f"neck_depth: must be 0 to 1. Received {self.neck_depth}.")
         if self.min_area_px < 0:
             raise InputError(f"min_area_px: must be 0 or more. Received {self.min_area_px}.")
-        if not 1 <= self.crack_opening_px < math.inf:
+        if self.crack_opening_px is not None and not 1 <= self.crack_opening_px < math.inf:
             raise InputError(f"crack_opening_px: must be at least 1 px. Received {self.crack_opening_px}.")
         for name in ("edge_px", "pixel_size_rel"):
             value = getattr(self, name)
@@ -196,9 +196,10 @@ def measure_image(
             if counted:
                 necks[phase.name] = counted
     dark = dark_evidence(mask, phases, settings, micrograph)
-    parents = _parents(mask, phases, pixel_size_nm, name, settings, dark)
-    twice = replace(settings, crack_opening_px=2 * settings.crack_opening_px)
-    wider = _parents(mask, phases, pixel_size_nm, name, twice, dark)
+    parents = _parents(mask, phases, pixel_size_nm, name, settings, dark, given)
+    opening = float(parents["opening_px"].iloc[0]) if len(parents) else LEAST_OPENING_PX
+    twice = replace(settings, crack_opening_px=2 * opening)
+    wider = _parents(mask, phases, pixel_size_nm, name, twice, dark, given)
     return ImageMeasures(
         name,
         group,
@@ -338,12 +339,15 @@ def _parents(
     name: str,
     settings: Settings,
     dark: np.ndarray | None,
+    given: np.ndarray | None,
 ) -> pd.DataFrame:
     """One row a particle as it was before it cracked; no row where that is not asked for or makes no sense."""
     if not settings.fragmentation or not (phases.with_role("particle") and phases.with_role("pore")):
         return pd.DataFrame()
     opening = settings.crack_opening_px
-    table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, dark=dark)
+    table = measure_parents(
+        mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, dark=dark, labels=given
+    )
     table.insert(0, "image", name)
     return table
 

@@ -290,15 +290,17 @@ def _fragmentation(batch: Batch) -> Summary:
 def _with_opening_band(estimate: Estimate, batch: Batch) -> Estimate:
     """The crack length hangs on how wide a crack may open, where cracks are wider than that; say how much."""
     length, area = (sum(image.wider_cracks[i] for image in batch.images) for i in (0, 1))
-    if not estimate.value or not area:
+    if estimate.value is None or not area or not length:
         return estimate
-    change = length / area / estimate.value - 1
+    change = length / area / estimate.value - 1 if estimate.value else math.inf
     if change <= LARGEST_OPENING_CHANGE:
         return estimate
-    opening = batch.settings.crack_opening_px
+    found = [float(image.parents["opening_px"].iloc[0]) for image in batch.images if len(image.parents)]
+    opening = batch.settings.crack_opening_px or float(np.median(found or [0]))
+    more = f"{change:.0%} more" if estimate.value else "There are cracks"
     return estimate.with_flag(
         CRACK_OPENING,
-        f"{change:.0%} more if cracks may open {2 * opening:g} px wide instead of {opening:g}: wide cracks are taken "
+        f"{more} if cracks may open {2 * opening:g} px wide instead of {opening:g}: wide cracks are taken "
         f"for gaps between particles; set crack_opening_px to the widest crack",
     )
 

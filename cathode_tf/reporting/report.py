@@ -265,11 +265,14 @@ def _pictures(
             particles = instance_picture(analysis.labels(name, masks[name], labels.get(name)), pixels)
             caption = f"{name}: particles, as separated by {separation[name]}"
             section.pictures.append(Picture(picture_data(particles, pixel_size_nm=size), caption))
-    return [section, *_crack_pictures(analysis, {name: masks[name] for name in names}, micrographs)]
+    return [section, *_crack_pictures(analysis, {name: masks[name] for name in names}, micrographs, labels)]
 
 
 def _crack_pictures(
-    analysis: Analysis, masks: Mapping[str, np.ndarray], micrographs: Mapping[str, np.ndarray]
+    analysis: Analysis,
+    masks: Mapping[str, np.ndarray],
+    micrographs: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray | None],
 ) -> list[Section]:
     """Every crack that was counted; what is not red was not."""
     if not any(estimate.value for estimate in analysis.summary.get("crack_length_density", {}).values()):
@@ -280,7 +283,7 @@ def _crack_pictures(
         solid = np.isin(mask, [analysis.phases[p].id for p in analysis.phases.with_role("particle")])
         pixels = micrographs.get(name)
         ground = np.where(solid, 200, 60).astype(np.uint8) if pixels is None else pixels
-        picture = crack_picture(analysis.cracks(name, mask, pixels), ground)
+        picture = crack_picture(analysis.cracks(name, mask, pixels, labels.get(name)), ground)
         section.pictures.append(Picture(picture_data(picture, pixel_size_nm=analysis.pixel_size_nm), name))
     return [section]
 
