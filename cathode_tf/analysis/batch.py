@@ -345,6 +345,7 @@ def analyze(
         >>> print(analysis.summary["fraction"]["ncm"].value)
         0.3
     """
+    sized = list(pixel_size_nm) if isinstance(pixel_size_nm, Mapping) else None
     if isinstance(pixel_size_nm, Mapping):
         pixel_size_nm = common_pixel_size(pixel_size_nm)
     check_pixel_size(pixel_size_nm)
@@ -376,6 +377,9 @@ def analyze(
         images.append(measure_image(name, mask, phases, settings=settings, **given))
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
+    for name in sorted(seen.symmetric_difference(sized) if sized is not None else ()):
+        what = "no mask has that name" if name not in seen else "its pixel size is missing"
+        raise InputError(f"pixel sizes: must be given for the images of the batch and no others. {name}: {what}.")
     return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases)
 
 

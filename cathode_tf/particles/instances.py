@@ -89,9 +89,13 @@ class Separation:
         # Padded, so that a phase that fills the frame evenly has a maximum, too.
         tops = local_maxima(np.pad(smooth, 1, constant_values=-1))[1:-1, 1:-1]
         peaks = connected_components(tops & solid, connectivity=2)
+        # Pixels that touch at corners are not connected, but may share a top: what it does not reach stands alone.
+        alone = solid & ~_reached(solid, peaks)
+        peaks[alone] = connected_components(alone, connectivity=1)[alone] + peaks.max(initial=0)
         self.basins = watershed(-smooth, peaks, mask=solid).astype(np.int32)
         heights = np.zeros(int(self.basins.max(initial=0)) + 1)
-        np.maximum.at(heights, peaks.ravel(), smooth.ravel())
+        at_peaks = peaks > 0
+        np.maximum.at(heights, peaks[at_peaks], smooth[at_peaks])
         self._heights = heights
         self._necks = necks(self.basins, smooth)
 
@@ -131,6 +135,14 @@ class Separation:
                 parent[gone] = keep
                 peak[keep] = max(peak[a], peak[b])
         return np.array([root(i) for i in range(len(parent))])
+
+
+def _reached(solid: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Where a peak lies in the same region, pixels that share a side being connected."""
+    count, regions = cv2.connectedComponents(solid.astype(np.uint8), connectivity=4)
+    has = np.zeros(count, bool)
+    has[regions[peaks > 0]] = True
+    return has[regions]
 
 
 def necks(basins: np.ndarray, height: np.ndarray) -> np.ndarray:

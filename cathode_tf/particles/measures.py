@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from cathode_tf.errors import InputError
+from cathode_tf.statistics.estimate import check_pixel_size
 
 SHAPE_MIN_DIAMETER_PX = 20.0
 """Below this equivalent diameter the pixel grid shapes the shape: shape columns hold NaN."""
@@ -137,10 +138,7 @@ def _checked(labels: np.ndarray, pixel_size_nm: float | None) -> np.ndarray:
         raise InputError(
             f"labels: must be an integer array (height, width). Received {labels.dtype} {labels.shape}."
         )
-    if pixel_size_nm is not None and not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
-        raise InputError(
-            f"pixel_size_nm: must be greater than 0, or None for unknown. Received {pixel_size_nm}."
-        )
+    check_pixel_size(pixel_size_nm)
     return labels
 
 

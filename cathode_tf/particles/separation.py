@@ -110,7 +110,7 @@ def _by_maps(solid: np.ndarray, maps: ParticleMaps, contact: float) -> np.ndarra
     # A component without a hill of its own is a particle all the same.
     height = np.where(domain, height + 1e-6, 0)
     tops = local_maxima(np.pad(height, 1, constant_values=-1))[1:-1, 1:-1]
-    peaks = connected_components(tops & domain, connectivity=2)
+    peaks = connected_components(tops & domain, connectivity=1)
     basins = watershed(-height, peaks, mask=domain).astype(np.int32)
     return _joined(basins, maps.contact, contact)[basins]
 
