@@ -75,8 +75,9 @@ def _outlined(name: str, grey: np.ndarray, file: Path, image: str | None) -> Cas
     for region in drawn:
         rows, columns = region.window
         inside = region.inside[: max(0, height - rows.start), : max(0, width - columns.start)]
-        window = slice(rows.start, rows.start + inside.shape[0]), slice(
-            columns.start, columns.start + inside.shape[1]
+        window = (
+            slice(rows.start, rows.start + inside.shape[0]),
+            slice(columns.start, columns.start + inside.shape[1]),
         )
         if inside.sum():
             outlines.append((window, inside))
@@ -95,7 +96,9 @@ def sections(name: str, folder: Path | None) -> Iterator[Case]:
         drawn = list(zip(kept["image"], kept["mask"], kept["labels"], strict=True))
     for number, (image, mask, labels) in enumerate(drawn):
         whole = _without_specks(labels)
-        yield Case(f"{name} {number}", image, mask == 1, lambda found, whole=whole: compare_instances(found, whole))
+        yield Case(
+            f"{name} {number}", image, mask == 1, lambda found, whole=whole: compare_instances(found, whole)
+        )
 
 
 def _without_specks(labels: np.ndarray) -> np.ndarray:

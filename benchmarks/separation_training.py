@@ -117,7 +117,9 @@ def _outlined(path: Path, file: Path, name: str | None) -> Known:
     return Known(labels, labels > 0, grey).at_network_size()
 
 
-def tune(start: Path, pool: list[Known], images: list[Known], out: Path, learnt_from: str, steps: int) -> None:
+def tune(
+    start: Path, pool: list[Known], images: list[Known], out: Path, learnt_from: str, steps: int
+) -> None:
     model = keras.saving.load_model(start, compile=False)
     sizes = np.array([image.mask.size for image in images], float)
     weights = [(1 - REAL_SHARE) / len(pool)] * len(pool) + list(REAL_SHARE * sizes / sizes.sum())
@@ -156,7 +158,8 @@ def main() -> None:
     told.folds.mkdir(parents=True, exist_ok=True)
     images = list(real(Path(os.environ["CATHODE_TF_REAL_DATA"])))
     groups = {
-        kind: list(dict.fromkeys(g for _, g, _ in images if g.startswith(kind))) for kind in ("powder", "spheres")
+        kind: list(dict.fromkeys(g for _, g, _ in images if g.startswith(kind)))
+        for kind in ("powder", "spheres")
     }
     folds = {}
     for number, powder in enumerate(groups["powder"]):
@@ -172,7 +175,12 @@ def main() -> None:
         kept = [known for _, group, known in images if group not in left]
         names = ", ".join(name for name, group, _ in images if group not in left)
         tune(
-            told.model, pool, kept, told.folds / fold, f"{made_up}; outlines of {names}", told.steps or TUNE_STEPS
+            told.model,
+            pool,
+            kept,
+            told.folds / fold,
+            f"{made_up}; outlines of {names}",
+            told.steps or TUNE_STEPS,
         )
 
 

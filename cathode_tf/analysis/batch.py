@@ -379,7 +379,9 @@ def analyze(
         raise InputError("masks: must hold at least one mask. Received none.")
     for name in sorted(seen.symmetric_difference(sized) if sized is not None else ()):
         what = "no mask has that name" if name not in seen else "its pixel size is missing"
-        raise InputError(f"pixel sizes: must be given for the images of the batch and no others. {name}: {what}.")
+        raise InputError(
+            f"pixel sizes: must be given for the images of the batch and no others. {name}: {what}."
+        )
     return Analysis(left, pixel_size_nm, tuple(images), settings, evaluation, mask_phases=phases)
 
 

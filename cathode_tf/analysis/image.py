@@ -295,9 +295,7 @@ def _instances(
     return table, {round(depth, 6): max(number - specks, 0) for depth, number in counted.items()}
 
 
-def fitting(
-    name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phases
-) -> np.ndarray | None:
+def fitting(name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phases) -> np.ndarray | None:
     """The label image, if it is one of this mask's particles; None, and a warning, if the mask was changed since."""
     if labels is None:
         return None

@@ -174,7 +174,8 @@ def pictures_among(paths: Sequence[Path]) -> list[Path]:
 
     def is_picture(path: Path) -> bool:
         stem, _, kind = path.stem.rpartition("_")
-        return kind in KINDS and kind != "mask" and (path.parent, f"{stem}_mask") in there
+        beside = {f"{stem}_mask", stem} if kind == "labels" else {f"{stem}_mask"}
+        return kind in KINDS and kind != "mask" and any((path.parent, name) in there for name in beside)
 
     return [path for path in paths if is_picture(path)]
 

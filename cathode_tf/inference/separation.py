@@ -108,9 +108,7 @@ def particle_maps(
     height, width = (max(1, round(side * factor)) for side in solid.shape)
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     small = cv2.resize(solid.astype(np.float32), (width, height), interpolation=way) >= 0.5
-    seen = (
-        None if grey is None else cv2.resize(grey.astype(np.float32), (width, height), interpolation=way)
-    )
+    seen = None if grey is None else cv2.resize(grey.astype(np.float32), (width, height), interpolation=way)
     maps = network(network_input(small, seen))
     seen_by = "micrographs and masks" if grey is not None else "masks alone"
     return ParticleMaps(maps[..., 0], maps[..., 1], f"{network.source}, from {seen_by}")
@@ -121,9 +119,7 @@ def typical_diameter(solid: np.ndarray) -> float:
     shrink = max(1.0, math.sqrt(solid.size / LOOK_PX))
     if shrink > 1:
         height, width = (max(1, round(side / shrink)) for side in solid.shape)
-        solid = (
-            cv2.resize(solid.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) >= 0.5
-        )
+        solid = cv2.resize(solid.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) >= 0.5
     area = np.bincount(Separation(solid).labels(DEPTH).ravel())[1:]
     area = area[area >= LEAST_PX]
     return float(np.sqrt(4 * np.median(area) / np.pi)) * shrink if area.size else DIAMETER_PX

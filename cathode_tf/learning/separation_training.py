@@ -68,9 +68,7 @@ class Known:
         area = area[area > 0]
         if not area.size:
             return self
-        return self.resized(
-            float(np.clip(DIAMETER_PX / np.sqrt(4 * np.median(area) / np.pi), 0.1, 2.0))
-        )
+        return self.resized(float(np.clip(DIAMETER_PX / np.sqrt(4 * np.median(area) / np.pi), 0.1, 2.0)))
 
 
 def train_separation(

@@ -75,9 +75,7 @@ def _traced(thin: np.ndarray) -> list[_Stretch]:
         near = [place + step for step in steps[:4] if place + step in places]
         for (row, column), step in zip(STEPS[4:], steps[4:], strict=True):
             # A diagonal beside a straight detour is no way of its own.
-            if place + step in places and not (
-                place + row * width in places or place + column in places
-            ):
+            if place + step in places and not (place + row * width in places or place + column in places):
                 near.append(place + step)
         return near
 

@@ -30,7 +30,9 @@ def perfect_maps(labels, shrink=1):
     most = np.array([max(depth[labels == k].max(), 1) for k in range(1, labels.max() + 1)])
     depth = depth / np.append(1, most)[labels]
     size = labels.shape[1] // shrink, labels.shape[0] // shrink
-    return ParticleMaps(*(cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) for m in (contact, depth)))
+    return ParticleMaps(
+        *(cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) for m in (contact, depth))
+    )
 
 
 @pytest.mark.parametrize("shrink", [1, 2])
