@@ -12,7 +12,6 @@ spheres_sem.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import warnings
 from collections.abc import Iterator

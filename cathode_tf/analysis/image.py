@@ -54,8 +54,9 @@ class Settings:
         sample_type: `"section"` (through an electrode) or `"dispersed"` (powder spread out flat).
         unfolding: Of section profiles to spheres: `"em"` or `"saltykov"`.
         depth_axis: Where the electrode's depth runs: `"rows"` (downwards) or `"columns"`.
-        fragmentation: Measure cracks and fragments of particles (definition `frag/1`).
-        crack_opening_px: Widest opening of a crack; None: a share of the typical particle's diameter, found in each image.
+        fragmentation: Measure cracks and fragments of particles (definition `frag/2`).
+        crack_opening_px: Widest opening of a crack; None: a share of the typical particle's diameter, found in each
+            image.
         crack_evidence: `"mask"`: cracks are what the mask shows; `"micrograph"`: dark lines of the micrograph inside
             particles are cracks, too.
         fines_diameter: Free pieces below this diameter (um, or px) are fines; None: not reported.
@@ -163,8 +164,8 @@ def measure_image(
         group: Stack, electrode or session it belongs to.
         settings: How to measure; default `Settings()`.
         micrograph: What the mask is of, (height, width); needed where it is the evidence for cracks.
-        labels: Label image (height, width) of the particles, of the network or corrected; None, or one that does not fit
-            the mask: the outlines tell touching particles apart.
+        labels: Label image (height, width) of the particles, of the network or corrected; None, or one that does not
+            fit the mask: the outlines tell touching particles apart.
 
     Raises:
         InputError: If the mask is no mask of these phases, or all of it is ignored, or the micrograph is needed and
@@ -309,8 +310,8 @@ def fitting(name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phas
     both, either = np.count_nonzero(solid & (labels > 0)), np.count_nonzero(solid | (labels > 0))
     if both < FITS * either:
         warnings.warn(
-            f"{name}: its label image must show the particles of the mask. They share {both / max(either, 1):.0%}: the "
-            "mask was changed since, so its outlines tell the particles apart. Segment again, or correct the labels, too.",
+            f"{name}: its label image must show the particles of the mask. They share {both / max(either, 1):.0%}: "
+            "the mask was changed since, so its outlines tell the particles apart. Segment again, or correct the labels.",
             InputWarning,
             stacklevel=4,
         )

@@ -250,17 +250,26 @@ def _number(instances: pd.DataFrame, phase: str) -> float:
 
 
 def _with_neck_band(estimate: Estimate, images: Sequence[ImageMeasures], phase: str) -> Estimate:
-    """The number of particles hangs on the neck depth; say how much."""
+    """The number of particles hangs on the neck depth; say how much, and count it in.
+
+    Reference:
+        JCGM 100:2008 (GUM), rectangular distribution.
+    """
     counted = [image.neck_counts[phase] for image in images if phase in image.neck_counts]
     if estimate.value is None or not counted or len(counted[0]) < 2:
         return estimate
     totals = {depth: sum(counts[depth] for counts in counted) for depth in counted[0]}
+    numbers = list(totals.values())
+    used = numbers[min(1, len(numbers) - 1)]
+    # Where between half and twice the depth the truth lies nobody knows: rectangular over that range.
+    u = (max(numbers) - min(numbers)) / 2 / math.sqrt(3) / used * estimate.value if used else 0.0
+    estimate = widened(estimate, "separation", u)
     text = ", ".join(f"{number} at {depth:g}" for depth, number in totals.items())
     return estimate.with_flag(NECK_DEPTH, f"particles counted by neck depth: {text}")
 
 
 def _fragmentation(batch: Batch) -> Summary:
-    """The metrics of `frag/1`, over all particle phases together."""
+    """The metrics of `frag/2`, over all particle phases together."""
     tables = [image.parents for image in batch.images]
     if not len(tables[0].columns):
         return {}

@@ -29,7 +29,8 @@ SAME_SIZE = 1e-3
 class Masks:
     """Masks from files: (name, mask, micrograph, labels), one at a time.
 
-    The label image is the one that lies beside the mask, the micrograph the one that `segment` noted; either may be None.
+    The label image is the one that lies beside the mask, the micrograph the one that `segment` noted; either may be
+    None.
 
     Args:
         paths: Of the masks; they are named by `unique_names`.

@@ -115,7 +115,7 @@ def particle_maps(
 
 
 def typical_diameter(solid: np.ndarray) -> float:
-    """Median diameter (px) of the particles as their outlines alone tell them apart; the network's own if there is none."""
+    """Median diameter (px) of the particles as their outlines tell them apart; the network's own if there is none."""
     shrink = max(1.0, math.sqrt(solid.size / LOOK_PX))
     if shrink > 1:
         height, width = (max(1, round(side / shrink)) for side in solid.shape)

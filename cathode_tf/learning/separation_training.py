@@ -1,4 +1,4 @@
-"""Micrographs with known particles in, a trained separation network out; also one that corrected particles tune further."""
+"""Micrographs with known particles in, a trained separation network out; corrected particles tune it further."""
 
 from __future__ import annotations
 

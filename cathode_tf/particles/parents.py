@@ -1,6 +1,6 @@
 """A segmentation mask in; its particles as they were before they cracked, with their cracks and fragments, out.
 
-The steps of definition `frag/1`, which `fragmentation` tells and turns into numbers of a batch.
+The steps of definition `frag/2`, which `fragmentation` tells and turns into numbers of a batch.
 """
 
 from __future__ import annotations

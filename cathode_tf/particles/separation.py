@@ -1,7 +1,7 @@
-"""A segmentation mask in, and where a network made some, maps of contacts and centres; one label image of particles out.
+"""A segmentation mask in, and where a network made some, maps of contacts and centres; one label image out.
 
-A mask has thrown away where particles touch; the micrograph knows. Maps say it, and decide where there are some; without
-them the outlines alone do (`instances.Separation`).
+A mask has thrown away where particles touch; the micrograph knows. Maps say it, and decide where there are some;
+without them the outlines alone do (`instances.Separation`).
 """
 
 from __future__ import annotations

@@ -262,12 +262,13 @@ def common_pixel_size(sizes: Mapping[str, float | None]) -> float | None:
 
 
 def check_pixel_size(pixel_size_nm: float | None) -> None:
-    """Raise `InputError` unless the pixel size is None (unknown) or a number of nanometres that a microscope can have."""
+    """Raise `InputError` unless the pixel size is None (unknown) or a number of nanometres that can be one."""
     if pixel_size_nm is None:
         return
     if not isinstance(pixel_size_nm, numbers.Real) or isinstance(pixel_size_nm, bool):
         raise InputError(
-            f"pixel size: must be one number of nanometres, or be left out if it is unknown. Received {pixel_size_nm!r}."
+            "pixel size: must be one number of nanometres, or be left out if it is unknown. "
+            f"Received {pixel_size_nm!r}."
         )
     if not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise InputError(
@@ -275,6 +276,6 @@ def check_pixel_size(pixel_size_nm: float | None) -> None:
         )
     if pixel_size_nm < LEAST_NM:
         raise InputError(
-            f"pixel size: must be at least {LEAST_NM} nm; atoms are larger. Received {pixel_size_nm} nm. Was it in metres "
-            "or micrometres?"
+            f"pixel size: must be at least {LEAST_NM} nm; atoms are larger. Received {pixel_size_nm} nm. Was it in "
+            "metres or micrometres?"
         )

@@ -26,7 +26,7 @@ def test_a_network_learns_and_shows_known_particles_at_its_own_size():
     model = build_separation(filters=(8, 12))
     losses = train_separation(model, [known], steps=20, learning_rate=5e-3)
     assert losses[-1] < 0.8 * losses[0]
-    with pytest.raises(InputError, match="nothing|at least one"):
+    with pytest.raises(InputError, match="at least one"):
         train_separation(model, [], steps=1)
 
 

@@ -77,7 +77,7 @@ def test_two_touching_disks_are_two_parents_and_their_wedge_is_no_crack():
 
 
 def through(radius=80, width=8, scale=1):
-    """A disk with two parallel through-cracks, so wide, a third of the diameter apart; their true length a disk area."""
+    """A disk with two parallel through-cracks, so wide, a third of the diameter apart; their length per area."""
     side = 2 * radius + 40
     rows, columns = np.mgrid[:side:scale, :side:scale]
     mask = ((rows - side / 2) ** 2 + (columns - side / 2) ** 2 <= radius**2).astype(np.uint8)

@@ -90,7 +90,7 @@ def test_who_is_in_front_is_told_by_grey_and_by_size():
 
 
 def test_unknown_areas_cut_particles_as_the_frame_does():
-    # Disks of 20 at random; 30 of every 100 columns unknown. Whole ones in 70 columns are seen in 70 - 42 places of 100,
+    # Disks of 20 at random; 30 of every 100 columns unknown. Whole ones are seen in 70 - 42 places of 100,
     # and weigh as many more; those that the unknown area cuts say nothing of sizes.
     random = np.random.default_rng(0)
     side = 1200
