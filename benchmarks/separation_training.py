@@ -126,12 +126,12 @@ def tune(
         model, [*pool, *images], steps=steps, weights=weights, learning_rate=1.5e-3, seed=1
     )
     print(f"{out.name}: loss {losses[0]:.3f} -> {losses[-1]:.3f}", flush=True)
-    _write(model, out, learnt_from)
+    _write(model, out, learnt_from, contacts_decide=True)
 
 
-def _write(model: keras.Model, out: Path, learnt_from: str) -> None:
+def _write(model: keras.Model, out: Path, learnt_from: str, contacts_decide: bool = False) -> None:
     layer = next(layer for layer in model.layers if isinstance(layer, Card))
-    layer.card = {**layer.card, **CARD, "trained_on": learnt_from}
+    layer.card = {**layer.card, **CARD, "trained_on": learnt_from, "contacts_decide": contacts_decide}
     model.save(out)
 
 

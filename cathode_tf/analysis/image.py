@@ -311,7 +311,7 @@ def fitting(name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phas
     if both < FITS * either:
         warnings.warn(
             f"{name}: its label image must show the particles of the mask. They share {both / max(either, 1):.0%}: "
-            "the mask was changed since, so its outlines tell the particles apart. Segment again, or correct the labels.",
+            f"the mask was changed since, so its outlines tell the particles apart. Segment again, or correct them.",
             InputWarning,
             stacklevel=4,
         )

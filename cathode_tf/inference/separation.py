@@ -111,7 +111,8 @@ def particle_maps(
     seen = None if grey is None else cv2.resize(grey.astype(np.float32), (width, height), interpolation=way)
     maps = network(network_input(small, seen))
     seen_by = "micrographs and masks" if grey is not None else "masks alone"
-    return ParticleMaps(maps[..., 0], maps[..., 1], f"{network.source}, from {seen_by}")
+    decides = bool(network.card.get("contacts_decide", False))
+    return ParticleMaps(maps[..., 0], maps[..., 1], f"{network.source}, from {seen_by}", decides)
 
 
 def typical_diameter(solid: np.ndarray) -> float:
