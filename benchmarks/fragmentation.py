@@ -1,4 +1,4 @@
-"""What errors of the segmentation do to the headline of fragmentation (`frag/1`), on cathodes of known cracks.
+"""What errors of the segmentation do to the headline of fragmentation (`frag/2`), on cathodes of known cracks.
 
     python benchmarks/fragmentation.py        # about 2 minutes
 

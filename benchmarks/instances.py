@@ -1,96 +1,189 @@
-"""Speed of all per-instance measures against scikit-image's regionprops_table with the same columns.
+"""Particles found by each method on the same masks: average precision, panoptic quality, count and median.
 
-    python benchmarks/instances.py
+    CATHODE_TF_REAL_DATA=... python benchmarks/instances.py [--sections FOLDER] [--folds FOLDER] [--only NAME ...]
 
-A 4096 x 3072 mask with about 2000 touching ellipses; both in one run, in turns, by the clock and in processor seconds
-(all threads), which a busy machine inflates less. Medians of three.
+Real sets are scored against whole outlines, on the union of the outlines as mask; synthetic sections against the
+particles that the cut shows, on their phase mask. With `--sections`, sections kept from an earlier release (one .npz a
+kind, arrays image, mask, labels) take the place of those drawn now. With `--folds`, each real image is separated by the
+network that has not seen it (`benchmarks/separation_training.py` trains them); else by the one that ships.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-import cv2
 import numpy as np
-import skimage
-from scipy.spatial import cKDTree
-from skimage.measure import regionprops_table
+from scipy.ndimage import distance_transform_edt
+from skimage.measure import label as components
+from skimage.morphology import h_maxima, remove_small_holes
+from skimage.segmentation import watershed
 
-from cathode_tf.particles.instances import label_instances
-from cathode_tf.particles.measures import measure_instances
+from cathode_tf.imaging import read_micrograph
+from cathode_tf.imaging.annotations import read_instances
+from cathode_tf.particles.agreement import Agreement, compare_instances, compare_outlines, total
 
-
-def particles(height: int = 3072, width: int = 4096, cell: int = 76) -> np.ndarray:
-    """An ellipse somewhere in each cell of a grid, about 2000 in all; some touch, some have a hole."""
-    random = np.random.default_rng(0)
-    mask = np.zeros((height, width), np.uint8)
-    for row in range(0, height, cell):
-        for column in range(0, width, cell):
-            centre = int(column + random.integers(20, cell - 20)), int(row + random.integers(20, cell - 20))
-            axes = int(random.uniform(14, 42)), int(random.uniform(14, 42))
-            cv2.ellipse(mask, centre, axes, float(random.uniform(0, 180)), 0, 360, 1, -1)
-            if random.random() < 0.2:
-                cv2.circle(mask, centre, 4, 0, -1)
-    return mask
+MIN_AREA_PX = 20
 
 
-def minimum_feret(region_mask: np.ndarray) -> float:
-    """Smallest Feret diameter of one region, which regionprops does not have, as an extra property."""
-    points = np.argwhere(region_mask).astype(np.float32)
-    return min(cv2.minAreaRect(points)[1]) + 1
+@dataclass(frozen=True)
+class Case:
+    """One image: what is shown to every method, and how to score its label image."""
+
+    name: str
+    grey: np.ndarray
+    mask: np.ndarray
+    score: Callable[[np.ndarray], Agreement]
 
 
-def with_scikit_image(labels: np.ndarray) -> dict[str, np.ndarray]:
-    names = (
-        "label",
-        "bbox",
-        "centroid",
-        "area",
-        "equivalent_diameter_area",
-        "feret_diameter_max",
-        "perimeter_crofton",
-        "axis_major_length",
-        "axis_minor_length",
-        "solidity",
-        "orientation",
-        "area_filled",
-    )
-    table = regionprops_table(labels, properties=names, extra_properties=(minimum_feret,))
-    centres = np.column_stack([table["centroid-0"], table["centroid-1"]])
-    table["nearest_neighbour"] = cKDTree(centres).query(centres, k=2)[0][:, 1]
-    return table
+KINDS = {
+    "synthetic, default": {},
+    "synthetic, 4 % inner pores": {"inner_porosity": 0.04},
+    "synthetic, pressed flat": {
+        "calendering": 0.3,
+        "ncm_fraction": 0.75,
+        "additive_fraction": 0.0,
+        "binder_fraction": 0.0,
+    },
+    "synthetic, calendered .2": {"calendering": 0.2},
+}
+KEPT = dict(zip(KINDS, ("default", "pores4", "flat", "calendered"), strict=True))
 
 
-def taken(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds by the clock, and processor seconds."""
-    start = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - start[0], time.process_time() - start[1]
+def powder(root: Path) -> Iterator[Case]:
+    file = root / "powder_sem/via_powder_particle_masks_training.json"
+    for path in sorted((root / "powder_sem/images").glob("*.png")):
+        grey = read_micrograph(path).pixels
+        yield _outlined(path.stem, grey, file, path.name)
+
+
+def spheres(root: Path) -> Iterator[Case]:
+    for path in sorted((root / "spheres_sem").glob("*.png")):
+        grey = read_micrograph(path).pixels
+        yield _outlined(path.stem, grey, path.with_suffix(".json"), None)
+
+
+def _outlined(name: str, grey: np.ndarray, file: Path, image: str | None) -> Case:
+    drawn = read_instances(file, image, None if image is None else grey.shape)
+    height, width = grey.shape
+    outlines, mask = [], np.zeros(grey.shape, bool)
+    for region in drawn:
+        rows, columns = region.window
+        inside = region.inside[: max(0, height - rows.start), : max(0, width - columns.start)]
+        window = (
+            slice(rows.start, rows.start + inside.shape[0]),
+            slice(columns.start, columns.start + inside.shape[1]),
+        )
+        if inside.sum():
+            outlines.append((window, inside))
+            mask[window] |= inside
+    return Case(name, grey, mask, lambda labels: compare_outlines(labels, outlines))
+
+
+def sections(name: str, folder: Path | None) -> Iterator[Case]:
+    if folder is None:
+        from cathode_tf.synthesis import synthesize
+        from cathode_tf.synthesis.parameters import Parameters
+
+        drawn = [(s.image, s.mask, s.labels) for s in synthesize(8, parameters=Parameters(**KINDS[name]))]
+    else:
+        kept = np.load(folder / f"section_{KEPT[name]}.npz")
+        drawn = list(zip(kept["image"], kept["mask"], kept["labels"], strict=True))
+    for number, (image, mask, labels) in enumerate(drawn):
+        whole = _without_specks(labels)
+        yield Case(
+            f"{name} {number}", image, mask == 1, lambda found, whole=whole: compare_instances(found, whole)
+        )
+
+
+def _without_specks(labels: np.ndarray) -> np.ndarray:
+    small = np.bincount(labels.ravel()) < MIN_AREA_PX
+    return np.where(small[labels], 0, labels)
+
+
+def by_h_maxima(case: Case) -> np.ndarray:
+    solid = remove_small_holes(case.mask, max_size=60)
+    distance = distance_transform_edt(solid)
+    labels = watershed(-distance, components(h_maxima(distance, 1)), mask=solid)
+    return _without_specks(labels * case.mask)
+
+
+def by_snow(case: Case) -> np.ndarray:
+    import porespy
+
+    labels = porespy.filters.snow_partitioning(case.mask, r_max=4, sigma=0.4).regions
+    return _without_specks(np.asarray(labels).astype(np.int64) * case.mask)
+
+
+def by_components(case: Case) -> np.ndarray:
+    return _without_specks(components(case.mask, connectivity=1))
+
+
+def by_geometry(case: Case) -> np.ndarray:
+    from cathode_tf.particles.separation import separate_solid
+
+    return _without_specks(separate_solid(case.mask))
+
+
+def by_network(folds: Path | None, grey: bool) -> Callable[[Case], np.ndarray]:
+    from cathode_tf.inference.separation import particle_maps, separation_network
+    from cathode_tf.particles.separation import separate_solid
+
+    of_image = json.loads((folds / "folds.json").read_text()) if folds else {}
+
+    def separated(case: Case) -> np.ndarray:
+        name = of_image.get(case.name)
+        network = separation_network(folds / name if folds and name else None)
+        maps = particle_maps(case.mask, case.grey if grey else None, network=network)
+        return _without_specks(separate_solid(case.mask, maps))
+
+    return separated
 
 
 def main() -> None:
-    mask = particles()
-    separation = taken(lambda: label_instances(mask, 1))
-    labels = label_instances(mask, 1)
-    jobs: dict[str, Callable[[], object]] = {
-        "measure_instances, all columns": lambda: measure_instances(labels, min_shape_px=0),
-        "regionprops_table, the same columns": lambda: with_scikit_image(labels),
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sections", type=Path)
+    parser.add_argument("--folds", type=Path)
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--methods", nargs="*")
+    told = parser.parse_args()
+    sets: dict[str, Callable[[], Iterator[Case]]] = {}
+    if os.environ.get("CATHODE_TF_REAL_DATA"):
+        root = Path(os.environ["CATHODE_TF_REAL_DATA"])
+        sets |= {"powder_sem": lambda: powder(root), "spheres_sem": lambda: spheres(root)}
+    sets |= {name: (lambda name=name: sections(name, told.sections)) for name in KINDS}
+    methods = {
+        "ours, with micrograph": by_network(told.folds, True),
+        "ours, mask alone": by_network(told.folds, False),
+        "ours, geometry": by_geometry,
+        "h-maxima (h = 1)": by_h_maxima,
+        "SNOW": by_snow,
+        "components": by_components,
     }
-    times = {name: [] for name in jobs}
-    for _ in range(3):
-        for name, work in jobs.items():
-            times[name].append(taken(work))
-    ours, theirs = (np.median(times[name], axis=0) for name in jobs)
-    print(
-        f"{mask.shape[1]} x {mask.shape[0]} px, {labels.max()} instances, scikit-image {skimage.__version__}\n"
-    )
-    print("| | seconds | processor s | ratio of seconds | of processor s |\n|---|---|---|---|---|")
-    for name, (clock, processor) in zip(jobs, (ours, theirs), strict=True):
-        print(
-            f"| {name} | {clock:.2f} | {processor:.2f} | {clock / ours[0]:.1f} | {processor / ours[1]:.1f} |"
-        )
-    print(f"| (finding and separating the instances) | {separation[0]:.2f} | {separation[1]:.2f} | | |")
+    print("| set (particles) | method | AP50 | AP75 | PQ | count | median | processor s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, cases in sets.items():
+        if told.only and not any(word in name for word in told.only):
+            continue
+        listed = list(cases())
+        for method, separated in methods.items():
+            if told.methods and not any(word in method for word in told.methods):
+                continue
+            start = time.process_time()
+            labels = [separated(case) for case in listed]
+            seconds = time.process_time() - start
+            got = total([case.score(found) for case, found in zip(listed, labels, strict=True)])
+            print(
+                f"| {name} ({got.expected}) | {method} | {got.average_precision():.3f} | "
+                f"{got.average_precision(0.75):.3f} | {got.panoptic_quality:.3f} | {got.count_error:+.0%} | "
+                f"{got.median_error:+.1%} | {seconds:.1f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

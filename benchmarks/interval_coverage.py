@@ -135,7 +135,7 @@ def section_case(
 def crack_case(
     images: int, cracked: float, between: float = 0.0
 ) -> Callable[[np.random.Generator], tuple[Estimate, float]]:
-    """Crack length density (`frag/1`): four discs an image, each slit right through or not, 4 px wide.
+    """Crack length density (`frag/2`): four discs an image, each slit right through or not, 4 px wide.
 
     Radii are uniform over 22 ... 38 px, so the truth is cracked x E(2 r) / E(pi r^2); `between` is the standard
     deviation of the cracked share from image to image.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cathode_tf.datasets import convert, open_records, patches
     from cathode_tf.errors import InputError, InputWarning
     from cathode_tf.imaging import Micrograph, read_mask, read_micrograph
-    from cathode_tf.inference import Segmenter, ServingClient, evaluate, export_savedmodel
+    from cathode_tf.inference import Segmenter, ServingClient, evaluate, export_savedmodel, separate
     from cathode_tf.learning import Dice, DiceLoss, build_unet, train
     from cathode_tf.phases import Phases
     from cathode_tf.synthesis import synthesize
@@ -43,6 +43,7 @@ _ROOM_OF = {
     "evaluate": "inference",
     "Segmenter": "inference",
     "export_savedmodel": "inference",
+    "separate": "inference",
     "ServingClient": "inference",
     "analyze": "analysis",
     "compare": "analysis",
@@ -69,6 +70,7 @@ __all__ = [
     "patches",
     "read_mask",
     "read_micrograph",
+    "separate",
     "synthesize",
     "trace",
     "train",

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "synthesis": {"imaging"},
     "datasets": {"imaging"},
     "learning": {"imaging", "datasets"},
-    "inference": {"imaging", "datasets", "learning"},
+    "inference": {"imaging", "datasets", "learning", "particles"},
     "statistics": set(),
     "particles": {"statistics"},
     "volumes": {"imaging", "statistics", "particles"},

@@ -243,6 +243,7 @@ def command(
     with atomic_folder(out, force=force) as folder:
         shown_masks: dict[str, Any] = {}
         shown_images: dict[str, Any] = {}
+        shown_labels: dict[str, Any] = {}
         drawn_from: dict[str, Any] = {}
         doubts: dict[str, str] = {}
         source: Segmented | Masks
@@ -258,11 +259,12 @@ def command(
                 click.echo(f"Pixel size {source.pixel_size_nm:.5g} nm: {source.pixel_size_source}.")
 
         def each():
-            for name, mask, image in track(source, "Measuring", total=len(paths)):
+            for name, mask, image, labels in track(source, "Measuring", total=len(paths)):
                 if groups is not None and name not in groups:
                     raise InputError(f"{groups_file}: must give the group of every image. {name} is missing.")
                 if len(shown_masks) < SHOWN:
                     shown_masks[name] = mask
+                    shown_labels[name] = labels
                     if image is None and name in source.stories:
                         image = micrograph_of(source.stories[name], mask.shape)
                     if image is not None:
@@ -275,7 +277,7 @@ def command(
                             doubts[name] = doubt
                 if draw_points:
                     drawn_from[name] = merged(mask, source.phases)
-                yield name, mask, image
+                yield name, mask, image, labels
 
         analysis = analyze(
             each(),
@@ -302,7 +304,7 @@ def command(
             points.to_csv(folder / "reference_points.csv", index=False)
         analysis.write_into(folder)
         click.echo("Drawing the report ...", err=True)
-        write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images)
+        write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images, labels=shown_labels)
         written = sorted(path.name for path in folder.iterdir())
     for name, doubt in doubts.items():
         click.echo(f"Warning: {name}: {doubt}.", err=True)

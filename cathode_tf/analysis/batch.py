@@ -18,6 +18,7 @@ import pandas as pd
 
 from cathode_tf.analysis.borders import with_borders
 from cathode_tf.analysis.image import (
+    LABELS,
     PORE_BACK,
     ImageMeasures,
     Settings,
@@ -245,12 +246,13 @@ class Analysis:
                 used.setdefault(estimate.method, estimate.reference)
         return [f"{method} [{reference}]." for method, reference in used.items() if method]
 
-    def labels(self, name: str, mask: np.ndarray) -> np.ndarray:
+    def labels(self, name: str, mask: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
         """Label image (height, width) int32 of the particles of one mask, as this analysis separated them.
 
         Args:
             name: The image's name.
             mask: Its mask again, for an analysis keeps none.
+            given: The label image that it was measured with, if there was one.
 
         Raises:
             InputError: If the mask is not the one that was measured under this name.
@@ -258,17 +260,24 @@ class Analysis:
         self._check_known(name, mask)
         labels = np.zeros(mask.shape, np.int32)
         for phase in self.phases.with_role("particle"):
-            found, _ = labelled(mask, self.phases[phase], self.settings)
+            found, _ = labelled(mask, self.phases[phase], self.settings, self._used(name, given))
             labels[found > 0] = found[found > 0] + labels.max()
         return labels
 
-    def cracks(self, name: str, mask: np.ndarray, micrograph: np.ndarray | None = None) -> np.ndarray:
+    def cracks(
+        self,
+        name: str,
+        mask: np.ndarray,
+        micrograph: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Where the cracks are that were counted in one mask, Boolean (height, width).
 
         Args:
             name: The image's name.
             mask: Its mask again, for an analysis keeps none.
             micrograph: Its micrograph, if that was the evidence.
+            labels: The label image that it was measured with, if there was one.
 
         Raises:
             InputError: If the mask is not the one that was measured under this name.
@@ -278,7 +287,12 @@ class Analysis:
         if merges(phases, self.settings):
             mask, phases = merge_pore_back(mask, phases)
         dark = dark_evidence(mask, phases, self.settings, micrograph)
-        return find_cracks(mask, phases, opening_px=self.settings.crack_opening_px, dark=dark)
+        opening = self.settings.crack_opening_px
+        return find_cracks(mask, phases, opening_px=opening, dark=dark, labels=self._used(name, labels))
+
+    def _used(self, name: str, labels: np.ndarray | None) -> np.ndarray | None:
+        """The label image, if this analysis measured with it; one that did not fit the mask it left aside."""
+        return labels if any(i.name == name and i.separation == LABELS for i in self.images) else None
 
     def _check_known(self, name: str, mask: np.ndarray) -> None:
         known = {image.name: image.sha256 for image in self.images}
@@ -306,6 +320,7 @@ class Analysis:
                     "shape": list(image.shape),
                     "mask_sha256": image.sha256,
                     **({"mask": self.mask_files[image.name]} if image.name in self.mask_files else {}),
+                    "separation": image.separation,
                 }
                 for image in self.images
             ],
@@ -355,7 +370,8 @@ def analyze(
     Args:
         masks: Name -> mask, or masks, or (name, mask) pairs, which may be made one at a time by a generator.
             A mask is uint8 (height, width) of phase ids; 255 is ignored. With
-            `Settings(crack_evidence="micrograph")`: (name, mask, micrograph), all of one shape.
+            `Settings(crack_evidence="micrograph")`: (name, mask, micrograph), all of one shape. A fourth, where it is
+            known: the label image of the particles (`separate`); without one the outlines tell touching ones apart.
         phases: Names, ids and roles: instances of `particle` phases are separated where they touch.
         pixel_size_nm: One pixel's side, or that of each image by name, which must be the same; None =
             unknown: everything is in px.
@@ -379,6 +395,7 @@ def analyze(
         >>> print(analysis.summary["fraction"]["ncm"].value)
         0.3
     """
+    sized = list(pixel_size_nm) if isinstance(pixel_size_nm, Mapping) else None
     if isinstance(pixel_size_nm, Mapping):
         pixel_size_nm = common_pixel_size(pixel_size_nm)
     check_pixel_size(pixel_size_nm)
@@ -398,7 +415,7 @@ def analyze(
         evaluation = evaluation.merged(PORE_BACK, front_pore(phases))
     images = []
     seen = set()
-    for name, mask, micrograph in _named(masks):
+    for name, mask, micrograph, labels in _named(masks):
         if name in seen:
             raise InputError(f"{name}: must occur once in a batch. Received two masks of that name.")
         seen.add(name)
@@ -406,9 +423,15 @@ def analyze(
             raise InputError(f"groups: must give the group of every image. {name} is missing.")
         group = (groups or {}).get(name, "")
         given: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "group": group, "micrograph": micrograph}
+        given["labels"] = labels
         images.append(measure_image(name, mask, phases, settings=settings, **given))
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
+    for name in sorted(seen.symmetric_difference(sized) if sized is not None else ()):
+        what = "no mask has that name" if name not in seen else "its pixel size is missing"
+        raise InputError(
+            f"pixel sizes: must be given for the images of the batch and no others. {name}: {what}."
+        )
     found = [] if groups else families({image.name: image.view for image in images})
     if found:
         images, settings = _as_families(images, found), replace(settings, replicate="group")
@@ -438,15 +461,16 @@ def _as_families(images: Sequence[ImageMeasures], found: Sequence[Sequence[str]]
 
 def _named(
     masks: Mapping[str, np.ndarray] | Iterable[Any],
-) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-    """Name, mask, and the micrograph where there is one."""
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]]:
+    """Name, mask, and the micrograph and the label image where there is one."""
     if isinstance(masks, np.ndarray) and masks.ndim == 2:
         masks = [masks]
     if isinstance(masks, Mapping):
         masks = masks.items()
     for number, item in enumerate(masks):
         name, mask, *rest = item if isinstance(item, tuple) else (f"image_{number:04d}", item)
-        yield name, mask, rest[0] if rest else None
+        micrograph, labels = (*rest, None, None)[:2]
+        yield name, mask, micrograph, labels
 
 
 def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:

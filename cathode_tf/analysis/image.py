@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,13 +16,13 @@ from cathode_tf.analysis.interfaces import Intercepts, intercepts
 from cathode_tf.analysis.layers import DEPTH_AXES, band_counts
 from cathode_tf.analysis.likeness import view_of
 from cathode_tf.analysis.pores import PoreMeasures, measure_pores
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import pixel_sha256
 from cathode_tf.particles.dark_lines import dark_lines
 from cathode_tf.particles.instances import DEPTH, Separation, label_instances, without_small
 from cathode_tf.particles.measures import measure_instances
-from cathode_tf.particles.parents import OPENING_PX, measure_parents
-from cathode_tf.phases import Phase, Phases
+from cathode_tf.particles.parents import LEAST_OPENING_PX, measure_parents
+from cathode_tf.phases import IGNORE, Phase, Phases
 from cathode_tf.statistics.fractions import Covariance
 from cathode_tf.statistics.sizes import SAMPLE_TYPES
 from cathode_tf.statistics.stereology import UNFOLDINGS
@@ -31,6 +32,13 @@ MIN_AREA_PX = 20
 
 EVIDENCE = ("mask", "micrograph")
 """What may show a crack."""
+
+OUTLINES = "outlines of the mask"
+"""Touching particles are told apart by what the mask alone shows."""
+LABELS = "label images beside the masks"
+"""They were told apart before, by the network or by hand."""
+FITS = 0.98
+"""A label image is that of a mask if it covers so much of its particles, and no more of what is none."""
 
 PORE_BACK = "pore_back"
 """Name of the phase for walls that are seen through an open pore, and so lie behind the section."""
@@ -48,8 +56,9 @@ class Settings:
         sample_type: `"section"` (through an electrode) or `"dispersed"` (powder spread out flat).
         unfolding: Of section profiles to spheres: `"em"` or `"saltykov"`.
         depth_axis: Where the electrode's depth runs: `"rows"` (downwards) or `"columns"`.
-        fragmentation: Measure cracks and fragments of particles (definition `frag/1`).
-        crack_opening_px: Widest opening of a crack.
+        fragmentation: Measure cracks and fragments of particles (definition `frag/2`).
+        crack_opening_px: Widest opening of a crack; None: a share of the typical particle's diameter, found in each
+            image.
         crack_evidence: `"mask"`: cracks are what the mask shows; `"micrograph"`: dark lines of the micrograph inside
             particles are cracks, too.
         fines_diameter: Free pieces below this diameter (um, or px) are fines; None: not reported.
@@ -66,7 +75,7 @@ class Settings:
     unfolding: str = "em"
     depth_axis: str = "rows"
     fragmentation: bool = True
-    crack_opening_px: float = OPENING_PX
+    crack_opening_px: float | None = None
     crack_evidence: str = "mask"
     fines_diameter: float | None = None
     edge_px: float | None = None
@@ -88,7 +97,7 @@ class Settings:
             raise InputError(f"neck_depth: must be 0 to 1. Received {self.neck_depth}.")
         if self.min_area_px < 0:
             raise InputError(f"min_area_px: must be 0 or more. Received {self.min_area_px}.")
-        if not 1 <= self.crack_opening_px < math.inf:
+        if self.crack_opening_px is not None and not 1 <= self.crack_opening_px < math.inf:
             raise InputError(f"crack_opening_px: must be at least 1 px. Received {self.crack_opening_px}.")
         for name in ("edge_px", "pixel_size_rel"):
             value = getattr(self, name)
@@ -117,7 +126,8 @@ class ImageMeasures:
         view: A small view of the mask, to find images of one place.
         faults: What could not be measured here (`"fragmentation"`, `"pores"`, `"instances of ncm"`), and why.
         pores: Sums over the pore space; None where no phase is a pore.
-        neck_counts: Instances of each particle phase by neck depth.
+        neck_counts: Instances of each particle phase by neck depth, where the outlines separated them.
+        separation: What told touching particles apart.
     """
 
     name: str
@@ -136,6 +146,7 @@ class ImageMeasures:
     wider_cracks: tuple[float, float] = (0.0, 0.0)
     faults: Mapping[str, str] = field(default_factory=dict)
     view: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    separation: str = OUTLINES
 
 
 def measure_image(
@@ -147,6 +158,7 @@ def measure_image(
     group: str = "",
     settings: Settings | None = None,
     micrograph: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
 ) -> ImageMeasures:
     """Measure one mask.
 
@@ -158,12 +170,15 @@ def measure_image(
         group: Stack, electrode or session it belongs to.
         settings: How to measure; default `Settings()`.
         micrograph: What the mask is of, (height, width); needed where it is the evidence for cracks.
+        labels: Label image (height, width) of the particles, of the network or corrected; None, or one that does not
+            fit the mask: the outlines tell touching particles apart.
 
     Raises:
         InputError: If the mask is no mask of these phases, or all of it is ignored, or the micrograph is needed and
             missing, or of another shape.
     """
     settings = settings or Settings()
+    mask = np.asarray(mask)
     if settings.crack_evidence == "micrograph" and micrograph is None:
         raise InputError(
             f"{name}: must come with its micrograph, as crack_evidence is micrograph. Received none."
@@ -181,19 +196,21 @@ def measure_image(
         )
     faults: dict[str, str] = {}
     tables, necks = [], {}
+    given = fitting(name, labels, mask, phases)
     for phase in phases:
         if settings.instance_phases is None or phase.name in settings.instance_phases:
             with _noting(faults, f"instances of {phase.name}", name):
-                table, counted = _instances(mask, phase, pixel_size_nm, settings)
+                table, counted = _instances(mask, phase, pixel_size_nm, settings, given)
                 tables.append(table)
                 if counted:
                     necks[phase.name] = counted
     parents = wider = pd.DataFrame()
     with _noting(faults, "fragmentation", name):
         dark = dark_evidence(mask, phases, settings, micrograph)
-        parents = _parents(mask, phases, pixel_size_nm, name, settings, dark)
-        twice = replace(settings, crack_opening_px=2 * settings.crack_opening_px)
-        wider = _parents(mask, phases, pixel_size_nm, name, twice, dark)
+        parents = _parents(mask, phases, pixel_size_nm, name, settings, dark, given)
+        opening = float(parents["opening_px"].iloc[0]) if len(parents) else LEAST_OPENING_PX
+        twice = replace(settings, crack_opening_px=2 * opening)
+        wider = _parents(mask, phases, pixel_size_nm, name, twice, dark, given)
     pores = None
     with _noting(faults, "pores", name):
         pores = measure_pores(mask, phases) if phases.with_role("pore") else None
@@ -216,6 +233,7 @@ def measure_image(
         else (0.0, 0.0),
         faults,
         view_of(mask, phases),
+        OUTLINES if given is None else LABELS,
     )
 
 
@@ -285,11 +303,15 @@ def merge_pore_back(mask: np.ndarray, phases: Phases) -> tuple[np.ndarray, Phase
 
 
 def _instances(
-    mask: np.ndarray, phase: Phase, pixel_size_nm: float | None, settings: Settings
+    mask: np.ndarray,
+    phase: Phase,
+    pixel_size_nm: float | None,
+    settings: Settings,
+    given: np.ndarray | None,
 ) -> tuple[pd.DataFrame, dict[float, int]]:
     """Table of one phase's instances, and their number at half, once and twice the neck depth."""
-    labels, separation = labelled(mask, phase, settings)
-    table = measure_instances(labels, pixel_size_nm=pixel_size_nm)
+    labels, separation = labelled(mask, phase, settings, given)
+    table = measure_instances(labels, pixel_size_nm=pixel_size_nm, unknown=mask == IGNORE)
     table.insert(0, "phase", phase.name)
     if separation is None:
         return table, {}
@@ -300,10 +322,37 @@ def _instances(
     return table, {round(depth, 6): max(number - specks, 0) for depth, number in counted.items()}
 
 
-def labelled(mask: np.ndarray, phase: Phase, settings: Settings) -> tuple[np.ndarray, Separation | None]:
+def fitting(name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phases) -> np.ndarray | None:
+    """The label image, if it is one of this mask's particles; None, and a warning, if the mask was changed since."""
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.shape != mask.shape or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"{name}: its label image must be whole numbers of the mask's shape {mask.shape}. "
+            f"Received {labels.dtype} {labels.shape}."
+        )
+    solid = np.isin(mask, [phases[each].id for each in phases.with_role("particle")])
+    both, either = np.count_nonzero(solid & (labels > 0)), np.count_nonzero(solid | (labels > 0))
+    if both < FITS * either:
+        warnings.warn(
+            f"{name}: its label image must show the particles of the mask. They share {both / max(either, 1):.0%}: "
+            f"the mask was changed since, so its outlines tell the particles apart. Segment again, or correct them.",
+            InputWarning,
+            stacklevel=4,
+        )
+        return None
+    return labels
+
+
+def labelled(
+    mask: np.ndarray, phase: Phase, settings: Settings, given: np.ndarray | None = None
+) -> tuple[np.ndarray, Separation | None]:
     """Label image of a phase's instances with an analysis's settings; particles are separated where they touch."""
     if phase.role != "particle":
         return label_instances(mask, phase.id, separate=False, min_area_px=settings.min_area_px), None
+    if given is not None:
+        return without_small(np.where(mask == phase.id, given, 0), max(settings.min_area_px, 1)), None
     separation = Separation(mask == phase.id)
     return without_small(separation.labels(settings.neck_depth), settings.min_area_px), separation
 
@@ -315,12 +364,15 @@ def _parents(
     name: str,
     settings: Settings,
     dark: np.ndarray | None,
+    given: np.ndarray | None,
 ) -> pd.DataFrame:
     """One row a particle as it was before it cracked; no row where that is not asked for or makes no sense."""
     if not settings.fragmentation or not (phases.with_role("particle") and phases.with_role("pore")):
         return pd.DataFrame()
     opening = settings.crack_opening_px
-    table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, dark=dark)
+    table = measure_parents(
+        mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, dark=dark, labels=given
+    )
     table.insert(0, "image", name)
     return table
 

@@ -278,17 +278,26 @@ def _number(instances: pd.DataFrame, phase: str) -> float:
 
 
 def _with_neck_band(estimate: Estimate, images: Sequence[ImageMeasures], phase: str) -> Estimate:
-    """The number of particles hangs on the neck depth; say how much."""
+    """The number of particles hangs on the neck depth; say how much, and count it in.
+
+    Reference:
+        JCGM 100:2008 (GUM), rectangular distribution.
+    """
     counted = [image.neck_counts[phase] for image in images if phase in image.neck_counts]
     if estimate.value is None or not counted or len(counted[0]) < 2:
         return estimate
     totals = {depth: sum(counts[depth] for counts in counted) for depth in counted[0]}
+    numbers = list(totals.values())
+    used = numbers[min(1, len(numbers) - 1)]
+    # Where between half and twice the depth the truth lies nobody knows: rectangular over that range.
+    u = (max(numbers) - min(numbers)) / 2 / math.sqrt(3) / used * estimate.value if used else 0.0
+    estimate = widened(estimate, "separation", u)
     text = ", ".join(f"{number} at {depth:g}" for depth, number in totals.items())
     return estimate.with_flag(NECK_DEPTH, f"particles counted by neck depth: {text}")
 
 
 def _fragmentation(batch: Batch) -> Summary:
-    """The metrics of `frag/1`, over all particle phases together."""
+    """The metrics of `frag/2`, over all particle phases together."""
     tables = [image.parents for image in batch.images]
     if not len(tables[0].columns) and not batch.fault("fragmentation"):
         return {}
@@ -330,15 +339,17 @@ def _of_parents(batch: Batch, tables: Sequence[pd.DataFrame], particles: str) ->
 def _with_opening_band(estimate: Estimate, batch: Batch) -> Estimate:
     """The crack length hangs on how wide a crack may open, where cracks are wider than that; say how much."""
     length, area = (sum(image.wider_cracks[i] for image in batch.images) for i in (0, 1))
-    if not estimate.value or not area:
+    if estimate.value is None or not area or not length:
         return estimate
-    change = length / area / estimate.value - 1
+    change = length / area / estimate.value - 1 if estimate.value else math.inf
     if change <= LARGEST_OPENING_CHANGE:
         return estimate
-    opening = batch.settings.crack_opening_px
+    found = [float(image.parents["opening_px"].iloc[0]) for image in batch.images if len(image.parents)]
+    opening = batch.settings.crack_opening_px or float(np.median(found or [0]))
+    more = f"{change:.0%} more" if estimate.value else "There are cracks"
     return estimate.with_flag(
         CRACK_OPENING,
-        f"{change:.0%} more if cracks may open {2 * opening:g} px wide instead of {opening:g}: wide cracks are taken "
+        f"{more} if cracks may open {2 * opening:g} px wide instead of {opening:g}: wide cracks are taken "
         f"for gaps between particles; set crack_opening_px to the widest crack",
     )
 

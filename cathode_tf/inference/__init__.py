@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cathode_tf.inference.export import export_savedmodel
     from cathode_tf.inference.segmentation import Segmentation
     from cathode_tf.inference.segmenter import Segmenter
+    from cathode_tf.inference.separation import separate
 
 _MODULE_OF = {
     "Segmenter": "segmenter",
@@ -24,9 +25,18 @@ _MODULE_OF = {
     "Evaluation": "evaluation",
     "export_savedmodel": "export",
     "ServingClient": "client",
+    "separate": "separation",
 }
 
-__all__ = ["Evaluation", "Segmentation", "Segmenter", "ServingClient", "evaluate", "export_savedmodel"]
+__all__ = [
+    "Evaluation",
+    "Segmentation",
+    "Segmenter",
+    "ServingClient",
+    "evaluate",
+    "export_savedmodel",
+    "separate",
+]
 
 
 __getattr__ = loader(__name__, _MODULE_OF)

@@ -13,9 +13,10 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_mask, write_mask
+from cathode_tf.imaging.label_images import read_labels, write_labels
 from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.imaging.stories import MODEL, Story, stories_beside, write_stories
-from cathode_tf.inference.ledger import KINDS, pixel_sizes_beside
+from cathode_tf.inference.ledger import KINDS, labels_beside, micrographs_beside, pixel_sizes_beside
 from cathode_tf.phases import Phases
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ SAME_SIZE = 1e-3
 
 
 class Masks:
-    """Masks from files: (name, mask, None), one at a time.
+    """Masks from files: (name, mask, micrograph, labels), one at a time.
+
+    The label image is the one that lies beside the mask, the micrograph the one that `segment` noted; either may be
+    None.
 
     Args:
         paths: Of the masks; they are named by `unique_names`.
@@ -49,9 +53,14 @@ class Masks:
         self.pixel_size_nm, self.pixel_size_source = _common_size(paths, pixel_size_nm)
         self.mixed = _several(self.sizes.values()) if pixel_size_nm is None else ()
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, None]]:
-        for name, path in zip(unique_names(self._paths), self._paths, strict=True):
-            yield name, read_mask(path, self.phases), None
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]]:
+        noted = micrographs_beside(self._paths)
+        for name, path, image in zip(unique_names(self._paths), self._paths, noted, strict=True):
+            mask, beside = read_mask(path, self.phases), labels_beside(path)
+            pixels = None if image is None else next(iter_micrographs(image)).pixels
+            if pixels is not None and pixels.shape != mask.shape:
+                pixels = None
+            yield name, mask, pixels, None if beside is None else read_labels(beside)
 
 
 def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | None, str]:
@@ -85,7 +94,7 @@ def _several(sizes: Iterable[float | None]) -> tuple[float, ...]:
 
 
 class Segmented:
-    """Micrographs, segmented when they are asked for, their masks written: (name, mask, pixels), one at a time.
+    """Micrographs, segmented when they are asked for, their masks written: (name, mask, pixels, labels), one at a time.
 
     Args:
         model: A run, `.keras` file, SavedModel, or the word default.
@@ -123,9 +132,11 @@ class Segmented:
         first = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm))
         self.pixel_size_nm, self.pixel_size_source = first.pixel_size_nm, first.pixel_size_source
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]]:
         from cathode_tf.inference.image_files import image_facts
+        from cathode_tf.inference.separation import separate
 
+        particles = bool(self.phases.with_role("particle"))
         for path in self._paths:
             for micrograph in iter_micrographs(path, pixel_size_nm=self._given):
                 self._check_size(micrograph)
@@ -136,7 +147,10 @@ class Segmented:
                     MODEL, model=self._facts, image=image_facts(micrograph), kind=kind
                 )
                 write_stories(self._out, {file.name: self.stories[micrograph.id]})
-                yield micrograph.id, mask, micrograph.pixels
+                labels = separate(mask, self.phases, micrograph) if particles else None
+                if labels is not None:
+                    write_labels(self._out / f"{micrograph.id}_labels.tif", labels)
+                yield micrograph.id, mask, micrograph.pixels, labels
 
     def _check_size(self, micrograph: Micrograph) -> None:
         first, size = self.pixel_size_nm, micrograph.pixel_size_nm
@@ -157,7 +171,8 @@ def pictures_among(paths: Sequence[Path]) -> list[Path]:
 
     def is_picture(path: Path) -> bool:
         stem, _, kind = path.stem.rpartition("_")
-        return kind in KINDS and kind != "mask" and (path.parent, f"{stem}_mask") in there
+        beside = {f"{stem}_mask", stem} if kind == "labels" else {f"{stem}_mask"}
+        return kind in KINDS and kind != "mask" and any((path.parent, name) in there for name in beside)
 
     return [path for path in paths if is_picture(path)]
 

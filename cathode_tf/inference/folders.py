@@ -71,7 +71,8 @@ def segment_files(
     Args:
         model: A `Segmenter`, or what it takes.
         images: Files and folders.
-        out: Folder for `<stem>_mask.png` (`.tif` for volumes and large images) and `<stem>_overlay.png`.
+        out: Folder for `<stem>_mask.png` (`.tif` for volumes and large images), `<stem>_overlay.png`, and
+            where a phase is particles, their label image `<stem>_labels.tif`.
         uncertainty: Write `<stem>_margin.png` and `<stem>_entropy.png` as well.
         pixel_size_nm: Overrides what the files say.
         resume: Skip images that this very model has segmented to `out` before, by their content, at this pixel
@@ -150,7 +151,7 @@ def segment_files(
                 refuse_overwrite(out / file.name, force or resume)
             by = "strokes" if path in of else ""
             story = Story(MODEL, by=by, model=facts, image=outcome.image, kind=outcome.kind)
-            ledger.add(key, path.stem, files, outcome, story)
+            ledger.add(key, path, files, outcome, story)
             for file in files:
                 os.replace(file, out / file.name)
             report.scores[outcome.id] = outcome.score

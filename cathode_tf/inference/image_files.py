@@ -14,10 +14,12 @@ import numpy as np
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, pixel_sha256
 from cathode_tf.imaging import Micrograph, read_annotation, read_micrograph, write_mask, write_overlay
+from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
+from cathode_tf.inference.separation import separate
 from cathode_tf.inference.stacks import TiffVolume
 from cathode_tf.inference.strokes import check_strokes
 from cathode_tf.inference.volumes import segment_volume
@@ -147,6 +149,9 @@ def _write(
         phases,
         pixel_size_nm=micrograph.pixel_size_nm,
     )
+    if phases.with_role("particle"):
+        labels = separate(segmentation.mask, phases, micrograph)
+        write_labels(out / f"{micrograph.id}_labels.tif", labels)
     for name in ("margin", "entropy") if uncertainty else ():
         with atomic_file(out / f"{micrograph.id}_{name}.png") as temporary:
             cv2.imwrite(str(temporary), getattr(segmentation, name))

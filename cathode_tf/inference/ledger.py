@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from cathode_tf.inference.image_files import SegmentedFile
 
 LEDGER = "segmented.json"
-KINDS = (*MAPS, "overlay")
+KINDS = (*MAPS, "overlay", "labels")
 """The files of an image are `<stem>_<kind>`, `.png` or `.tif`."""
 
 
@@ -80,20 +81,22 @@ class Ledger:
                     shutil.copyfile(self._out / name, temporary)
         return True
 
-    def add(self, key: str, stem: str, files: list[Path], image: SegmentedFile, story: Story) -> None:
-        """Note what is about to be put in place, and its mask's story; what this stem held before is replaced."""
+    def add(self, key: str, path: Path, files: list[Path], image: SegmentedFile, story: Story) -> None:
+        """Note what is about to be put in place, and its mask's story; what its stem held before is replaced."""
+        stem = path.stem
         self._done = {k: entry for k, entry in self._done.items() if entry["stem"] != stem}
         self._done[key] = {
             "stem": stem,
             "files": [path.name for path in files],
             "pixel_size_nm": image.pixel_size_nm,
             "pixel_size_source": image.pixel_size_source,
+            "micrograph": os.path.relpath(path, self._out),
         }
-        for path in files:
-            digest = file_sha256(path)
-            self._note(path.name, digest)
-            if path.stem == f"{stem}_mask":
-                self._stories[path.name] = replace(story, sha256=digest)
+        for file in files:
+            digest = file_sha256(file)
+            self._note(file.name, digest)
+            if file.stem == f"{stem}_mask":
+                self._stories[file.name] = replace(story, sha256=digest)
         self._write()
 
     def _is_last(self, name: str) -> bool:
@@ -130,6 +133,23 @@ def results_among(paths: Sequence[Path]) -> list[Path]:
         return path in listed or (kind in KINDS and (path.parent, stem) in there)
 
     return [path for path in paths if is_result(path)]
+
+
+def micrographs_beside(masks: Sequence[Path]) -> list[Path | None]:
+    """Where `segment` noted that the micrograph of each mask lies, if it still lies there; None if nothing."""
+    noted: dict[Path, Path] = {}
+    for folder in {path.parent for path in masks}:
+        for entry in _read(folder)[0].values():
+            if entry.get("micrograph"):
+                noted |= {folder / name: folder / entry["micrograph"] for name in entry["files"]}
+    found = [noted.get(path) for path in masks]
+    return [path if path is not None and path.is_file() else None for path in found]
+
+
+def labels_beside(mask: Path) -> Path | None:
+    """The label image `<stem>_labels.tif` that lies beside `<stem>_mask.png` or `<stem>.png`, if one does."""
+    path = mask.with_name(f"{mask.stem.removesuffix('_mask')}_labels.tif")
+    return path if path.is_file() and path != mask else None
 
 
 def pixel_sizes_beside(masks: Sequence[Path]) -> list[tuple[float | None, str]]:

@@ -10,17 +10,22 @@ if TYPE_CHECKING:
     from cathode_tf.particles.fragmentation import measure_fragmentation
     from cathode_tf.particles.instances import label_instances
     from cathode_tf.particles.measures import measure_instances
+    from cathode_tf.particles.separation import ParticleMaps, separate
 
 _MODULE_OF = {
+    "ParticleMaps": "separation",
     "label_instances": "instances",
     "measure_fragmentation": "fragmentation",
     "measure_instances": "measures",
+    "separate": "separation",
 }
 
 __all__ = [
+    "ParticleMaps",
     "label_instances",
     "measure_fragmentation",
     "measure_instances",
+    "separate",
 ]
 
 

@@ -1,16 +1,17 @@
-"""Segmentation masks in, fragmentation of particles out: definition `frag/1`.
+"""Segmentation masks in, fragmentation of particles out: definition `frag/2`.
 
 There is no common definition of fragmentation, so this one has a name and a version:
 
-1. Parents: the particle phase and the pores no wider than a crack may open, closed together, cut at necks. Other
-   solids (binder, additive) are never closed: what they separate are two particles.
-2. Cracks: pores inside a parent that its own solid closes over, and that are long for their width. Two parents
+1. Parents: pieces of the particle phase that pores no wider than a crack may open part, and that together fill a
+   circle better than each alone, as the halves of a disk do and two particles pressed together do not; or what a label
+   image says is one particle. Other solids (binder, additive) are never closed: what they separate are two particles.
+2. Cracks: pores inside a parent that its own solid closes over, and that are long for their widest place. Two parents
    that touch share a wedge of pore; neither closes over it alone, so it is no crack. Round ones are inner pores.
 3. Fragments: pieces of a parent's solid that cracks part completely. A watershed line without a crack parts
    nothing. All are two-dimensional: pieces apart in the section may be joined above or below it.
 
-Reference: parents by closing and watershed: Gillibert and Jeulin, Image Anal. Stereol. 32 (2013); crack length by
-chain code: Kulpa, Comput. Graph. Image Process. 6 (1977).
+Reference: parents by closing and watershed: Gillibert and Jeulin, Image Anal. Stereol. 32 (2013); midlines by
+thinning: Lee, Kashyap, Chu, Graph. Models Image Process. 56 (1994).
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ import pandas as pd
 
 from cathode_tf.errors import InputError
 from cathode_tf.particles.instances import DEPTH
-from cathode_tf.particles.parents import OPENING_PX, SHELLS, measure_parents
+from cathode_tf.particles.parents import LEAST_OPENING_PX, SHELLS, measure_parents
 from cathode_tf.phases import Phases
 from cathode_tf.statistics.estimate import Estimate, check_pixel_size, ratio_estimate
 
-DEFINITION = "frag/1"
+DEFINITION = "frag/2"
 CRACKED_LENGTH = 0.1
 """A particle is cracked when its cracks together are at least this share of its diameter long."""
 
@@ -83,11 +84,12 @@ def measure_fragmentation(
     phases: Phases,
     *,
     pixel_size_nm: float | None = None,
-    opening_px: float = OPENING_PX,
+    opening_px: float | None = None,
+    labels: Mapping[str, np.ndarray] | None = None,
     fines_diameter: float | None = None,
     sensitivity: bool = False,
 ) -> Fragmentation:
-    """Fragmentation of the particles in a batch of masks, by definition `frag/1`.
+    """Fragmentation of the particles in a batch of masks, by definition `frag/2`.
 
     Intervals come from the spread between images. Metrics per area use every parent; metrics per particle use
     whole parents, weighted for those that the frame cut. Cracks narrower than a pixel of the mask are not seen:
@@ -98,10 +100,12 @@ def measure_fragmentation(
         masks: Name -> mask, or masks, uint8 (height, width) of phase ids.
         phases: Which phases are particles and pores follows from their roles.
         pixel_size_nm: None = unknown; lengths are then in px.
-        opening_px: Widest opening of a crack.
+        opening_px: Widest opening of a crack; None: a share of the typical particle's diameter, found in each image
+            (`parents.crack_opening`).
+        labels: Label images of the particles by image name, each particle with all its pieces, where they are known.
         fines_diameter: Free pieces below this equivalent diameter (um, or px) are fines; without it fines are
             not reported. A good limit is the x5 of a reference batch.
-        sensitivity: Also measure the headline at half and at twice `opening_px`.
+        sensitivity: Also measure the headline at half and at twice the opening.
 
     Returns:
         The metrics, each an `Estimate`, and the table of parents.
@@ -122,20 +126,22 @@ def measure_fragmentation(
     named = dict(masks) if isinstance(masks, Mapping) else {f"image_{i:04d}": m for i, m in enumerate(masks)}
     if not named:
         raise InputError("masks: must hold at least one mask. Received none.")
-    table = _parents(named, phases, pixel_size_nm, opening_px)
+    table = _parents(named, phases, pixel_size_nm, opening_px, labels or {})
+    opening = opening_px or float(table["opening_px"].median() if len(table) else LEAST_OPENING_PX)
     settings = {
         "definition": DEFINITION,
         "pixel_size_nm": pixel_size_nm,
-        "opening_px": opening_px,
+        "opening_px": opening,
+        "opening_found": opening_px is None,
         "neck_depth": DEPTH,
         "fines_diameter": fines_diameter,
     }
     names = list(named)
     bands = {}
     if sensitivity:
-        for opening in (max(0.5 * opening_px, 1.0), 2 * opening_px):
-            other = _parents(named, phases, pixel_size_nm, opening)
-            bands[f"opening_px={opening:g}"] = parent_estimates(other, names, pixel_size_nm)[HEADLINE]
+        for other_px in (max(0.5 * opening, 1.0), 2 * opening):
+            other = _parents(named, phases, pixel_size_nm, other_px, labels or {})
+            bands[f"opening_px={other_px:g}"] = parent_estimates(other, names, pixel_size_nm)[HEADLINE]
     return Fragmentation(
         parent_estimates(table, names, pixel_size_nm, fines_diameter),
         radial_profile(table, names),
@@ -146,12 +152,18 @@ def measure_fragmentation(
 
 
 def _parents(
-    masks: Mapping[str, np.ndarray], phases: Phases, pixel_size_nm: float | None, opening_px: float
+    masks: Mapping[str, np.ndarray],
+    phases: Phases,
+    pixel_size_nm: float | None,
+    opening_px: float | None,
+    labels: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
     tables = []
     for name, mask in masks.items():
         phases.check_mask(np.asarray(mask), name)
-        table = measure_parents(mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening_px)
+        table = measure_parents(
+            mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening_px, labels=labels.get(name)
+        )
         table.insert(0, "image", name)
         tables.append(table)
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
@@ -172,7 +184,7 @@ def parent_estimates(
         fines_diameter: As for `fragmentation`.
 
     Reference:
-        Definition `frag/1` (Gillibert and Jeulin, Image Anal. Stereol. 32 (2013)); ratios of sums over images:
+        Definition `frag/2` (Gillibert and Jeulin, Image Anal. Stereol. 32 (2013)); ratios of sums over images:
         Cochran, Sampling Techniques, Wiley 1977, ch. 6.
     """
     unit = "px" if pixel_size_nm is None else "um"
@@ -214,7 +226,7 @@ def radial_profile(table: pd.DataFrame, names: Sequence[str]) -> tuple[Estimate,
         names: Of all images, those without a parent too.
 
     Reference:
-        Definition `frag/1`; ratio of sums over images (Cochran, Sampling Techniques, Wiley 1977, ch. 6).
+        Definition `frag/2`; ratio of sums over images (Cochran, Sampling Techniques, Wiley 1977, ch. 6).
     """
     total = sum(table[f"shell_{i}"] for i in range(SHELLS))
     return tuple(

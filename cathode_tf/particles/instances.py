@@ -7,8 +7,6 @@ magnification. Area is conserved: every pixel of the phase belongs to exactly on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from skimage.measure import label as connected_components
@@ -16,11 +14,12 @@ from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
 from cathode_tf.errors import InputError
-from cathode_tf.particles.caps import Cap, caps, is_hidden
 from cathode_tf.particles.inner_pores import fill_inner_pores
 
 DEPTH = 0.35
 """Default neck depth: equal particles are cut apart where the neck is at least 35 % narrower than they are."""
+FLOOR_PX = 0.75
+"""A neck narrower than its particle by less than this (in radius) is the grid's: it parts nothing."""
 
 
 def label_instances(
@@ -32,9 +31,8 @@ def label_instances(
     a neck when, with r <= R the inscribed radii of the particles on its two sides and n half its width,
     1 - n / r >= `depth` (r / R)^2. The square has a reason: of two disks of which the smaller has its centre on the
     outline of the larger, 1 - n / r = (r / R)^2 / 8 to first order, so that one `depth` stands for one way to overlap
-    at every ratio of sizes. The default cuts equal disks whose centres are 1.5 radii or more apart. A particle of
-    which only a cap looks out from behind another, between two inward corners of the outline, is cut off along its
-    chord. Pores inside a particle part nothing.
+    at every ratio of sizes. The default cuts equal disks whose centres are 1.5 radii or more apart. Pores inside a
+    particle part nothing.
 
     Args:
         mask: Segmentation mask (height, width) uint8, or any integer or boolean array.
@@ -79,7 +77,7 @@ class Separation:
         basins: Label image (height, width) int32 of the finest separation.
     """
 
-    _caps: Sequence[Cap] = ()
+    _floor = FLOOR_PX
 
     def __init__(self, solid: np.ndarray) -> None:
         self._solid = solid
@@ -91,13 +89,15 @@ class Separation:
         # Padded, so that a phase that fills the frame evenly has a maximum, too.
         tops = local_maxima(np.pad(smooth, 1, constant_values=-1))[1:-1, 1:-1]
         peaks = connected_components(tops & solid, connectivity=2)
+        # Pixels that touch at corners are not connected, but may share a top: what it does not reach stands alone.
+        alone = solid & ~_reached(solid, peaks)
+        peaks[alone] = connected_components(alone, connectivity=1)[alone] + peaks.max(initial=0)
         self.basins = watershed(-smooth, peaks, mask=solid).astype(np.int32)
         heights = np.zeros(int(self.basins.max(initial=0)) + 1)
-        np.maximum.at(heights, peaks.ravel(), smooth.ravel())
+        at_peaks = peaks > 0
+        np.maximum.at(heights, peaks[at_peaks], smooth[at_peaks])
         self._heights = heights
-        self._necks = _necks(self.basins, smooth)
-        self._distance = distance
-        self._caps = caps(solid)
+        self._necks = necks(self.basins, smooth)
 
     def labels(self, depth: float) -> np.ndarray:
         """Label image (height, width) int32 in which contacts of at least this depth are cut."""
@@ -107,32 +107,12 @@ class Separation:
         index = np.unique(parent[1:], return_inverse=True)[1]
         lut = np.zeros(len(parent), np.int32)
         lut[1:] = index.ravel() + 1
-        labels = self._with_caps(lut[self.basins])
         # Inner pores were filled to find the cuts; what is left without a pixel is no instance.
-        return without_small(np.where(self._solid, labels, 0), 1)
+        return without_small(np.where(self._solid, lut[self.basins], 0), 1)
 
     def count(self, depth: float) -> int:
         """Number of instances at this depth."""
         return int(self.labels(depth).max(initial=0))
-
-    def _with_caps(self, labels: np.ndarray) -> np.ndarray:
-        """The label image with particles cut off of which only a cap is seen."""
-        if not self._caps:
-            return labels
-        radii = np.zeros(int(labels.max()) + 1)
-        np.maximum.at(radii, labels.ravel(), self._distance.ravel())
-        row, column = np.nonzero((self._distance >= radii[labels]) & (labels > 0))
-        centres = np.zeros((len(radii), 2))
-        centres[labels[row, column]] = np.column_stack([row, column])
-        first = number = len(radii)
-        hidden = [cap for cap in self._caps if is_hidden(cap, labels, centres, radii)]
-        for cap in hidden:
-            place = labels[cap.box]
-            # One corner found on two scales gives two caps, of which the larger counts.
-            if np.mean(place[cap.pixels] >= first) < 0.5:
-                place[cap.pixels & (place > 0)] = number
-                number += 1
-        return labels
 
     def _merged(self, depth: float) -> np.ndarray:
         """Root of each basin after joining across every neck that is too shallow, highest neck first."""
@@ -150,14 +130,22 @@ class Separation:
             if a == b:
                 continue
             low, high = sorted((peak[a], peak[b]))
-            if low - height < depth * low * (low / high) ** 2:
+            if low - height < max(self._floor * (depth > 0), depth * low * (low / high) ** 2):
                 keep, gone = (a, b) if a < b else (b, a)
                 parent[gone] = keep
                 peak[keep] = max(peak[a], peak[b])
         return np.array([root(i) for i in range(len(parent))])
 
 
-def _necks(basins: np.ndarray, height: np.ndarray) -> np.ndarray:
+def _reached(solid: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Where a peak lies in the same region, pixels that share a side being connected."""
+    count, regions = cv2.connectedComponents(solid.astype(np.uint8), connectivity=4)
+    has = np.zeros(count, bool)
+    has[regions[peaks > 0]] = True
+    return has[regions]
+
+
+def necks(basins: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Rows (basin a, basin b, height of the pass between them), the highest pass first."""
     firsts, seconds, passes = [], [], []
     for axis in range(basins.ndim):

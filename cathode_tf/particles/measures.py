@@ -13,9 +13,13 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from cathode_tf.errors import InputError
+from cathode_tf.statistics.estimate import check_pixel_size
 
 SHAPE_MIN_DIAMETER_PX = 20.0
 """Below this equivalent diameter the pixel grid shapes the shape: shape columns hold NaN."""
+
+LINE_PX = 5
+"""Unknown areas are opened by a square of this side; narrower lines hide nothing."""
 
 LENGTHS = ("equivalent_diameter", "feret_max", "feret_min", "perimeter", "nearest_neighbour")
 SHAPES = ("circularity", "aspect_ratio", "ellipse_ratio", "solidity", "orientation_deg")
@@ -26,6 +30,7 @@ def measure_instances(
     *,
     pixel_size_nm: float | None = None,
     min_shape_px: float = SHAPE_MIN_DIAMETER_PX,
+    unknown: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Measure every instance of a label image.
 
@@ -33,8 +38,10 @@ def measure_instances(
     physical unit appears. Columns, in this order:
 
     - `label`; `centroid_row_px`, `centroid_column_px`; `width_px`, `height_px`: Feret diameters along the frame;
-      `touches_border` (then sizes are those of the part in the frame); `edge_weight`: Miles-Lantuejoul's W H /
-      ((W - width) (H - height)), which makes up for like instances that the frame cut; 0 at the border.
+      `touches_border`, of the frame or of an unknown area (then sizes are those of the part in sight); `edge_weight`:
+      Miles-Lantuejoul's W H / ((W - width) (H - height)), which makes up for like instances that the border cut, or
+      with unknown areas the known area over that of the places where the instance's box would touch no border; 0 at
+      the border.
     - `area`; `equivalent_diameter` = sqrt(4 A / pi); `feret_max`, `feret_min`: the largest and smallest
       distance between two parallel tangents.
     - `perimeter`: Crofton's formula in four directions, unbiased over orientations; holes count.
@@ -49,6 +56,8 @@ def measure_instances(
         labels: Label image (height, width), integer; 0 is none. Labels need not be consecutive.
         pixel_size_nm: Side of a pixel; None = unknown.
         min_shape_px: Equivalent diameter below which shapes are not reported.
+        unknown: Boolean (height, width), where nobody knows what is there; it cuts instances as the frame does, unless
+            it is a line less than `LINE_PX` wide, as annotators leave around particles.
 
     Returns:
         One row an instance, sorted by label; no row for an empty image.
@@ -76,6 +85,12 @@ def measure_instances(
     perimeter, touching = _perimeters(dense, count)
     holes = _holes(dense, touching, count)
     area = columns.pop("area")
+    border, weights = columns["border"], _edge_weights(columns, dense.shape)
+    hidden = None if unknown is None or not unknown.any() else _wide(unknown)
+    if hidden is not None and hidden.any() and count:
+        beside = cv2.dilate(hidden.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        border = border | (np.bincount(dense[beside], minlength=count + 1)[1:] > 0)
+        weights = np.where(border, 0.0, _weights_between(columns, hidden))
     diameter = np.sqrt(4 * area / np.pi)
     table = {
         "label": values,
@@ -83,8 +98,8 @@ def measure_instances(
         "centroid_column_px": columns["column"],
         "width_px": columns["width"],
         "height_px": columns["height"],
-        "touches_border": columns["border"],
-        "edge_weight": _edge_weights(columns, dense.shape),
+        "touches_border": border,
+        "edge_weight": weights,
         "area": area,
         "equivalent_diameter": diameter,
         "feret_max": feret_max,
@@ -123,10 +138,7 @@ def _checked(labels: np.ndarray, pixel_size_nm: float | None) -> np.ndarray:
         raise InputError(
             f"labels: must be an integer array (height, width). Received {labels.dtype} {labels.shape}."
         )
-    if pixel_size_nm is not None and not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
-        raise InputError(
-            f"pixel_size_nm: must be greater than 0, or None for unknown. Received {pixel_size_nm}."
-        )
+    check_pixel_size(pixel_size_nm)
     return labels
 
 
@@ -214,6 +226,32 @@ def _edge_weights(columns: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.
     height, width = shape
     places = (height - columns["height"] - 1) * (width - columns["width"] - 1)
     return np.where(columns["border"], 0.0, height * width / np.maximum(places, 1))
+
+
+def _wide(unknown: np.ndarray) -> np.ndarray:
+    """The unknown areas that can hide a part of an instance."""
+    box = np.ones((LINE_PX, LINE_PX), np.uint8)
+    return cv2.morphologyEx(unknown.astype(np.uint8), cv2.MORPH_OPEN, box) > 0
+
+
+def _weights_between(columns: dict[str, np.ndarray], hidden: np.ndarray) -> np.ndarray:
+    """Known area over the area of places where each instance's box, and a pixel around it, meets nothing unknown."""
+    height, width = hidden.shape
+    high = np.minimum(columns["height"].astype(int), height)
+    wide = np.minimum(columns["width"].astype(int), width)
+    known = float(hidden.size - np.count_nonzero(hidden))
+    total = cv2.integral(hidden.astype(np.uint8))
+    weights = np.zeros(len(high))
+    sizes, which = np.unique(np.column_stack([high, wide]), axis=0, return_inverse=True)
+    for k, (rows, columns_) in enumerate(sizes):
+        if rows + 2 > height or columns_ + 2 > width:
+            places = 1
+        else:
+            box = total[rows + 2 :, columns_ + 2 :] - total[: -rows - 2, columns_ + 2 :]
+            box = box - total[rows + 2 :, : -columns_ - 2] + total[: -rows - 2, : -columns_ - 2]
+            places = max(int(np.count_nonzero(box == 0)), 1)
+        weights[which.ravel() == k] = known / places
+    return weights
 
 
 def _bounds(runs: dict[str, np.ndarray], count: int) -> np.ndarray:

@@ -1,49 +1,83 @@
 """A segmentation mask in; its particles as they were before they cracked, with their cracks and fragments, out.
 
-The steps of definition `frag/1`, which `fragmentation` tells and turns into numbers of a batch.
+The steps of definition `frag/2`, which `fragmentation` tells and turns into numbers of a batch.
 """
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import pandas as pd
 from scipy.ndimage import find_objects
-from skimage.morphology import skeletonize
 
 from cathode_tf.errors import InputError
 from cathode_tf.particles.instances import DEPTH, Separation, without_small
 from cathode_tf.particles.measures import measure_instances, perimeters
-from cathode_tf.phases import Phases
+from cathode_tf.particles.midlines import midline_lengths
+from cathode_tf.phases import IGNORE, Phases
 
-OPENING_PX = 7.0
-"""Default: widest opening of a crack; a wider gap parts two particles."""
+OPENING = 0.12
+"""Default: widest opening of a crack, as a share of the typical diameter of the particles; a wider gap parts two."""
+LEAST_OPENING_PX = 7.0
+ROUNDS, SETTLED = 4, 1.05
+"""How often the opening is found anew from larger parents, and the growth that is none."""
+FULL = 0.72
+"""Pieces that together fill so much of the smallest circle around them are one particle; three disks fill 0.65."""
+SHORTEST = 0.2
+ENCLOSED = 0.35
+"""A crack is at least this share of its particle's diameter long, one that reaches no surface at least the second;
+shorter gaps are inner pores, and chains of them."""
 SHELLS = 5
 """Shells of equal area in the radial profile, from the core (0) to the rim."""
 MIN_FRAGMENT_SHARE = 0.002
 MIN_PARENT_PX = 200
 MIN_CRACK_PX = 8
 SLENDER = 6.0
-"""A crack is at least so many times as long as it is wide."""
+"""A crack is at least so many times as long as it is wide at its widest."""
+LARGE = 0.04
+"""Pieces below this share of what might be one particle do not decide whether it is."""
 
 
-def reconstruct_parents(mask: np.ndarray, phases: Phases, *, opening_px: float = OPENING_PX) -> np.ndarray:
+def reconstruct_parents(
+    mask: np.ndarray, phases: Phases, *, opening_px: float | None = None, labels: np.ndarray | None = None
+) -> np.ndarray:
     """Label image of the particles as they were before they cracked.
+
+    Pieces that gaps no wider than a crack part were one particle if together they fill a circle better than each alone:
+    halves of a disk do, two particles that were pressed together do not.
 
     Args:
         mask: uint8 (height, width) of phase ids.
         phases: Roles say which phases are particles and pores.
-        opening_px: Widest opening of a crack; pores up to this width are closed.
+        opening_px: Widest opening of a crack; pores up to this width are closed. None: `crack_opening`.
+        labels: Label image of the particles, each with all its pieces, where somebody knows it (`separate`).
 
     Returns:
         int32 (height, width); cracks and inner pores carry the number of their particle.
     """
-    solid, pore = _roles(np.asarray(mask), phases, opening_px)
-    closed = _close(solid, opening_px) & (solid | pore)
-    closed = _fill(closed, pore)
-    return without_small(Separation(closed).labels(DEPTH), MIN_PARENT_PX)
+    return _evidence(np.asarray(mask), phases, opening_px, None, labels)[0]
+
+
+def crack_opening(pieces: np.ndarray) -> float:
+    """How wide a crack may open (px) where nobody said: `OPENING` of the typical diameter, at least 7.
+
+    Half of the area lies in larger pieces than the typical one; so the limit is the same at every magnification.
+
+    Args:
+        pieces: Label image of the particles.
+    """
+    area = np.sort(np.bincount(pieces.ravel())[1:])
+    area = area[area > 0]
+    if not area.size:
+        return LEAST_OPENING_PX
+    middle = area[np.searchsorted(np.cumsum(area), area.sum() / 2)]
+    return max(LEAST_OPENING_PX, OPENING * float(np.sqrt(4 * middle / np.pi)))
 
 
 def measure_parents(
@@ -51,8 +85,9 @@ def measure_parents(
     phases: Phases,
     *,
     pixel_size_nm: float | None = None,
-    opening_px: float = OPENING_PX,
+    opening_px: float | None = None,
     dark: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row a parent particle: its cracks and fragments.
 
@@ -60,26 +95,29 @@ def measure_parents(
         mask: uint8 (height, width) of phase ids.
         phases: Roles say which phases are particles and pores.
         pixel_size_nm: None = unknown; lengths are then in px.
-        opening_px: Widest opening of a crack.
+        opening_px: Widest opening of a crack; None: found from the image (`crack_opening`).
         dark: Boolean (height, width), dark lines inside particles (`dark_lines`) that count as cracks, too,
             where the mask leaves cracks out.
+        labels: As for `reconstruct_parents`.
 
     Returns:
         `label`, `touches_border`, `edge_weight`, `area`, `diameter`, `crack_length`, `crack_area`,
         `connected_length`, `fragments`, `fragmentation_index`, `largest_fragment_ratio`, `new_boundary_ratio`,
-        `shell_0` ... (crack area by shell, core first); lengths in um, or px without a pixel size.
+        `shell_0` ... (crack area by shell, core first), `opening_px`; lengths in um, or px without a pixel size.
     """
-    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, dark)
-    shapes = measure_instances(labels)
+    mask = np.asarray(mask)
+    parents, solid, pore, opening = _evidence(mask, phases, opening_px, dark, labels)
+    shapes = measure_instances(parents, unknown=mask == IGNORE)
     um = 1.0 if pixel_size_nm is None else pixel_size_nm / 1000
     rows = []
-    for label, place in _boxes(labels, int(np.ceil(opening_px)) + 2):
-        rows.append(_measure(labels[place] == label, solid[place], pore[place], opening_px))
+    for label, place in _boxes(parents, int(np.ceil(opening)) + 2):
+        rows.append(_measure(parents[place] == label, solid[place], pore[place], opening))
     table = pd.DataFrame(rows, columns=_COLUMNS)
     table.insert(0, "label", shapes["label"])
     for name in ("touches_border", "edge_weight"):
         table[name] = shapes[name]
     table["diameter"] = np.sqrt(4 * table["area"] / np.pi)
+    table["opening_px"] = opening
     for name in ("crack_length", "connected_length", "diameter"):
         table[name] *= um
     for name in ("area", "crack_area", *(f"shell_{i}" for i in range(SHELLS))):
@@ -88,26 +126,136 @@ def measure_parents(
 
 
 def find_cracks(
-    mask: np.ndarray, phases: Phases, *, opening_px: float = OPENING_PX, dark: np.ndarray | None = None
+    mask: np.ndarray,
+    phases: Phases,
+    *,
+    opening_px: float | None = None,
+    dark: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
 ) -> np.ndarray:
     """Where the cracks are that `measure_parents` counts, Boolean (height, width), from the same arguments."""
-    labels, solid, pore = _evidence(np.asarray(mask), phases, opening_px, dark)
-    found = np.zeros(labels.shape, bool)
-    for label, place in _boxes(labels, int(np.ceil(opening_px)) + 2):
-        _, cracks, _ = _whole(labels[place] == label, solid[place], pore[place], opening_px)
+    parents, solid, pore, opening = _evidence(np.asarray(mask), phases, opening_px, dark, labels)
+    found = np.zeros(parents.shape, bool)
+    for label, place in _boxes(parents, int(np.ceil(opening)) + 2):
+        _, cracks, _ = _whole(parents[place] == label, solid[place], pore[place], opening)
         found[place] |= cracks > 0
     return found
 
 
 def _evidence(
-    mask: np.ndarray, phases: Phases, opening_px: float, dark: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parents, solid and pore; dark lines are pore."""
-    labels = reconstruct_parents(mask, phases, opening_px=opening_px)
+    mask: np.ndarray,
+    phases: Phases,
+    opening_px: float | None,
+    dark: np.ndarray | None,
+    labels: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Parents, solid and pore, of which dark lines are pore, and the widest opening."""
     solid, pore = _roles(mask, phases, opening_px)
+    known = labels is not None
+    pieces = np.where(solid, labels, 0) if labels is not None else Separation(solid).labels(DEPTH)
+    opening = crack_opening(pieces) if opening_px is None else opening_px
+    parents = pieces
+    for _ in range(1 if known or opening_px is not None else ROUNDS):
+        closed = _fill(_close(solid, opening) & (solid | pore), pore)
+        if not known:
+            parents = _grouped(pieces, Separation(closed).labels(DEPTH))
+        # Whole particles are larger than their pieces, and let cracks be wider.
+        found = crack_opening(parents) if opening_px is None else opening
+        if found <= SETTLED * opening:
+            break
+        opening = found
+    parents = without_small(np.where(closed, _spread(parents), 0), MIN_PARENT_PX)
     if dark is not None:
         solid, pore = solid & ~dark, pore | dark
-    return labels, solid, pore
+    return parents, solid, pore, opening
+
+
+def _spread(labels: np.ndarray) -> np.ndarray:
+    """Every pixel with the number of the nearest instance."""
+    if not labels.any():
+        return labels.astype(np.int32)
+    _, nearest = cv2.distanceTransformWithLabels(
+        (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of = np.zeros(int(nearest.max()) + 1, np.int32)
+    of[nearest[labels > 0]] = labels[labels > 0]
+    return of[nearest]
+
+
+def _grouped(pieces: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """The pieces, joined where together they make a better particle; candidates say which might."""
+    number = int(candidates.max(initial=0)) + 1
+    inside = (pieces > 0) & (candidates > 0)
+    pairs, shared = np.unique(
+        pieces[inside].astype(np.int64) * number + candidates[inside], return_counts=True
+    )
+    piece, candidate = np.divmod(pairs, number)
+    most = np.zeros(int(pieces.max(initial=0)) + 1, np.int64)
+    best = np.zeros(len(most), np.int64)
+    for p, c, count in zip(piece, candidate, shared, strict=True):
+        if count > best[p]:
+            most[p], best[p] = c, count
+    area = np.bincount(pieces.ravel(), minlength=len(most))
+    boxes = find_objects(pieces)
+    members: dict[int, list[int]] = {}
+    for p in np.flatnonzero(most):
+        members.setdefault(int(most[p]), []).append(int(p))
+    group = np.arange(len(most), dtype=np.int32)
+    for several in members.values():
+        if len(several) > 1:
+            for joined in _joined([_Piece.of(p, pieces, boxes, int(area[p])) for p in several]):
+                group[joined] = joined[0]
+    return group[pieces]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Pieces that may belong together: their numbers, area, and the corners of their hull."""
+
+    numbers: tuple[int, ...]
+    area: int
+    corners: np.ndarray
+
+    @classmethod
+    def of(cls, number: int, labels: np.ndarray, boxes: list, area: int) -> _Piece:
+        rows, columns = boxes[number - 1]
+        points = cv2.findNonZero((labels[rows, columns] == number).astype(np.uint8))
+        hull = cv2.convexHull(points)[:, 0] + (columns.start, rows.start)
+        return cls((number,), area, hull.astype(np.float32))
+
+    def __add__(self, other: _Piece) -> _Piece:
+        return _Piece(
+            self.numbers + other.numbers,
+            self.area + other.area,
+            np.concatenate([self.corners, other.corners]),
+        )
+
+    @property
+    def fullness(self) -> float:
+        """Share of the smallest circle around it that it fills."""
+        radius = cv2.minEnclosingCircle(self.corners)[1] + 0.5
+        return self.area / (np.pi * radius**2)
+
+
+def _joined(pieces: list[_Piece]) -> list[list[int]]:
+    """Which pieces are one particle, as lists of their numbers."""
+    whole = functools.reduce(operator.add, pieces)
+    large = [piece for piece in pieces if piece.area >= LARGE * whole.area]
+    alone = sum(piece.area * piece.fullness for piece in large) / sum(piece.area for piece in large)
+    if len(large) < 2 or whole.fullness >= min(alone, FULL):
+        return [list(whole.numbers)]
+    while len(large) > 1:
+        tried = [
+            ((a + b).fullness - max(a.fullness, b.fullness), i, j)
+            for i, a in enumerate(large)
+            for j, b in enumerate(large[:i])
+        ]
+        gain, i, j = max(tried)
+        if gain <= 0:
+            break
+        both = large[i] + large[j]
+        large = [piece for k, piece in enumerate(large) if k not in (i, j)] + [both]
+    return [list(piece.numbers) for piece in large]
 
 
 _COLUMNS = [
@@ -157,57 +305,31 @@ def _whole(
     """A parent with its cracks and inner pores, the cracks as labels, and their lengths by label."""
     mine = parent & solid
     whole = _fill(_close(mine, opening_px) & (mine | (pore & parent)), pore & parent)
-    return whole, *_cracks(whole & ~mine)
+    diameter = math.sqrt(4 / math.pi * np.count_nonzero(whole))
+    beside = cv2.dilate((~whole).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return whole, *_cracks(whole & ~mine, beside, diameter)
 
 
-def _cracks(gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cracks(gaps: np.ndarray, surface: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarray]:
     """Gaps that are long for their width, as labels, and the length of their midlines by label."""
     number, labels = cv2.connectedComponents(gaps.astype(np.uint8), connectivity=8)
-    area = np.bincount(labels.ravel(), minlength=number).astype(float)
+    # Enclosed pores that touch at corners only are a chain of pores.
+    open_ = np.zeros(number, bool)
+    open_[labels[surface]] = True
+    more, apart = cv2.connectedComponents((gaps & ~open_[labels]).astype(np.uint8), connectivity=4)
+    labels = np.where(apart > 0, apart + number, labels)
+    number += more
     lengths = midline_lengths(labels, number)
-    width = area / np.maximum(lengths, 1)
-    keep = (lengths >= MIN_CRACK_PX) & (lengths >= SLENDER * width)
+    half = cv2.distanceTransform(np.pad(gaps, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    widest = np.zeros(number)
+    np.maximum.at(widest, labels.ravel(), 2 * half[1:-1, 1:-1].ravel() - 1)
+    open_ = np.zeros(number, bool)
+    open_[labels[surface]] = True
+    least = np.maximum(MIN_CRACK_PX, np.where(open_, SHORTEST, ENCLOSED) * diameter)
+    keep = (lengths >= least) & (lengths >= SLENDER * widest)
     keep[0] = False
     lengths[~keep] = 0
     return np.where(keep[labels], labels, 0), lengths
-
-
-def midline_lengths(labels: np.ndarray, number: int) -> np.ndarray:
-    """Length of the midline of each label (px).
-
-    A straight step of the midline counts 0.948 and a diagonal one 1.340, unbiased over directions [1]; thinning
-    takes half a width off each loose end, which is given back.
-
-    Example:
-        >>> rows, columns = np.mgrid[:100, :100]
-        >>> line = np.abs(0.9 * (rows - 50) - 0.44 * (columns - 50)) < 1.5  # 3 wide, at 26 degrees
-        >>> line &= np.abs(0.44 * (rows - 50) + 0.9 * (columns - 50)) < 30  # 60 long
-        >>> bool(abs(midline_lengths(line.astype(np.int32), 2)[1] - 60) < 4)
-        True
-
-    Reference:
-        [1] Kulpa, Comput. Graph. Image Process. 6 (1977) 434.
-    """
-    thin = np.pad(np.where(skeletonize(labels > 0), labels, 0), 1)
-    flat, wide = thin.ravel(), thin.shape[1]
-    at = np.flatnonzero(flat)
-    straight = np.zeros(len(flat), np.int8)
-    diagonal = np.zeros(len(flat), np.int8)
-    for step in (1, wide):
-        straight[at] += flat[at + step] > 0
-    for step, beside in (wide + 1, (1, wide)), (wide - 1, (-1, wide)):
-        # A diagonal beside a straight detour is no step of its own.
-        detour = (flat[at + beside[0]] > 0) | (flat[at + beside[1]] > 0)
-        diagonal[at] += (flat[at + step] > 0) & ~detour
-    weights = 0.948 * straight[at] + 1.340 * diagonal[at]
-    lengths = np.bincount(flat[at], weights, minlength=number)
-    around = sum(
-        (flat[at + step] > 0).astype(int)
-        for step in (1, -1, wide, -wide, wide + 1, wide - 1, -wide + 1, -wide - 1)
-    )
-    ends = np.bincount(flat[at], around == 1, minlength=number)
-    area = np.bincount(labels.ravel(), minlength=number)
-    return lengths + ends * 0.5 * np.minimum(area / np.maximum(lengths, 1), lengths / 2)
 
 
 def _by_shell(whole: np.ndarray, cracked: np.ndarray) -> list[float]:
@@ -221,8 +343,8 @@ def _by_shell(whole: np.ndarray, cracked: np.ndarray) -> list[float]:
     return np.bincount(shell, minlength=SHELLS).astype(float).tolist()
 
 
-def _roles(mask: np.ndarray, phases: Phases, opening_px: float) -> tuple[np.ndarray, np.ndarray]:
-    if not 1 <= opening_px < np.inf:
+def _roles(mask: np.ndarray, phases: Phases, opening_px: float | None) -> tuple[np.ndarray, np.ndarray]:
+    if opening_px is not None and not 1 <= opening_px < np.inf:
         raise InputError(f"opening_px: must be at least 1 px. Received {opening_px:g}.")
     found = []
     for role in ("particle", "pore"):

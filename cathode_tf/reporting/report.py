@@ -70,6 +70,7 @@ def write_report(
     *,
     masks: Mapping[str, np.ndarray] | None = None,
     micrographs: Mapping[str, np.ndarray] | None = None,
+    labels: Mapping[str, np.ndarray | None] | None = None,
     extra: Sequence[Section] = (),
     title: str = "Cathode analysis",
     force: bool = False,
@@ -81,6 +82,7 @@ def write_report(
         path: The HTML file; it needs nothing beside it and no network.
         masks: Segmentation masks to draw, uint8 (height, width), by image name; the first six are shown.
         micrographs: Their grey images (height, width) by image name, laid under the masks.
+        labels: The label images that the masks were measured with, by image name, where there were some.
         extra: More sections, shown after the headline: how good the model is, for example.
         title: Heading.
         force: Replace an existing file.
@@ -93,7 +95,7 @@ def write_report(
         *extra,
         _composition(analysis),
         *_groups(analysis),
-        *_pictures(analysis, masks, micrographs),
+        *_pictures(analysis, masks, micrographs, labels or {}),
         *instance_sections(analysis),
         *([] if analysis.mixed else size_sections(analysis)),
         *_families(analysis),
@@ -239,7 +241,10 @@ def _interfaces(analysis: Analysis) -> list[Section]:
 
 
 def _pictures(
-    analysis: Analysis, masks: Mapping[str, np.ndarray], micrographs: Mapping[str, np.ndarray]
+    analysis: Analysis,
+    masks: Mapping[str, np.ndarray],
+    micrographs: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray | None],
 ) -> list[Section]:
     if not masks:
         return []
@@ -249,6 +254,7 @@ def _pictures(
     size = analysis.pixel_size_nm
     section = Section("Pictures")
     names = list(masks)[:PICTURES]
+    separation = {image.name: image.separation for image in analysis.images}
     left_out = [image.name for image in analysis.images if image.name not in names]
     if left_out:
         section.texts.append(f"Not pictured, but measured: {', '.join(left_out)}.")
@@ -257,14 +263,17 @@ def _pictures(
         data = picture_data(phase_picture(masks[name], phases, pixels), colors, size)
         section.pictures.append(Picture(data, f"{name}: phases"))
         if analysis.phases.with_role("particle"):
-            particles = instance_picture(analysis.labels(name, masks[name]), pixels)
-            caption = f"{name}: particles, as separated"
+            particles = instance_picture(analysis.labels(name, masks[name], labels.get(name)), pixels)
+            caption = f"{name}: particles, as separated by {separation[name]}"
             section.pictures.append(Picture(picture_data(particles, pixel_size_nm=size), caption))
-    return [section, *_crack_pictures(analysis, {name: masks[name] for name in names}, micrographs)]
+    return [section, *_crack_pictures(analysis, {name: masks[name] for name in names}, micrographs, labels)]
 
 
 def _crack_pictures(
-    analysis: Analysis, masks: Mapping[str, np.ndarray], micrographs: Mapping[str, np.ndarray]
+    analysis: Analysis,
+    masks: Mapping[str, np.ndarray],
+    micrographs: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray | None],
 ) -> list[Section]:
     """Every crack that was counted; what is not red was not."""
     if not any(estimate.value for estimate in analysis.summary.get("crack_length_density", {}).values()):
@@ -275,7 +284,7 @@ def _crack_pictures(
         solid = np.isin(mask, [analysis.phases[p].id for p in analysis.phases.with_role("particle")])
         pixels = micrographs.get(name)
         ground = np.where(solid, 200, 60).astype(np.uint8) if pixels is None else pixels
-        picture = crack_picture(analysis.cracks(name, mask, pixels), ground)
+        picture = crack_picture(analysis.cracks(name, mask, pixels, labels.get(name)), ground)
         section.pictures.append(Picture(picture_data(picture, pixel_size_nm=analysis.pixel_size_nm), name))
     return [section]
 

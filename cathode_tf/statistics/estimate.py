@@ -8,6 +8,7 @@ thing twice.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -238,6 +239,10 @@ def ratio_estimate(
     return quantity(ratio, half, bounds=bounds, components={f"between_{unit_of_replication}s": u}, **fields)
 
 
+LEAST_NM = 0.001
+"""Smaller pixel sizes were given in another unit."""
+
+
 def common_pixel_size(sizes: Mapping[str, float | None]) -> float | None:
     """The one pixel size of a batch's images, or an `InputError` that names two which differ.
 
@@ -261,8 +266,20 @@ def common_pixel_size(sizes: Mapping[str, float | None]) -> float | None:
 
 
 def check_pixel_size(pixel_size_nm: float | None) -> None:
-    """Raise `InputError` unless the pixel size is None (unknown) or a finite number of nanometres above 0."""
-    if pixel_size_nm is not None and not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):
+    """Raise `InputError` unless the pixel size is None (unknown) or a number of nanometres that can be one."""
+    if pixel_size_nm is None:
+        return
+    if not isinstance(pixel_size_nm, numbers.Real) or isinstance(pixel_size_nm, bool):
+        raise InputError(
+            "pixel size: must be one number of nanometres, or be left out if it is unknown. "
+            f"Received {pixel_size_nm!r}."
+        )
+    if not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise InputError(
             f"pixel size: must be above 0 nm, or be left out if it is unknown. Received {pixel_size_nm}."
+        )
+    if pixel_size_nm < LEAST_NM:
+        raise InputError(
+            f"pixel size: must be at least {LEAST_NM} nm; atoms are larger. Received {pixel_size_nm} nm. Was it in "
+            "metres or micrometres?"
         )

@@ -17,7 +17,7 @@ from skimage.measure import label as connected_components
 from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
-from cathode_tf.particles.instances import DEPTH, Separation, _necks
+from cathode_tf.particles.instances import DEPTH, Separation, necks
 from cathode_tf.volumes.distances import distance_inside
 from cathode_tf.volumes.voxels import DIRECTIONS, block_sums, direction_weights
 
@@ -34,6 +34,8 @@ class VolumeSeparation(Separation):
         spacing: Voxel edge lengths along z, y, x.
     """
 
+    _floor = 0.0
+
     def __init__(self, solid: np.ndarray, spacing: tuple[float, float, float]) -> None:
         self._solid = solid
         # In a volume the space between particles is open to the outside; what is closed lies inside one.
@@ -49,7 +51,7 @@ class VolumeSeparation(Separation):
         at_peaks = peaks > 0
         np.maximum.at(heights, peaks[at_peaks], smooth[at_peaks])
         self._heights = heights
-        self._necks = _necks(self.basins, smooth)
+        self._necks = necks(self.basins, smooth)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, InputWarning, Phases
+from cathode_tf.analysis import analyze
+from cathode_tf.analysis.image import LABELS, OUTLINES
 from cathode_tf.files import write_json
+from cathode_tf.imaging import write_mask
+from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.inference.batches import Masks, Segmented, pictures_among, unique_names
 
 PHASES = Phases.default()
@@ -68,6 +72,28 @@ def test_masks_have_the_pixel_size_that_segment_noted(tmp_path):
     # Two magnifications: fractions go together, lengths are told of each.
     masks = Masks(paths, PHASES, None)
     assert (masks.pixel_size_nm, masks.mixed) == (None, (20.0, 30.0))
+
+
+def test_masks_come_with_the_label_image_and_the_micrograph_that_segment_noted(tmp_path):
+    mask = np.zeros((20, 20), np.uint8)
+    mask[5:15, 5:15] = PHASES["ncm"].id
+    labels = (mask > 0).astype(np.int32)
+    labels[5:15, 10:15] = 2
+    write_mask(tmp_path / "a_mask.png", mask, PHASES)
+    write_labels(tmp_path / "a_labels.tif", labels)
+    write_mask(tmp_path / "b_mask.png", mask, PHASES)
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.arange(400, dtype=np.uint8).reshape(20, 20))
+    entry = {"stem": "a", "files": ["a_mask.png", "a_labels.tif"], "micrograph": "images/a.png"}
+    write_json(tmp_path / "segmented.json", {"done": {"k": entry}, "sha256": {}})
+    paths = [tmp_path / "a_mask.png", tmp_path / "b_mask.png"]
+    (_, _, pixels, beside), (_, _, nothing, none) = Masks(paths, PHASES, None)
+    assert pixels[0, 5] == 5 and np.array_equal(beside, labels) and nothing is None and none is None
+    assert pictures_among([*paths, tmp_path / "a_labels.tif"]) == [tmp_path / "a_labels.tif"]
+    # An analysis counts what the label image says, and says so; where there is none the outlines decide.
+    analysis = analyze(Masks(paths, PHASES, None), PHASES)
+    assert [image.separation for image in analysis.images] == [LABELS, OUTLINES]
+    assert analysis.instances.query("phase == 'ncm'").groupby("image").size().tolist() == [2, 1]
 
 
 def test_lists_of_earlier_versions_know_no_pixel_size(tmp_path):

@@ -1,4 +1,4 @@
-"""Fragmentation (`frag/1`): cracked disks by hand, then synthetic cathodes of known fragmentation."""
+"""Fragmentation (`frag/2`): cracked disks by hand, then synthetic cathodes of known fragmentation."""
 
 import cv2
 import numpy as np
@@ -8,10 +8,12 @@ from cathode_tf import InputError, InputWarning, Phases
 from cathode_tf.analysis import Settings, analyze, compare
 from cathode_tf.particles.dark_lines import dark_lines
 from cathode_tf.particles.fragmentation import measure_fragmentation
+from cathode_tf.particles.midlines import midline_lengths
 from cathode_tf.particles.parents import measure_parents, reconstruct_parents
 from cathode_tf.synthesis import Parameters, synthesize
 
 PHASES = Phases.default()
+PRESSED_FLAT = {"calendering": 0.3, "ncm_fraction": 0.75, "additive_fraction": 0, "binder_fraction": 0}
 
 
 def disk(radius=50, side=140):
@@ -72,6 +74,75 @@ def test_two_touching_disks_are_two_parents_and_their_wedge_is_no_crack():
         cv2.circle(mask, (column, 60), 48, 1, -1)
     table = measure_parents(mask, PHASES)
     assert len(table) == 2 and table.crack_length.sum() == 0
+
+
+def through(radius=80, width=8, scale=1):
+    """A disk with two parallel through-cracks, so wide, a third of the diameter apart; their length per area."""
+    side = 2 * radius + 40
+    rows, columns = np.mgrid[:side:scale, :side:scale]
+    mask = ((rows - side / 2) ** 2 + (columns - side / 2) ** 2 <= radius**2).astype(np.uint8)
+    for middle in (side / 2 - radius / 3, side / 2 + radius / 3):
+        mask[np.abs(columns - middle) < width / 2] = 0
+    # Each is a chord a third of the radius from the centre: 2 sqrt(1 - 1/9) radii long.
+    return mask, 4 * radius * np.sqrt(8 / 9) / (np.pi * radius**2)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_wide_cracks_are_found_at_every_magnification(scale):
+    mask, true = through(scale=scale)
+    found = measure_fragmentation([mask], PHASES, pixel_size_nm=1000 * scale)
+    assert found["crack_length_density"].value == pytest.approx(true, rel=0.05)
+    assert found["fragments_per_particle"].value == pytest.approx(3)
+    assert found.settings["opening_found"] and found.settings["opening_px"] > 8 / scale
+
+
+@pytest.mark.parametrize("width", range(1, 9))
+@pytest.mark.parametrize("degrees", [0, 30, 45, 70])
+def test_midlines_of_blunt_cracks_are_as_long_as_they_are(width, degrees):
+    rows, columns = np.mgrid[:160, :160] - 79.6
+    turn = np.radians(degrees)
+    along = columns * np.cos(turn) + rows * np.sin(turn)
+    across = rows * np.cos(turn) - columns * np.sin(turn)
+    crack = (np.abs(across) < width / 2) & (np.abs(along) < 50)
+    assert midline_lengths(crack.astype(np.int32), 2)[1] == pytest.approx(100, rel=0.03)
+
+
+def test_midlines_of_a_cross_and_a_ring():
+    rows, columns = np.mgrid[:161, :161] - 80
+    away = np.hypot(rows, columns)
+    cross = ((np.abs(rows) < 3) | (np.abs(columns) < 3)) & (away < 70)
+    assert midline_lengths(cross.astype(np.int32), 2)[1] == pytest.approx(280, rel=0.03)
+    ring = np.abs(away - 60) < 2.5
+    assert midline_lengths(ring.astype(np.int32), 2)[1] == pytest.approx(2 * np.pi * 60, rel=0.03)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_whole_particles_pressed_together_are_not_broken(stacked):
+    mask = np.zeros((200, 360), np.uint8)
+    mask[20:160, 20:180] = mask[20:160, 181:341] = 1  # 160 x 140 each, 1 apart
+    found = measure_fragmentation([mask.T if stacked else mask], PHASES)
+    assert len(found.parents) == 2
+    assert found["crack_length_density"].value == 0 and found["fragments_per_particle"].value == 1
+
+
+def test_a_label_image_says_what_one_particle_was():
+    mask = cracked(((70, 0), (70, 139), 3))
+    whole = measure_fragmentation({"a": mask}, PHASES, labels={"a": disk().astype(np.int32)})
+    assert len(whole.parents) == 1 and whole["fragments_per_particle"].value == 2
+    halves = disk().astype(np.int32)
+    halves[:, 70:] *= 2
+    apart = measure_fragmentation({"a": mask}, PHASES, labels={"a": halves})
+    assert len(apart.parents) == 2 and apart["crack_length_density"].value == 0
+
+
+@pytest.mark.parametrize("structure", [{}, {"calendering": 0.2}, PRESSED_FLAT])
+def test_whole_synthetic_particles_are_not_broken(structure):
+    parameters = Parameters(**structure)
+    sample = synthesize(seed=3, height=400, width=400, parameters=parameters)[0]
+    found = measure_fragmentation([sample.mask], PHASES, pixel_size_nm=sample.pixel_size_nm)
+    # Without a label image a few gaps of pressed ones pass for cracks.
+    assert found["crack_length_density"].value < (0.01 if structure == PRESSED_FLAT else 0.005)
+    assert found["fragments_per_particle"].value < 1.02
 
 
 def test_binder_between_two_particles_is_no_crack():
@@ -168,7 +239,7 @@ def _truth(samples, key):
 
 @pytest.mark.slow
 def test_synthetic_cathodes_are_ranked_and_measured_without_much_bias():
-    headline, indices = [], []
+    headline, indices, outlined = [], [], []
     for degree in (0.0, 0.3, 0.6, 1.0):
         samples = list(
             synthesize(
@@ -176,11 +247,19 @@ def test_synthetic_cathodes_are_ranked_and_measured_without_much_bias():
             )
         )
         found = measure_fragmentation(
+            {s.id: s.mask for s in samples},
+            samples[0].phases,
+            pixel_size_nm=samples[0].pixel_size_nm,
+            labels={s.id: s.labels for s in samples},
+        )
+        by_outlines = measure_fragmentation(
             [s.mask for s in samples], samples[0].phases, pixel_size_nm=samples[0].pixel_size_nm
         )
+        outlined.append(by_outlines["crack_length_density"].value)
         value = found["crack_length_density"].value
         true = _truth(samples, "crack_length_um") / _truth(samples, "section_area_um2")
-        assert value == pytest.approx(true, rel=0.1, abs=0.01)
+        assert value == pytest.approx(true, rel=0.2, abs=0.01)
         headline.append(value)
         indices.append(found["fragmentation_index"].value)
     assert headline == sorted(headline) and indices == sorted(indices)
+    assert outlined == sorted(outlined)

@@ -40,7 +40,7 @@ def test_masks_are_those_of_the_python_api(model, images, tmp_path):
     assert done.exit_code == 0 and "2 images" in done.output and "Most uncertain" in done.output
     assert "Pixel size unknown: 2 images." in done.output
     names = sorted(path.name for path in (tmp_path / "out").glob("i0*"))
-    assert names == ["i0_entropy.png", "i0_margin.png", "i0_mask.png", "i0_overlay.png"]
+    assert names == ["i0_entropy.png", "i0_labels.tif", "i0_margin.png", "i0_mask.png", "i0_overlay.png"]
     pixels = cv2.imread(str(images / "i0.png"), cv2.IMREAD_UNCHANGED)
     mask = read_mask(tmp_path / "out" / "i0_mask.png", Phases.default())
     np.testing.assert_array_equal(mask, Segmenter(model).segment(pixels).mask)
