@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.imaging.ome_zarr import voxel_edges
+from cathode_tf.imaging.ome_zarr import Edges, voxel_edges
+from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.imaging.volumes import sidecar_edges, tiff_edges
 from cathode_tf.phases import Phases
 
 UNDEFINED = 254
@@ -111,7 +113,8 @@ def open_volume(
     Args:
         path: The file or folder.
         phases: Their `values` say which label stands for which phase.
-        voxel_size_nm: Edge lengths along z, y, x; default: what an OME-Zarr says; None = unknown.
+        voxel_size_nm: Edge lengths along z, y, x; default: what an OME-Zarr, the metadata of ImageJ or OME in
+            a TIFF, or a `.json` of the same name says; None = unknown.
 
     Raises:
         InputError: If it cannot be read or is no volume.
@@ -127,9 +130,9 @@ def open_volume(
                 )
             data, stored = _open_zarr(path)
         elif path.suffix.lower() == ".npy":
-            data, stored = np.lib.format.open_memmap(path, mode="r"), None
+            data, stored = np.lib.format.open_memmap(path, mode="r"), _whole(sidecar_edges(path))
         elif path.suffix.lower() in (".tif", ".tiff"):
-            data, stored = _open_tiff(path), None
+            data, stored = _open_tiff(path), _tiff_voxels(path)
         else:
             raise InputError(
                 f"{path}: must be a TIFF stack, a .npy file or an OME-Zarr folder. Received {path.suffix or 'none'}."
@@ -154,14 +157,21 @@ def _open_tiff(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read as TIFF ({error}).") from error
 
 
+def _tiff_voxels(path: Path) -> tuple[float, float, float] | None:
+    with open_raster(path, max_megapixels=math.inf) as raster:
+        return _whole(tiff_edges(raster)[0])
+
+
+def _whole(edges: Edges | None) -> tuple[float, float, float] | None:
+    """The edges, where all three are known."""
+    z, y, x = edges or (None, None, None)
+    return None if z is None or y is None or x is None else (z, y, x)
+
+
 def _open_zarr(path: Path) -> tuple[Any, tuple[float, float, float] | None]:
     """The finest level of an OME-Zarr image, or a bare zarr array, and its voxel size in nm."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise InputError(
-            f'{path}: reading OME-Zarr needs the zarr library: pip install "cathode-tf[volumes]".'
-        ) from error
+    import zarr
+
     node: Any = zarr.open(str(path), mode="r")
     if isinstance(node, zarr.Array):
         return _LastThree(node, path), None
@@ -170,9 +180,7 @@ def _open_zarr(path: Path) -> tuple[Any, tuple[float, float, float] | None]:
     if not scales:
         raise InputError(f"{path}: must be an OME-Zarr image (multiscales). Received a zarr group without.")
     level = scales[0]["datasets"][0]
-    z, y, x = voxel_edges(attributes)
-    known = None if z is None or y is None or x is None else (z, y, x)
-    return _LastThree(node[level["path"]], path), known
+    return _LastThree(node[level["path"]], path), _whole(voxel_edges(attributes))
 
 
 class _LastThree:

@@ -9,7 +9,7 @@ import tifffile
 
 from cathode_tf import InputError
 from cathode_tf.inference.segmentation import Segmentation
-from cathode_tf.inference.stacks import FolderVolume, TiffVolume, open_volume
+from cathode_tf.imaging.volumes import FolderVolume, TiffVolume, open_volume
 from cathode_tf.inference.volumes import estimate_drift, segment_volume
 from cathode_tf.phases import Phases
 
