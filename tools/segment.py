@@ -45,7 +45,11 @@ import click
 @click.option(
     "--runner-option", "runner_options", multiple=True, help="For Beam: --parallelism=8; repeatable."
 )
-@click.option("--volume", is_flag=True, help="IMAGES are one volume of aligned slices, as reconstruct writes it: OME-Zarr, a stack, a folder.")
+@click.option(
+    "--volume",
+    is_flag=True,
+    help="IMAGES are one volume of aligned slices, as reconstruct writes it: OME-Zarr, a stack, a folder.",
+)
 @click.option("--zarr", is_flag=True, help="With --volume: write OME-Zarr, not TIFF.")
 @click.option("--three-axes", is_flag=True, help="With --volume: average over slices along all three axes.")
 @click.option("--smooth", is_flag=True, help="With --volume: remove flicker of single slices.")

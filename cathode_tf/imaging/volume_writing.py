@@ -19,9 +19,7 @@ SMALLEST_LEVEL_PX = 512
 CLASSIC_TIFF_BYTES = 3_900_000_000
 """What is larger cannot be a classic TIFF, which is all that ImageJ's own stacks are."""
 
-OURS = re.compile(
-    r"\.zgroup|\.zattrs|\d/\.zarray|\d/\.zattrs|\d/\d+\.\d+\.\d+|reconstruction\.json"
-)
+OURS = re.compile(r"\.zgroup|\.zattrs|\d/\.zarray|\d/\.zattrs|\d/\d+\.\d+\.\d+|reconstruction\.json")
 """Paths of the files in an OME-Zarr of ours."""
 
 
@@ -46,8 +44,8 @@ class OmeZarr:
         import zarr
 
         self.folder, self.shape, self._phases = Path(folder), shape, phases
-        self._group = zarr.open_group(str(folder), mode="a", zarr_format=2)
-        self._arrays = []
+        self._group: Any = zarr.open_group(str(folder), mode="a", zarr_format=2)
+        self._arrays: list[Any] = []
         height, width = shape[1:]
         while True:
             name = str(len(self._arrays))
@@ -81,7 +79,7 @@ class OmeZarr:
             {"name": axis, "type": "space"} | ({"unit": "nanometer"} if edge else {})
             for axis, edge in zip("zyx", voxel_nm, strict=True)
         ]
-        datasets = []
+        datasets: list[Any] = []
         for level, array in enumerate(self._arrays):
             by = [1.0, *(full / side for full, side in zip(self.shape[1:], array.shape[1:], strict=True))]
             scale = [(edge or 1.0) * factor for edge, factor in zip(voxel_nm, by, strict=True)]
@@ -91,10 +89,13 @@ class OmeZarr:
         scales: dict[str, Any] = {"version": "0.4", "name": name, "axes": axes, "datasets": datasets}
         if self._phases is not None:
             scales["type"] = "labels"
-            colors = [
-                {"label-value": int(phase.id), "rgba": [*_rgb(phase.color), 255]} for phase in self._phases.entries
+            colors: Any = [
+                {"label-value": int(phase.id), "rgba": [*_rgb(phase.color), 255]}
+                for phase in self._phases.entries
             ]
-            names = [{"label-value": int(phase.id), "phase": phase.name} for phase in self._phases.entries]
+            names: Any = [
+                {"label-value": int(phase.id), "phase": phase.name} for phase in self._phases.entries
+            ]
             self._group.attrs["image-label"] = {"version": "0.4", "colors": colors, "properties": names}
         self._group.attrs["multiscales"] = [scales]
 
@@ -130,7 +131,7 @@ def write_tiff_volume(
     phases: Phases | None = None,
     force: bool = False,
 ) -> Path:
-    """A multi-page TIFF with the edges of the voxels: for ImageJ, or, where that cannot be, BigTIFF with OME's metadata.
+    """A multi-page TIFF with the edges of the voxels: as ImageJ reads it, or, if too large, BigTIFF with OME's.
 
     Args:
         out: The file.
@@ -154,10 +155,14 @@ def write_tiff_volume(
             per = 1e7 if large else 1.0
             options["resolution"] = (per / x, per / (y or x))
             options["resolutionunit"] = "CENTIMETER" if large else "NONE"
-        described = _ome_xml(out.name, shape, dtype, voxel_nm) if large else _imagej(shape[0], voxel_nm, source)
+        described = (
+            _ome_xml(out.name, shape, dtype, voxel_nm) if large else _imagej(shape[0], voxel_nm, source)
+        )
         for index, pixels in enumerate(slices):
             text = described if index == 0 else None
-            writer.write(np.asarray(pixels, dtype), description=text, metadata=None, contiguous=False, **options)
+            writer.write(
+                np.asarray(pixels, dtype), description=text, metadata=None, contiguous=False, **options
+            )
     return out
 
 

@@ -101,7 +101,7 @@ class ZarrVolume:
 
         self.path = Path(path)
         try:
-            node = zarr.open(str(path), mode="r")
+            node: Any = zarr.open(str(path), mode="r")
             array = node if hasattr(node, "shape") else node["0"]
         except Exception as error:
             raise InputError(f"{path}: cannot be read as OME-Zarr ({error}).") from error

@@ -125,9 +125,7 @@ def segment_volume(
     return result
 
 
-def _slice_by_slice(
-    segmenter: Segmenter, volume: Volume, doubt: list[float]
-) -> Iterator[np.ndarray]:
+def _slice_by_slice(segmenter: Segmenter, volume: Volume, doubt: list[float]) -> Iterator[np.ndarray]:
     size = pixel_size(volume)
     for pixels in volume.slices():
         segmentation = segmenter.segment(Micrograph(pixels, pixel_size_nm=size))

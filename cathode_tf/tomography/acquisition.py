@@ -52,7 +52,7 @@ def face_angle(angle_deg: float) -> float:
 
 
 def read_cut(raster: RasterFile) -> Cut:
-    """The cut that a file describes: Thermo (34682, 34680), Fibics (51023), Zeiss (34118), TESCAN (.hdr), or its name."""
+    """The cut that a file describes: Thermo (34682), Fibics (51023), Zeiss (34118), TESCAN (.hdr), or its name."""
     found = Cut()
     for reader in (_fibics, _thermo, _zeiss, _tescan):
         try:
@@ -65,9 +65,7 @@ def read_cut(raster: RasterFile) -> Cut:
     named = _Z_IN_NAME.search(raster.path.stem)
     if found.z_nm is None and named:
         z_nm = nanometres(f"{named[1]}{named[2]}")
-        found = Cut(
-            found.angle_deg, found.corrected, z_nm, found.thickness_nm, found.view_y_nm, found.source
-        )
+        found = Cut(found.angle_deg, found.corrected, z_nm, found.thickness_nm, found.view_y_nm, found.source)
     return found
 
 
@@ -98,12 +96,17 @@ def _thermo(raster: RasterFile) -> Cut | None:
     if fields is None:
         return None
     beam = fields.get(str(fields.get("Beam", {}).get("Beam", "EBeam")), {})
-    angle, on = number_of(beam.get("TiltCorrectionAngle", "")), str(beam.get("TiltCorrectionIsOn", "")).lower()
+    angle, on = (
+        number_of(beam.get("TiltCorrectionAngle", "")),
+        str(beam.get("TiltCorrectionIsOn", "")).lower(),
+    )
     corrected = {"yes": True, "no": False, "on": True, "off": False, "true": True, "false": False}.get(on)
     degrees = None if not angle else face_angle(math.degrees(angle))
     shift, position = number_of(beam.get("BeamShiftY", "")), number_of(beam.get("StageY", ""))
     view = None if shift is None else (shift + (position or 0.0)) * 1e9
-    return Cut(degrees, corrected, None, None, view, "Thermo tag 34682, TiltCorrectionAngle" if degrees else "")
+    return Cut(
+        degrees, corrected, None, None, view, "Thermo tag 34682, TiltCorrectionAngle" if degrees else ""
+    )
 
 
 def _fibics(raster: RasterFile) -> Cut | None:

@@ -72,7 +72,11 @@ def find_material(slices: Iterable[np.ndarray], top: float) -> Material | None:
     for peak in reversed(peaks):
         # A mode of its own: half of its height lies between it and what is darker.
         below = smooth[:peak]
-        valley = int(np.flatnonzero(below < 0.6 * smooth[peak])[-1]) if (below < 0.6 * smooth[peak]).any() else None
+        valley = (
+            int(np.flatnonzero(below < 0.6 * smooth[peak])[-1])
+            if (below < 0.6 * smooth[peak]).any()
+            else None
+        )
         if valley is None or counts[valley:].sum() < LEAST_SHARE * counts.sum():
             continue
         half = next((i for i in range(peak, LEVELS) if smooth[i] < 0.5 * smooth[peak]), LEVELS - 1)
@@ -82,14 +86,28 @@ def find_material(slices: Iterable[np.ndarray], top: float) -> Material | None:
     return None
 
 
-def level_of(pixels: np.ndarray, material: Material) -> float | None:
-    """The grey level of the stable material in one slice; None where it has too little of it.
+def level_of(pixels: np.ndarray, material: Material) -> tuple[float, float] | None:
+    """The grey level of the stable material in one slice and its standard uncertainty; None where it has too little.
 
     The mean of what lies near the level is taken until it stays (mean shift), so that what is brighter or darker does
-    not count, however much of it there is.
+    not count, however much of it there is. The quarters of the slice tell how well it is known.
     """
     thin = max(1, min(pixels.shape) // 512)
-    values = cv2.blur(pixels.astype(np.float32), (3, 3))[::thin, ::thin].ravel()
+    values = cv2.blur(pixels.astype(np.float32), (3, 3))[::thin, ::thin]
+    level = _shifted_mean(values.ravel(), material)
+    if level is None:
+        return None
+    middle = (values.shape[0] // 2, values.shape[1] // 2)
+    quarters = [
+        _shifted_mean(values[rows, columns].ravel(), material)
+        for rows in (slice(None, middle[0]), slice(middle[0], None))
+        for columns in (slice(None, middle[1]), slice(middle[1], None))
+    ]
+    known = [quarter for quarter in quarters if quarter is not None]
+    return level, float(np.std(known, ddof=1) / 2) if len(known) > 2 else 0.01 * level
+
+
+def _shifted_mean(values: np.ndarray, material: Material) -> float | None:
     level = _start(values, material)
     reach = 1.5 * material.width
     for _ in range(30):
@@ -103,20 +121,27 @@ def level_of(pixels: np.ndarray, material: Material) -> float | None:
     return level
 
 
-def gains(levels: Sequence[float | None], material: Material) -> tuple[np.ndarray, list[int]]:
+def gains(levels: Sequence[tuple[float, float] | None]) -> tuple[np.ndarray, list[int]]:
     """Factor for each slice, float64, and which slices were out of bounds or had no material, and are left as they are.
 
-    All slices are brought to the median of the stack's levels, within `GAIN_BOUNDS`.
+    All slices are brought to the median of the stack's levels, within `GAIN_BOUNDS`, as far as their levels differ by
+    more than chance.
     """
-    known = np.array([np.nan if level is None else level for level in levels], float)
+    known = np.array([np.nan if level is None else level[0] for level in levels], float)
+    u = np.array([np.nan if level is None else level[1] for level in levels], float)
     if not np.isfinite(known).any():
         return np.ones(len(known)), list(range(len(known)))
-    factor = np.nanmedian(known) / known
+    middle = np.nanmedian(known)
     with np.errstate(invalid="ignore"):
-        odd = ~(np.isfinite(factor) & (factor >= GAIN_BOUNDS[0]) & (factor <= GAIN_BOUNDS[1]))
-    # Flicker too small to see in the scatter of the levels themselves is none.
+        factor = middle / known
+        odd = ~((factor >= GAIN_BOUNDS[0]) & (factor <= GAIN_BOUNDS[1]))
+    # The light may be uneven, alike in all slices: that is no chance, so the least of the scatter counts.
+    chance = float(np.nanquantile(u, 0.25)) ** 2
+    scatter = float(np.square(known[~odd] - middle).mean()) if (~odd).any() else 0.0
+    share = max(scatter - chance, 0) / scatter if scatter > 1.5 * chance else 0.0
+    factor = 1 + share * (factor - 1)
     factor[odd] = 1.0
-    if np.std(factor[~odd]) < 0.002:
+    if np.std(factor) < 0.002:
         factor[:] = 1.0
     return factor, [int(i) for i in np.flatnonzero(odd)]
 
@@ -139,7 +164,7 @@ class Illumination:
                 self._counts[row, column] += _histogram(tile, self._top)
 
     def field(self, material: Material) -> Field | None:
-        """The field; None where the material is seen in too few tiles, or the light is even to half a percent."""
+        """The field; None where too few tiles show the material, or the light is as even as the tiles can tell."""
         scale = self._top / (LEVELS - 1)
         grey = np.arange(LEVELS) * scale
         found, places = [], []
@@ -155,9 +180,11 @@ class Illumination:
         y, x = np.array(places).T
         design = np.column_stack([np.ones_like(y), y, x, y * y, y * x, x * x])
         terms = _huber(design, np.array(found))
+        rest = float(np.median(np.abs(np.array(found) - design @ terms))) * 1.4826
         whole = np.exp(design @ terms)
         terms[0] -= np.log(whole.mean())
-        if np.ptp(whole) < 0.01 * whole.mean():
+        # A polynomial follows the scatter between tiles, too: six terms of 64 tiles, so a third of it.
+        if np.ptp(whole) < max(0.02, 2 * rest) * whole.mean():
             return None
         return Field(tuple(float(term) for term in terms))
 

@@ -1,4 +1,4 @@
-"""What is known of the cut in; how raw rows become rows of the volume, and how the picture moves with each slice, out."""
+"""What is known of the cut in; how raw rows become the volume's, and how the picture moves a slice, out."""
 
 from __future__ import annotations
 
@@ -178,7 +178,8 @@ def _angle(stack: Stack, settings: Settings, said: list[str]) -> tuple[float | N
     if corrected is None:
         raise InputError(
             f"{stack.slices[0].path}: states an angle of {cut.angle_deg:g} degrees ({cut.source}), but not whether "
-            f"the microscope has stretched the rows for it. Give --tilt-deg {cut.angle_deg:g} if it has not, or 90 if it has."
+            f"the microscope has stretched the rows for it. Give --tilt-deg {cut.angle_deg:g} if it has not, or 90 if "
+            "it has."
         )
     said.append(f"Angle between beam and cut face {cut.angle_deg:.4g} degrees: {cut.source}.")
     return cut.angle_deg, corrected

@@ -101,7 +101,9 @@ def too_many_refused(path: Path) -> bool:
 def _scale(steps: Sequence[Step]) -> float:
     """By how much the scatter between the quarters of the slices exceeds the uncertainty that their likeness gives."""
     ratios = [
-        float(np.mean(np.var(step.quarters_px, axis=0, ddof=1) / len(step.quarters_px) / np.square(step.u_px)))
+        float(
+            np.mean(np.var(step.quarters_px, axis=0, ddof=1) / len(step.quarters_px) / np.square(step.u_px))
+        )
         for step in steps
         if not step.refused and len(step.quarters_px) == 4
     ]

@@ -168,8 +168,16 @@ def _pages(path: Path) -> list[Slice]:
         count = raster.count
     details = metadata.acquisition
     return [
-        Slice(path, page, None, metadata.pixel_size_nm, str(details.get("detector", "")), cut if count == 1 else
-              Cut(cut.angle_deg, cut.corrected, None, cut.thickness_nm, None, cut.source))  # fmt: skip
+        Slice(
+            path,
+            page,
+            None,
+            metadata.pixel_size_nm,
+            str(details.get("detector", "")),
+            cut
+            if count == 1
+            else Cut(cut.angle_deg, cut.corrected, None, cut.thickness_nm, None, cut.source),
+        )
         for page in range(count)
     ]
 
@@ -178,7 +186,9 @@ def _described(path: Path) -> Slice:
     with open_raster(path) as raster:
         metadata, cut = read_metadata(raster), read_cut(raster)
         if raster.count != 1:
-            raise InputError(f"{path}: must be one slice. Received {raster.count} pages; give that stack alone.")
+            raise InputError(
+                f"{path}: must be one slice. Received {raster.count} pages; give that stack alone."
+            )
     detector = str(metadata.acquisition.get("detector", ""))
     return Slice(path, 0, None, metadata.pixel_size_nm, detector, cut)
 
@@ -248,7 +258,7 @@ def _missing(found: list[Slice], gaps: str) -> dict[int, int]:
         return {}
     steps = np.abs(np.diff(np.array(numbers, int)))
     usual = int(np.median(steps)) or 1
-    holes = {int(i) + 1: int(round(steps[i] / usual)) - 1 for i in np.flatnonzero(steps > 1.5 * usual)}
+    holes = {int(i) + 1: round(float(steps[i]) / usual) - 1 for i in np.flatnonzero(steps > 1.5 * usual)}
     if not holes:
         return {}
     text = some([f"{found[i - 1].name} and {found[i].name} ({count})" for i, count in holes.items()])

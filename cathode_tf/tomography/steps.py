@@ -173,7 +173,9 @@ class _Window:
         """Of the step, per thinned pixel squared; each frequency stands for its opposite, too."""
         factor = weight[self._ring] * (2 * (2 * np.pi) ** 2 * self._independent)
         yx = (factor * self._rows) @ self._columns
-        return np.array([[(factor * self._rows) @ self._rows, yx], [yx, (factor * self._columns) @ self._columns]])
+        return np.array(
+            [[(factor * self._rows) @ self._rows, yx], [yx, (factor * self._columns) @ self._columns]]
+        )
 
     def _halves(
         self, weight: np.ndarray, power: np.ndarray, cross: np.ndarray, shift: np.ndarray
@@ -215,7 +217,7 @@ class StepEstimator:
     def spectra(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Spectra of a slice's cleaned copy: of the whole, then of its quarters."""
         thin, (height, width) = self._thin, self.shape
-        small = pixels[: height * thin, : width * thin].astype(np.float32)
+        small: np.ndarray = pixels[: height * thin, : width * thin].astype(np.float32)
         if thin > 1:
             small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
         small -= cv2.blur(small, (2 * (width // 12) + 1, 2 * (height // 12) + 1))
@@ -223,7 +225,9 @@ class StepEstimator:
         if self._quarter:
             rows, columns = self._quarter.shape
             parts += [
-                self._quarter.spectrum(small[y : y + rows, x : x + columns]) for y in (0, rows) for x in (0, columns)
+                self._quarter.spectrum(small[y : y + rows, x : x + columns])
+                for y in (0, rows)
+                for x in (0, columns)
             ]
         return parts
 

@@ -1,13 +1,12 @@
 """Aligned slices in; how thick each was cut, relative to the others and in pixels along x, out.
 
 Two slices differ the more the further they lie apart. Where the material is alike along x and z, the distance at
-which a slice differs as much from itself, moved along x, is the distance between two slices. Only x serves as the ruler:
-y is shortened by calendering.
+which a slice differs as much from itself, moved along x, is the distance between two slices. Only x serves as
+the ruler: y is shortened by calendering.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -106,13 +105,15 @@ class Thickness:
 
 
 def find_thickness(
-    ruler: Ruler, stated_nm: float | None, pixel_nm: float | None, stated_z_nm: Sequence[float] | None = None
+    ruler: Ruler, stated_nm: float | None, pixel_nm: float | None, stated_z_nm: np.ndarray | None = None
 ) -> Thickness:
     """Relative thickness from the image, absolute from metadata, and whether the two agree."""
     found, mean = ruler.distances_px()
     known = np.isfinite(found)
     if known.sum() < 3:
-        return Thickness(np.ones(len(found)), np.nan, np.nan, "the slices differ too much for the image to tell")
+        return Thickness(
+            np.ones(len(found)), np.nan, np.nan, "the slices differ too much for the image to tell"
+        )
     relative = np.where(known, found / found[known].mean(), 1.0)
     ratio = mean * pixel_nm / stated_nm if stated_nm and pixel_nm else np.nan
     notes = [f"the image says {mean:.2f} px a slice in the mean, if x and z are alike"]

@@ -50,7 +50,9 @@ class Transforms:
     def stages(self, pixels: np.ndarray, index: int) -> dict[str, np.ndarray]:
         """The slice after each step, float32 (height, width); steps that change nothing give the same array again."""
         place = [
-            self.origin_px[axis] + np.arange(self.shape[axis]) * self.step_px[axis] + self.shift_px[index, axis]
+            self.origin_px[axis]
+            + np.arange(self.shape[axis]) * self.step_px[axis]
+            + self.shift_px[index, axis]
             for axis in (0, 1)
         ]
         values = sampled(pixels, place[0], place[1])
@@ -103,17 +105,23 @@ class Transforms:
                 np.array([entry["shift_px"] for entry in slices], float).reshape(-1, 2),
                 np.array([entry["gain"] for entry in slices], float),
                 bool(content["curtains"]),
-                None if pattern is None else Pattern(np.array(pattern["modes"], np.float32), int(pattern["height"])),
+                None
+                if pattern is None
+                else Pattern(np.array(pattern["modes"], np.float32), int(pattern["height"])),
                 None if content["light"] is None else Field(tuple(content["light"])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"--from: must be a reconstruction.json of cathode-tf. It lacks {error}.") from error
+            raise InputError(
+                f"--from: must be a reconstruction.json of cathode-tf. It lacks {error}."
+            ) from error
 
     def rounded(self) -> Transforms:
         """As they come back from the file, so that a repetition gives the same bytes."""
         entries = [
             {"shift_px": shift, "gain": gain}
-            for shift, gain in zip(np.round(self.shift_px, 5).tolist(), np.round(self.gain, 6).tolist(), strict=True)
+            for shift, gain in zip(
+                np.round(self.shift_px, 5).tolist(), np.round(self.gain, 6).tolist(), strict=True
+            )
         ]
         return Transforms.from_dict(self.to_dict(), entries)
 

@@ -68,7 +68,9 @@ def particles_lean(volume: np.ndarray, spacing: tuple[float, float, float]) -> L
     scale = float(np.median(distance[distance > 0.5 * distance.max()]))
     sigma = tuple(0.15 * scale / edge for edge in spacing)
     height = ndimage.gaussian_filter(distance, sigma)
-    seeds = label(local_maxima(np.pad(height, 1, constant_values=-1))[1:-1, 1:-1, 1:-1] & solid, connectivity=3)
+    seeds = label(
+        local_maxima(np.pad(height, 1, constant_values=-1))[1:-1, 1:-1, 1:-1] & solid, connectivity=3
+    )
     labels = watershed(-height, seeds, mask=solid)
     slopes, slices = _slopes(labels, distance, spacing)
     if len(slopes) < FEWEST:
@@ -100,7 +102,9 @@ def _slopes(
     np.maximum.at(radius, which, distance[z, y, x])
     equal = np.cbrt(3 * counts * np.prod(spacing) / (4 * np.pi))
     slices = np.sqrt(20 * zz)  # of a ball: diameter = 2 sqrt(5 zz)
-    good = whole & (slices >= 5) & (radius >= ROUND * equal) & (np.bincount(which, minlength=number + 1) >= 64)
+    good = (
+        whole & (slices >= 5) & (radius >= ROUND * equal) & (np.bincount(which, minlength=number + 1) >= 64)
+    )
     return slope[good], slices[good]
 
 
