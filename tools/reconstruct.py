@@ -93,8 +93,10 @@ def command(
     from cathode_tf.tomography import Settings, reconstruct
 
     report = out.with_name(f"{out.stem}_report.html")
+    flight = out.with_name(f"{out.stem}_flight.html")
     if pictures:
         refuse_overwrite(report, force)
+        refuse_overwrite(flight, force)
     chosen["without"] = tuple(chosen["without"])
     settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
     made = reconstruct(list(slices), out, settings=settings, repeat=repeat, force=force)
@@ -105,8 +107,10 @@ def command(
     shape = " x ".join(map(str, made.shape))
     click.echo(f"Wrote {made.path} ({shape}, z y x) and {made.record_path}.")
     if pictures:
-        from cathode_tf.reporting import write_reconstruction_report
+        from cathode_tf.imaging.volumes import open_volume
+        from cathode_tf.reporting import write_flight, write_reconstruction_report
 
         click.echo("Drawing the report ...", err=True)
         write_reconstruction_report(made, list(slices), report, force=force)
-        click.echo(f"Wrote {report}. Open it in a browser.")
+        write_flight(open_volume(made.path), flight, force=force)
+        click.echo(f"Wrote {report} and {flight.name}, a flight through the slices. Open them in a browser.")

@@ -13,7 +13,7 @@ import numpy as np
 
 from cathode_tf.tomography.steps import Step
 
-U_SCALE = 1.25
+U_SCALE = 1.8
 """By how much steps err more than the slices' likeness says, where their quarters are too small to tell."""
 
 JUMP_SIGMAS = 6.0

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
 
-MARGIN = 20
+MARGIN = 14
 
 
 @dataclass
@@ -18,7 +19,6 @@ class Made:
     clean: np.ndarray
 
     def write(self, folder, suffix=".png"):
-        import cv2
         import tifffile
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ class Made:
         return folder
 
 
-def make(count=40, side=200, blur=2.0, walk=0.7, noise=8.0, stripes=0.0, flicker=0.0, z_step=2.0, slope=(0, 0), seed=0):
+def make(count=20, side=224, blur=2.0, walk=0.7, noise=8.0, stripes=0.0, flicker=0.0, z_step=2.0, slope=(0, 0), seed=0):
     """A two-phase field, 40 and 170, cut every `z_step` px; its drift is a random walk plus `slope` px a slice."""
     rng = np.random.default_rng(seed)
     wide = side + 2 * MARGIN
@@ -51,8 +51,9 @@ def make(count=40, side=200, blur=2.0, walk=0.7, noise=8.0, stripes=0.0, flicker
         low, share = divmod(index * z_step + 1, 1)
         level = field[int(low)] * (1 - share) + field[int(low) + 1] * share
         grey = 40 + 130 * (level > 0.3).astype(np.float32)
-        grey = ndimage.gaussian_filter(grey, blur)
-        grey = ndimage.shift(grey, drift[index], order=1)[MARGIN : MARGIN + side, MARGIN : MARGIN + side]
+        grey = cv2.GaussianBlur(grey, (0, 0), blur)
+        move = np.float32([[1, 0, drift[index, 1]], [0, 1, drift[index, 0]]])
+        grey = cv2.warpAffine(grey, move, grey.shape[::-1])[MARGIN : MARGIN + side, MARGIN : MARGIN + side]
         seen = grey + rng.normal(0, noise, grey.shape)
         clean.append(seen)
         slices.append((seen + columns) * (1 + rng.normal(0, flicker)))

