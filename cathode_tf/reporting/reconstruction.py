@@ -1,4 +1,4 @@
-"""A reconstruction and its raw slices in; one self-contained page with steps before and after, cuts and a flight, out."""
+"""A reconstruction and its raw slices in; one self-contained page (steps, cuts) and a flight through it, out."""
 
 from __future__ import annotations
 
@@ -78,7 +78,11 @@ def flight(pictures: Sequence[np.ndarray], title: str) -> str:
     """An HTML page of its own that flies through pictures: play, stop, or drag. uint8 (height, width[, 3]) each."""
     frames = ",".join(f'"{_data(picture)}"' for picture in pictures)
     height, width = pictures[0].shape[:2]
-    return _FLIGHT.replace("%TITLE%", title).replace("%FRAMES%", frames).replace("%RATIO%", f"{width} / {height}")
+    return (
+        _FLIGHT.replace("%TITLE%", title)
+        .replace("%FRAMES%", frames)
+        .replace("%RATIO%", f"{width} / {height}")
+    )
 
 
 _FLIGHT = """<!doctype html><html lang="en"><meta charset="utf-8">
@@ -185,7 +189,7 @@ def _before_after(made: Reconstruction, stack: Stack) -> list[Section]:
                 pictures.append(
                     Picture(
                         _picture(gone, -reach, reach),
-                        f"Slice {index + 1}: what the step {step} took away (-{reach:.0f} to {reach:.0f} grey levels).",
+                        f"Slice {index + 1}: what {step} took away (-{reach:.0f} to {reach:.0f} grey levels).",
                     )
                 )
                 before, name = after, step
@@ -205,6 +209,8 @@ def _looks(made: Reconstruction, volume: Volume) -> list[Section]:
         sides = [cut.shape[1], cut.shape[0]]
         sides[1 - axis] = max(1, round(sides[1 - axis] * tall))
         drawn = cv2.resize(cut, (sides[0], sides[1]), interpolation=cv2.INTER_LINEAR)
-        caption = f"{name}: across the slices, in true proportions." if z and x else f"{name}: across the slices."
+        caption = (
+            f"{name}: across the slices, in true proportions." if z and x else f"{name}: across the slices."
+        )
         pictures.append(Picture(_picture(drawn, low, high, x), caption))
     return [Section("Cuts", pictures=pictures)]

@@ -31,7 +31,18 @@ class Made:
         return folder
 
 
-def make(count=20, side=224, blur=2.0, walk=0.7, noise=8.0, stripes=0.0, flicker=0.0, z_step=2.0, slope=(0, 0), seed=0):
+def make(
+    count=20,
+    side=224,
+    blur=2.0,
+    walk=0.7,
+    noise=8.0,
+    stripes=0.0,
+    flicker=0.0,
+    z_step=2.0,
+    slope=(0, 0),
+    seed=0,
+):
     """A two-phase field, 40 and 170, cut every `z_step` px; its drift is a random walk plus `slope` px a slice."""
     rng = np.random.default_rng(seed)
     wide = side + 2 * MARGIN

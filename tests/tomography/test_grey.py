@@ -81,7 +81,9 @@ def test_thickness_along_x_alone(flat):
     steps = np.maximum(rng.normal(2, 0.5, 40), 0.5)
     depth = np.r_[0, steps.cumsum()]
     field = ndimage.gaussian_filter(
-        rng.standard_normal((int(depth[-1]) + 3, 200, 240), dtype=np.float32), (4.5, 4.5 * flat, 4.5), mode="wrap"
+        rng.standard_normal((int(depth[-1]) + 3, 200, 240), dtype=np.float32),
+        (4.5, 4.5 * flat, 4.5),
+        mode="wrap",
     )
     ruler = Ruler()
     for place in depth:

@@ -27,7 +27,9 @@ def folder(tmp_path, make_stack):
 
 def test_every_voxel_is_followed_to_its_raw_pixel(tmp_path, folder):
     raw, made = folder
-    result = reconstruct(raw, tmp_path / "v.zarr", without=("curtains", "background", "brightness"), **STRAIGHT)
+    result = reconstruct(
+        raw, tmp_path / "v.zarr", without=("curtains", "background", "brightness"), **STRAIGHT
+    )
     record = json.loads((tmp_path / "v.zarr" / "reconstruction.json").read_text())
     volume = zarr.open(str(tmp_path / "v.zarr"), mode="r")["0"][:]
     assert volume.shape == result.shape and result.voxel_nm == (20.0, 10.0, 10.0)
@@ -59,6 +61,7 @@ def test_a_killed_run_goes_on_to_the_same_volume(tmp_path, folder, monkeypatch):
     raw, _ = folder
     reconstruct(raw, tmp_path / "whole.zarr", **STRAIGHT)
     read: list[str] = []
+    fatal = 7
     log = work_module.Work.log
 
     def dying(self, name, entry):
@@ -68,10 +71,13 @@ def test_a_killed_run_goes_on_to_the_same_volume(tmp_path, folder, monkeypatch):
         log(self, name, entry)
 
     monkeypatch.setattr(work_module.Work, "log", dying)
-    for fatal in (7, 9):  # in the first pass; then, after the other slices, in the second
-        with pytest.raises(KeyboardInterrupt):
-            reconstruct(raw, tmp_path / "v.zarr", **STRAIGHT)
-        read.clear()
+    with pytest.raises(KeyboardInterrupt):  # in the first pass
+        reconstruct(raw, tmp_path / "v.zarr", **STRAIGHT)
+    read.clear()
+    fatal = 9  # six slices were left of the first pass, so in the second
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(raw, tmp_path / "v.zarr", **STRAIGHT)
+    read.clear()
     fatal = 0
     reconstruct(raw, tmp_path / "v.zarr", **STRAIGHT)
     assert 0 < len(read) < 12  # the rest of the second pass only
@@ -92,7 +98,11 @@ def test_a_receding_face_moves_the_picture(tmp_path, make_stack):
     # 16 nm slices at 60 degrees on 10 nm pixels: 16 cos 60 / 10 = 0.8 rows a slice, upwards.
     made = make_stack(count=16, side=128, walk=0.3, z_step=1.6, slope=(-0.8, 0.0), seed=2)
     made.write(tmp_path / "raw")
-    told = {"tilt_deg": 60, "voxel_size_nm": (16, 10, 10), "without": ("curtains", "background", "brightness")}
+    told = {
+        "tilt_deg": 60,
+        "voxel_size_nm": (16, 10, 10),
+        "without": ("curtains", "background", "brightness"),
+    }
     with pytest.raises(InputError, match="--view fixed"):
         reconstruct(tmp_path / "raw", tmp_path / "v.zarr", **told)
     result = reconstruct(tmp_path / "raw", tmp_path / "v.zarr", view="fixed", **told)
@@ -122,7 +132,8 @@ def test_voxel_edges_travel_to_the_analysis(tmp_path, folder):
         metadata={"axes": "ZYX", "PhysicalSizeX": 0.01, "PhysicalSizeY": 0.01, "PhysicalSizeZ": 20.0,
                   "PhysicalSizeZUnit": "nm"},
     )  # fmt: skip
-    tifffile.imwrite(tmp_path / "ij.tif", labels, imagej=True, resolution=(0.1, 0.1), metadata={"spacing": 20.0, "unit": "nm"})  # fmt: skip
+    imagej = {"imagej": True, "metadata": {"spacing": 20.0, "unit": "nm"}}
+    tifffile.imwrite(tmp_path / "ij.tif", labels, resolution=(0.1, 0.1), **imagej)
     np.save(tmp_path / "n.npy", labels)
     (tmp_path / "n.json").write_text('{"voxel_nm": [20, 10, 10]}')
     for name in ("ome.tif", "ij.tif", "n.npy"):
@@ -191,7 +202,10 @@ def spoil_damaged(raw):
     [
         (spoil_missing, r"no slice must be missing. 1 are, between slice_004.png and slice_006.png \(1\)"),
         (spoil_twice, r"each slice must be there once. Received 2 of number 5"),
-        (spoil_repeated, r"slice_006.png: each slice must be there once. It holds the very pixels of slice_005"),
+        (
+            spoil_repeated,
+            r"slice_006.png: each slice must be there once. It holds the very pixels of slice_005",
+        ),
         (spoil_size, r"slice_007.png: the slices must be of one size"),
         (spoil_two_left, "must hold at least 3 slices. Received 2"),
         (spoil_order, "the slices must show one volume, in order"),
@@ -240,8 +254,55 @@ def test_a_record_of_other_slices_is_refused(tmp_path, folder, make_stack):
     reconstruct(raw, tmp_path / "v.zarr", **STRAIGHT)
     record = tmp_path / "v.zarr" / "reconstruction.json"
     make_stack(count=5, side=128).write(tmp_path / "five")
-    with pytest.raises(InputError, match="as many slices. It has 12, and there are 5"):
+    with pytest.raises(InputError, match=r"as many slices. It has 12, and there are 5"):
         reconstruct(tmp_path / "five", tmp_path / "w.zarr", repeat=record)
     (tmp_path / "odd.json").write_text("{}")
-    with pytest.raises(InputError, match="must be a reconstruction.json"):
+    with pytest.raises(InputError, match=r"must be a reconstruction.json"):
         reconstruct(raw, tmp_path / "w.zarr", repeat=tmp_path / "odd.json")
+
+
+def vendor_folder(folder, made, corrected="no", angle=0.663225):
+    """An Auto Slice & View folder: Thermo's tag in every file, the thickness in the project's file."""
+    images = folder / "Images" / "SEM Image"
+    images.mkdir(parents=True)
+    (folder / "ProjectData.xml").write_text("<Project><SliceThickness>2E-08</SliceThickness></Project>")
+    height, width = made.slices[0].shape
+    for index, pixels in enumerate(made.slices):
+        text = (
+            "[User]\r\nDate=08/18/2026\r\n[Beam]\r\nBeam=EBeam\r\nScan=EScan\r\n[EBeam]\r\nHV=2000\r\n"
+            f"TiltCorrectionIsOn={corrected}\r\nTiltCorrectionAngle={angle}\r\n"
+            # Every slice the view is moved by 20 nm cos 52 = 12.3 nm along with the face.
+            f"BeamShiftY={index * 1.23e-8}\r\nStageY=0.001\r\n"
+            "[EScan]\r\nPixelWidth=1e-08\r\nPixelHeight=1e-08\r\n"
+            f"[Image]\r\nResolutionX={width}\r\nResolutionY={height}\r\n[Detectors]\r\nName=TLD\r\n"
+        ).encode()
+        path = images / f"SEM Image - SliceImage - {index + 1:03}.tif"
+        tifffile.imwrite(path, pixels, extratags=[(34682, 2, len(text) + 1, text, True)])
+    return images
+
+
+def test_an_auto_slice_and_view_folder_needs_no_options(tmp_path, make_stack):
+    made = make_stack(count=10, side=128, seed=4)
+    images = vendor_folder(tmp_path / "project", made)
+    result = reconstruct(images, tmp_path / "v.zarr")
+    # The file's 38 degrees are those to the normal: 52 to the face.
+    assert result.record["geometry"]["angle_deg"] == pytest.approx(52.0, abs=0.01)
+    assert result.record["transforms"]["step_px"][0] == pytest.approx(math.sin(math.radians(52)), abs=1e-4)
+    assert result.voxel_nm == pytest.approx((20.0, 10.0, 10.0))
+    assert "moved along y with the face" in result.steps["tilt"]
+    done = vendor_folder(tmp_path / "stretched", made, corrected="yes")
+    assert reconstruct(done, tmp_path / "w.zarr").record["transforms"]["step_px"] == [1.0, 1.0]
+
+
+def test_real_vendors_state_their_angle(real_data):
+    from cathode_tf.imaging.rasters import open_raster
+    from cathode_tf.tomography.acquisition import read_cut
+
+    (atlas,) = (real_data / "vendor" / "atlas").glob("*.tif")
+    with open_raster(atlas) as raster:
+        cut = read_cut(raster)
+    assert cut.angle_deg == 54.0 and cut.corrected is None  # "Tilt Corrn. Angle = -36.0"
+    assert cut.z_nm == pytest.approx(1665.895, abs=0.01)
+    with open_raster(real_data / "vendor" / "thermo" / "SEM_Image-SliceImage-001.tif") as raster:
+        cut = read_cut(raster)
+    assert cut.angle_deg == pytest.approx(56.0, abs=0.01) and cut.corrected is False

@@ -1,5 +1,7 @@
 """Drift by construction: steps within 0.2 px, nothing on a still stack, stripes do not hold the slices."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from cathode_tf.tomography.steps import StepEstimator
 def path_of(slices):
     estimator = StepEstimator(slices[0].shape)
     spectra = [estimator.spectra(pixels) for pixels in slices]
-    steps = [estimator.step(a, b) for a, b in zip(spectra, spectra[1:], strict=False)]
+    steps = [estimator.step(a, b) for a, b in itertools.pairwise(spectra)]
     across = {
         i + 1: estimator.step(spectra[i - 1], spectra[i + 1])
         for i in range(1, len(steps))
@@ -25,7 +27,8 @@ def without_trend(values):
 
 
 @pytest.mark.parametrize(
-    "scene", [{"blur": 0.5}, {"blur": 2.0}, {"blur": 2.0, "noise": 25.0}, {"stripes": 30.0}, {"slope": (0.3, 0.0)}]
+    "scene",
+    [{"blur": 0.5}, {"blur": 2.0}, {"blur": 2.0, "noise": 25.0}, {"stripes": 30.0}, {"slope": (0.3, 0.0)}],
 )
 def test_drift_steps_and_their_sum(make_stack, scene):
     made = make_stack(seed=1, **scene)
