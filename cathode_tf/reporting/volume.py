@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cathode_tf.reporting.figures import bars_with_intervals, histogram, picture_data
-from cathode_tf.reporting.surfaces import surface_pictures
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, write_page
+from cathode_tf.reporting.surfaces import surface_pictures
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
 from cathode_tf.statistics.sizes import display_name
 from cathode_tf.volumes import VolumeAnalysis

@@ -97,9 +97,9 @@ def reconstruct(
         raise InputError("settings: must not be given together with single options.")
     settings = settings or Settings(**options)
     out = Path(out)
-    record_path = _record_path(out)
     given = [slices] if isinstance(slices, (str, Path)) else list(slices)
     refuse_inputs(out, [*given, repeat])
+    record_path = _record_path(out)
     if out.is_dir() and force:
         refuse_foreign(out, unlike_entry(out, OURS))
     else:
