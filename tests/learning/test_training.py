@@ -17,7 +17,7 @@ import pytest
 
 from cathode_tf import InputError, InputWarning, Phases, build_unet, train
 from cathode_tf.learning import load_model, read_card, save_model, training
-from cathode_tf.learning.callbacks import Clock, Schedule, validate
+from cathode_tf.learning.callbacks import Clock, Forecast, Schedule, validate
 from cathode_tf.learning.run_folder import STATE, Progress
 
 from .conftest import stripes, write_records
@@ -151,6 +151,37 @@ def test_the_time_left_leaves_the_first_step_out(monkeypatch):
     assert (clock.step_s(), clock.left_s()) == (2.0, 87 * 2.0)
     clock.limit_s = 100.0
     assert clock.left_s() == 100 - (5 + 64)
+
+
+def forecast_of(monkeypatch, capsys, seconds, *, steps=None, limit_s=None, from_model=False):
+    """What is said when the first step ends after 20 s and each further one takes `seconds`."""
+    now = [0.0]
+    monkeypatch.setattr("cathode_tf.learning.callbacks.time.monotonic", lambda: now[0])
+    clock = Clock(steps=steps, limit_s=limit_s, progress=Progress())
+    forecast = Forecast(clock, from_model=from_model, advice="Do this.")
+    said = {}
+    for step in range(1, 30):
+        now[0] += 20 if step == 1 else seconds
+        clock.tick()
+        forecast.on_train_batch_end(step)
+        said[step] = capsys.readouterr().err
+    return {step: line for step, line in said.items() if line}
+
+
+def test_the_steps_that_fit_are_told_once_and_too_few_are_a_warning(monkeypatch, capsys):
+    # 5 s are watched after the third step of 4 s, at 28 s: 92 s are left for 23 more, 26 in all.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 4, limit_s=120).items()
+    assert step == 3 and "limit of 2:00 min allows about 26 in all" in line
+    assert "too few to learn from (at least 60). Do this." in line
+    # From a model 26 are enough.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 4, limit_s=120, from_model=True).items()
+    assert "about 26" in line and "too few" not in line
+    # Without a limit it is the time that is told: 97 more steps of 4 s.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 4, steps=100).items()
+    assert step == 3 and "97 more take 6:28 min" in line
+    # A slow computer is told after its second step, at 50 s, within the minute.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 30, limit_s=600).items()
+    assert step == 2 and "about 20" in line
 
 
 @pytest.mark.slow
