@@ -171,7 +171,7 @@ def thickness():
 
 
 def ellipsoids(rng, lean, drift):
-    """60 slices with some 60 ellipsoids (axes within 20 % of each other); drift bends them, and a web between them leans besides."""
+    """60 slices of ellipsoids (axes within 20 %) that drift bends, and of a web between them that leans besides."""
     z, y, x = np.mgrid[0:60, 0:170, 0:170].astype(np.float32)
     volume = np.full(z.shape, 40, np.float32)
     for _ in range(110):

@@ -23,9 +23,10 @@ def cleaned(slices):
     return pattern, np.array(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stripes", [10.0, 30.0])
 def test_curtains_go_and_fractions_come_back(make_stack, stripes):
-    made = make_stack(walk=0.0, stripes=stripes, seed=5)
+    made = make_stack(count=40, walk=0.0, stripes=stripes, seed=5)
     pattern, found = cleaned(made.slices)
     assert pattern is not None
     truth = (made.clean > HALFWAY).mean()
@@ -71,10 +72,10 @@ def test_light_that_is_even_is_left_and_uneven_light_is_found(make_stack):
         if expected is None:
             assert field is None
         else:
-            np.testing.assert_allclose(field.at(256, 256).mean(0), expected, atol=0.03)
+            np.testing.assert_allclose(field.at(256, 256).mean(0), expected, atol=0.04)
 
 
-@pytest.mark.parametrize("flat", [1.0, 0.75])
+@pytest.mark.parametrize("flat", [pytest.param(1.0, marks=pytest.mark.slow), 0.75])
 def test_thickness_along_x_alone(flat):
     """Slices every 2 px with a scatter of 25 %; pressing along y must not matter."""
     rng = np.random.default_rng(9)
@@ -97,6 +98,7 @@ def test_thickness_along_x_alone(flat):
     assert "one of them is wrong" in find_thickness(ruler, stated_nm=40.0, pixel_nm=10.0).note
 
 
+@pytest.mark.slow
 def test_round_particles_tell_how_much_a_volume_leans():
     rng = np.random.default_rng(10)
     z, y, x = np.mgrid[0:60, 0:150, 0:150].astype(np.float32)
