@@ -28,7 +28,10 @@ def without_trend(values):
 
 @pytest.mark.parametrize(
     "scene",
-    [{"blur": 0.5}, {"blur": 2.0}, {"blur": 2.0, "noise": 25.0}, {"stripes": 30.0}, {"slope": (0.3, 0.0)}],
+    [
+        {"stripes": 30.0, "slope": (0.3, 0.0)},
+        *(pytest.param(scene, marks=pytest.mark.slow) for scene in ({}, {"blur": 0.5}, {"noise": 25.0})),
+    ],
 )
 def test_drift_steps_and_their_sum(make_stack, scene):
     made = make_stack(seed=1, **scene)
