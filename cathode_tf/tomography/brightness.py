@@ -86,11 +86,11 @@ def find_material(slices: Iterable[np.ndarray], top: float) -> Material | None:
     return None
 
 
-def level_of(pixels: np.ndarray, material: Material) -> tuple[float, float] | None:
-    """The grey level of the stable material in one slice and its standard uncertainty; None where it has too little.
+def level_of(pixels: np.ndarray, material: Material) -> list[float | None] | None:
+    """The grey level of the stable material in one slice and in each of its quarters; None where it has too little.
 
     The mean of what lies near the level is taken until it stays (mean shift), so that what is brighter or darker does
-    not count, however much of it there is. The quarters of the slice tell how well it is known.
+    not count, however much of it there is.
     """
     thin = max(1, min(pixels.shape) // 512)
     values = cv2.blur(pixels.astype(np.float32), (3, 3))[::thin, ::thin]
@@ -103,8 +103,7 @@ def level_of(pixels: np.ndarray, material: Material) -> tuple[float, float] | No
         for rows in (slice(None, middle[0]), slice(middle[0], None))
         for columns in (slice(None, middle[1]), slice(middle[1], None))
     ]
-    known = [quarter for quarter in quarters if quarter is not None]
-    return level, float(np.std(known, ddof=1) / 2) if len(known) > 2 else 0.01 * level
+    return [level, *quarters]
 
 
 def _shifted_mean(values: np.ndarray, material: Material) -> float | None:
@@ -121,22 +120,24 @@ def _shifted_mean(values: np.ndarray, material: Material) -> float | None:
     return level
 
 
-def gains(levels: Sequence[tuple[float, float] | None]) -> tuple[np.ndarray, list[int]]:
+def gains(levels: Sequence[Sequence[float | None] | None]) -> tuple[np.ndarray, list[int]]:
     """Factor for each slice, float64, and which slices were out of bounds or had no material, and are left as they are.
 
     All slices are brought to the median of the stack's levels, within `GAIN_BOUNDS`, as far as their levels differ by
-    more than chance.
+    more than chance, of which the quarters of the slices tell.
+
+    Args:
+        levels: Of `level_of`, by slice.
     """
-    known = np.array([np.nan if level is None else level[0] for level in levels], float)
-    u = np.array([np.nan if level is None else level[1] for level in levels], float)
+    table = np.array([[np.nan] * 5 if level is None else list(level) for level in levels], float)
+    known = table[:, 0]
     if not np.isfinite(known).any():
         return np.ones(len(known)), list(range(len(known)))
     middle = np.nanmedian(known)
     with np.errstate(invalid="ignore"):
         factor = middle / known
         odd = ~((factor >= GAIN_BOUNDS[0]) & (factor <= GAIN_BOUNDS[1]))
-    # The light may be uneven, alike in all slices: that is no chance, so the least of the scatter counts.
-    chance = float(np.nanquantile(u, 0.25)) ** 2
+    chance = _chance(table)
     scatter = float(np.square(known[~odd] - middle).mean()) if (~odd).any() else 0.0
     share = max(scatter - chance, 0) / scatter if scatter > 1.5 * chance else 0.0
     factor = 1 + share * (factor - 1)
@@ -144,6 +145,15 @@ def gains(levels: Sequence[tuple[float, float] | None]) -> tuple[np.ndarray, lis
     if np.std(factor) < 0.002:
         factor[:] = 1.0
     return factor, [int(i) for i in np.flatnonzero(odd)]
+
+
+def _chance(table: np.ndarray) -> float:
+    """Variance of a slice's level, from how its quarters scatter about it."""
+    apart = table[:, 1:] - table[:, :1]
+    # Uneven light, alike in all slices, is no chance.
+    apart = apart - np.nanmedian(apart, 0) if np.isfinite(apart).any(0).all() else apart
+    rest = apart[np.isfinite(apart)]
+    return float(np.square(rest).mean() / 4) if rest.size else 0.0
 
 
 class Illumination:

@@ -38,10 +38,9 @@ class Found:
         """Steps over a slice that is like none of its neighbours, by number of the slice behind it."""
         return {entry["index"]: _step(entry["across"]) for entry in self.entries if "across" in entry}
 
-    def levels(self) -> list[tuple[float, float] | None]:
-        """Level of the stable material and its uncertainty, by slice."""
-        found = [entry.get("level") for entry in self.entries]
-        return [None if level is None else (float(level[0]), float(level[1])) for level in found]
+    def levels(self) -> list[list[float | None] | None]:
+        """Level of the stable material in each slice and its quarters."""
+        return [entry.get("level") for entry in self.entries]
 
 
 def first_pass(stack: Stack, settings: Settings, material: Material | None, work: Work) -> Found:

@@ -120,7 +120,7 @@ def find_thickness(
     if np.isfinite(ratio) and not 0.85 <= ratio <= 1.18:
         notes.append(
             f"that is {ratio:.2f} times what is stated ({stated_nm:.4g} nm): one of them is wrong, or the material is "
-            "not alike along x and z"
+            "not alike along x and z, or what lies below a slice shines through"
         )
     if stated_z_nm is not None and len(stated_z_nm) == len(found) + 1:
         stated = np.diff(np.asarray(stated_z_nm, float))
