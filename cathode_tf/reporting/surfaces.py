@@ -58,7 +58,7 @@ def _drawn(
     axis = figure.add_subplot(projection="3d")
     shade = 0.45 + 0.55 * np.abs(normals[faces].mean(1) @ LIGHT)
     colors = np.clip(shade[:, None] * np.array(to_rgb(color)) + 0.08, 0, 1)
-    axis.add_collection3d(Poly3DCollection(points[faces], facecolors=colors, linewidths=0))
+    axis.add_collection3d(Poly3DCollection(points[faces], facecolors=colors, linewidths=0, antialiased=False))
     ends = [side * edge for side, edge in zip(reversed(shape), reversed(spacing), strict=True)]
     for name, end in zip("xyz", ends, strict=True):
         getattr(axis, f"set_{name}lim")(0, end)
