@@ -6,7 +6,6 @@ refused with the names of the files: two of one number, another size, detector o
 
 from __future__ import annotations
 
-import itertools
 import re
 import warnings
 from collections import Counter
@@ -323,8 +322,3 @@ def _size(shape: tuple[int, ...]) -> str:
 
 def _nm(size: float | None) -> str:
     return "unknown size" if size is None else f"{size:.5g} nm"
-
-
-def neighbours(stack: Stack) -> list[tuple[int, int]]:
-    """Each slice with the next."""
-    return list(itertools.pairwise(range(len(stack))))

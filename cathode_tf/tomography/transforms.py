@@ -19,8 +19,6 @@ from cathode_tf.errors import InputError
 from cathode_tf.tomography.brightness import Field
 from cathode_tf.tomography.curtains import Pattern, find_curtains, without_curtains
 
-GREY_STEPS = ("align", "curtains", "background", "brightness")
-
 
 @dataclass
 class Transforms:
