@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cathode_tf.learning import Dice, DiceLoss, build_unet, train
     from cathode_tf.phases import Phases
     from cathode_tf.synthesis import synthesize
+    from cathode_tf.tomography import reconstruct
 
 _ROOM_OF = {
     "InputError": "errors",
@@ -33,6 +34,7 @@ _ROOM_OF = {
     "read_micrograph": "imaging",
     "read_mask": "imaging",
     "synthesize": "synthesis",
+    "reconstruct": "tomography",
     "convert": "datasets",
     "open_records": "datasets",
     "patches": "datasets",
@@ -70,6 +72,7 @@ __all__ = [
     "patches",
     "read_mask",
     "read_micrograph",
+    "reconstruct",
     "separate",
     "synthesize",
     "trace",

@@ -185,7 +185,7 @@ def _disk_errors(path: Path, whatever: bool = False) -> Iterator[None]:
 def write_json(path: str | Path, content: Any, *, force: bool = False) -> Path:
     """Write `content` as readable JSON; NaN becomes null, numpy scalars become numbers."""
     with atomic_file(path, force=force) as temporary:
-        text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     return Path(path)
 
@@ -199,15 +199,16 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path}: is not valid JSON ({error}).") from error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: NaN and infinity are None, arrays are lists."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, Path):

@@ -30,6 +30,7 @@ FLOOR = {
 MAY_IMPORT = {
     "imaging": set(),
     "synthesis": {"imaging"},
+    "tomography": {"imaging"},
     "datasets": {"imaging"},
     "learning": {"imaging", "datasets"},
     "inference": {"imaging", "datasets", "learning", "particles"},
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     "analysis": {"imaging", "statistics", "particles"},
     "rounds": {"imaging", "datasets", "learning", "inference"},
     "review": {"imaging", "datasets", "learning", "inference", "statistics", "analysis", "rounds"},
-    "reporting": {"imaging", "statistics", "particles", "volumes", "analysis"},
+    "reporting": {"imaging", "tomography", "statistics", "particles", "volumes", "analysis"},
     "demo": {
         "imaging",
         "synthesis",
@@ -51,7 +52,7 @@ MAY_IMPORT = {
         "reporting",
     },
 }
-LIGHT = ("imaging", "synthesis", "statistics", "particles", "volumes", "analysis", "reporting")
+LIGHT = ("imaging", "synthesis", "tomography", "statistics", "particles", "volumes", "analysis", "reporting")
 
 
 def imported_rooms(path: Path) -> set[str]:

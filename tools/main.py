@@ -20,6 +20,7 @@ VERBS = {
     "check": "Look for everything that could be wrong with images, masks or records.",
     "inspect": "Print and draw what a record set holds.",
     "synthesize": "Make annotated cathode sections with known answers.",
+    "reconstruct": "Make a volume that can be measured from raw FIB-SEM slices.",
     "train": "Train a U-Net on a record set.",
     "evaluate": "Print the Dice of a model for each test image and phase.",
     "export": "Write a model as a SavedModel for TF Serving.",

@@ -46,10 +46,13 @@ import click
 @click.option(
     "--runner-option", "runner_options", multiple=True, help="For Beam: --parallelism=8; repeatable."
 )
-@click.option("--volume", is_flag=True, help="IMAGES are one volume: a stack, a folder of slices, OME-Zarr.")
+@click.option(
+    "--volume",
+    is_flag=True,
+    help="IMAGES are one volume of aligned slices, as reconstruct writes it: OME-Zarr, a stack, a folder.",
+)
 @click.option("--zarr", is_flag=True, help="With --volume: write OME-Zarr, not TIFF.")
 @click.option("--three-axes", is_flag=True, help="With --volume: average over slices along all three axes.")
-@click.option("--remove-drift", is_flag=True, help="With --volume: shift the slices back.")
 @click.option("--smooth", is_flag=True, help="With --volume: remove flicker of single slices.")
 @click.option("--force", is_flag=True, help="Replace files that exist, corrected ones too.")
 def command(
@@ -68,7 +71,6 @@ def command(
     volume: bool,
     zarr: bool,
     three_axes: bool,
-    remove_drift: bool,
     smooth: bool,
     uncertainty: bool,
     resume: bool,
@@ -85,8 +87,8 @@ def command(
             f"IMAGES must follow MODEL: files or folders. Received one argument, {model}; if that is an image, put a "
             'model before it: a run, a .keras file, an exported SavedModel, or the word "default".'
         )
-    if not volume and (zarr or three_axes or remove_drift or smooth):
-        raise click.UsageError("--zarr, --three-axes, --remove-drift and --smooth go with --volume.")
+    if not volume and (zarr or three_axes or smooth):
+        raise click.UsageError("--zarr, --three-axes and --smooth go with --volume.")
     if volume and (uncertainty or resume or runner):
         raise click.UsageError("--uncertainty, --resume and --runner do not go with --volume.")
     if (strokes or phases_file) and (volume or runner):
@@ -108,7 +110,7 @@ def command(
     phases = Phases.from_toml(phases_file) if phases_file else None
     refuse_other_phases(out, phases or segmenter.phases, force)
     if volume:
-        _volume(segmenter, images, out, pixel_size_nm, zarr, force, three_axes, remove_drift, smooth)
+        _volume(segmenter, images, out, pixel_size_nm, zarr, force, three_axes, smooth)
         write_phases(out, segmenter.phases, force)
         return
     from cathode_tf import InputError
@@ -181,26 +183,31 @@ def _pixel_sizes(found) -> list[str]:
 def _volume(
     segmenter, images, out: str, pixel_size_nm: float | None, zarr: bool, force: bool, *choices: bool
 ) -> None:
-    from cathode_tf.inference.stacks import FolderVolume, open_volume
+    from cathode_tf.imaging.volumes import FolderVolume, open_volume
     from cathode_tf.inference.volumes import segment_volume
 
     first = Path(images[0])
     source = open_volume(first) if len(images) == 1 else FolderVolume([Path(image) for image in images])
     stem = first.stem if len(images) == 1 else first.parent.name
-    three_axes, remove_drift, smooth = choices
+    three_axes, smooth = choices
     result = segment_volume(
         segmenter,
         source,
         Path(out) / f"{stem}_mask{'.zarr' if zarr else '.tif'}",
         three_axes=three_axes,
-        remove_drift=remove_drift,
         smooth=smooth,
         pixel_size_nm=pixel_size_nm,
         force=force,
     )
-    farthest = max((abs(value) for shift in result.drift_px for value in shift), default=0.0)
     click.echo(f"Wrote {result.path} ({' x '.join(map(str, result.shape))}) and {result.path.stem}.json.")
     click.echo(
-        f"Drift up to {farthest:.1f} px{' (removed)' if result.drift_removed else ''}; flicker "
-        f"{max(result.flicker):.2%} of a slice at most{' (smoothed)' if result.flicker_smoothed else ''}."
+        f"Voxels {voxels_text(result.voxel_nm)}; flicker {max(result.flicker):.2%} of a slice at most"
+        f"{' (smoothed)' if result.flicker_smoothed else ''}."
     )
+
+
+def voxels_text(voxel_nm) -> str:
+    """The edges along z, y and x as people read them."""
+    if not any(voxel_nm):
+        return "of unknown size (give reconstruct --voxel-size-nm)"
+    return " x ".join("unknown" if edge is None else f"{edge:.4g}" for edge in voxel_nm) + " nm (z, y, x)"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+Edges = tuple[float | None, float | None, float | None]
+"""Edges of a voxel along z, y, x, in nm; None = unknown."""
+
 NM_PER = {"nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "angstrom": 0.1, "meter": 1e9}
 
 
-def voxel_edges(attributes: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
+def voxel_edges(attributes: Mapping[str, Any]) -> Edges:
     """Edges of a voxel of the finest level along z, y, x, in nm; None where the unit is not stated.
 
     Args:

@@ -16,11 +16,11 @@ from cathode_tf.files import atomic_file, pixel_sha256
 from cathode_tf.imaging import Micrograph, read_annotation, read_micrograph, write_mask, write_overlay
 from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.imaging.volumes import TiffVolume
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.separation import separate
-from cathode_tf.inference.stacks import TiffVolume
 from cathode_tf.inference.strokes import check_strokes
 from cathode_tf.inference.volumes import segment_volume
 from cathode_tf.phases import Phases

@@ -9,6 +9,7 @@ import numpy as np
 from cathode_tf.analysis.worth import Worth
 from cathode_tf.reporting.figures import bars_with_intervals, histogram, picture_data
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, write_page
+from cathode_tf.reporting.surfaces import surface_pictures
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
 from cathode_tf.statistics.sizes import display_name
 from cathode_tf.volumes import VolumeAnalysis
@@ -58,7 +59,7 @@ def write_volume_report(
         ],
     )
     methods = Section("Methods", references=analysis.methods)
-    sections = [composition, *_middle(analysis), *_instances(analysis), known, methods]
+    sections = [composition, *_rendering(analysis), *_middle(analysis), *_instances(analysis), known, methods]
     worth = worth or Worth(("volume",))
     page = Page(
         "Volume analysis",
@@ -85,6 +86,18 @@ def _notes(analysis: VolumeAnalysis) -> list[str]:
     if analysis.voxel_size_nm is None:
         notes.append("The voxel size is unknown: all lengths are in voxel edges (px).")
     return notes
+
+
+def _rendering(analysis: VolumeAnalysis) -> list[Section]:
+    """The surfaces of the phases in three dimensions."""
+    if analysis.thumbnail is None:
+        return []
+    drawn = surface_pictures(analysis.thumbnail, analysis.thumbnail_spacing, analysis.phases, analysis.unit)
+    pictures = [
+        Picture(picture_data(picture), f"Surface of {name}; faces of the volume are left open.")
+        for name, picture in drawn.items()
+    ]
+    return [Section("In three dimensions", pictures=pictures)] if pictures else []
 
 
 def _middle(analysis: VolumeAnalysis) -> list[Section]:

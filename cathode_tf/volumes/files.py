@@ -13,9 +13,9 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.masks import to_mask
-from cathode_tf.imaging.ome_zarr import voxel_edges
+from cathode_tf.imaging.ome_zarr import Edges, voxel_edges
 from cathode_tf.imaging.rasters import RasterFile, open_raster
-from cathode_tf.imaging.vendors import read_metadata
+from cathode_tf.imaging.volumes import sidecar_edges, tiff_edges
 from cathode_tf.phases import IGNORE, Phases
 
 VoxelSize = tuple[float, float, float]
@@ -117,7 +117,8 @@ def open_volume(
     Args:
         path: The file or folder.
         phases: Their `values` say which label stands for which phase.
-        voxel_size_nm: Edge lengths along z, y, x; default: what the file says; None = unknown.
+        voxel_size_nm: Edge lengths along z, y, x; default: what an OME-Zarr, the metadata of ImageJ or OME in
+            a TIFF, or a `.json` of the same name says; None = unknown.
 
     Raises:
         InputError: If it cannot be read or is no volume.
@@ -140,7 +141,7 @@ def _opened(path: Path, phases: Phases, held: contextlib.ExitStack) -> tuple[Any
                 )
             return _open_zarr(path)
         if path.suffix.lower() == ".npy":
-            return np.lib.format.open_memmap(path, mode="r"), None
+            return np.lib.format.open_memmap(path, mode="r"), _whole(sidecar_edges(path))
         if path.suffix.lower() in (".tif", ".tiff"):
             return _open_tiff(path, phases, held)
         raise InputError(
@@ -160,9 +161,7 @@ def _open_tiff(path: Path, phases: Phases, held: contextlib.ExitStack) -> tuple[
         raise InputError(
             f"{path}: must hold labels without loss. {raster.lossy} compression invents values at every boundary."
         )
-    metadata = read_metadata(raster)
-    across, apart = metadata.pixel_size_nm, metadata.acquisition.get("slice_thickness_nm")
-    size = (float(apart), across, across) if across and apart else None
+    size = _whole(tiff_edges(raster)[0])
     if raster.count == 1:
         return raster.read(0).shown, size
     return _mapped(raster) if _is_plain(raster) else _Slices(raster, phases), size
@@ -206,14 +205,16 @@ class _Slices:
         return np.array([values.get(id_, IGNORE) for id_ in range(256)], np.float32)[ids]
 
 
+def _whole(edges: Edges | None) -> VoxelSize | None:
+    """The edges, where all three are known."""
+    z, y, x = edges or (None, None, None)
+    return None if z is None or y is None or x is None else (z, y, x)
+
+
 def _open_zarr(path: Path) -> tuple[Any, VoxelSize | None]:
     """The finest level of an OME-Zarr image, or a bare zarr array, and its voxel size in nm."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise InputError(
-            f'{path}: reading OME-Zarr needs the zarr library: pip install "cathode-tf[volumes]".'
-        ) from error
+    import zarr
+
     node: Any = zarr.open(str(path), mode="r")
     if isinstance(node, zarr.Array):
         return _LastThree(node, path), None
@@ -222,9 +223,7 @@ def _open_zarr(path: Path) -> tuple[Any, VoxelSize | None]:
     if not scales:
         raise InputError(f"{path}: must be an OME-Zarr image (multiscales). Received a zarr group without.")
     level = scales[0]["datasets"][0]
-    z, y, x = voxel_edges(attributes)
-    known = None if z is None or y is None or x is None else (z, y, x)
-    return _LastThree(node[level["path"]], path), known
+    return _LastThree(node[level["path"]], path), _whole(voxel_edges(attributes))
 
 
 class _LastThree:

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from cathode_tf import InputError
+from cathode_tf.imaging.volume_writing import write_tiff_volume
+from cathode_tf.imaging.volumes import FolderVolume, TiffVolume, open_volume
 from cathode_tf.inference.segmentation import Segmentation
-from cathode_tf.inference.stacks import FolderVolume, TiffVolume, open_volume
-from cathode_tf.inference.volumes import estimate_drift, segment_volume
+from cathode_tf.inference.volumes import segment_volume
 from cathode_tf.phases import Phases
+from cathode_tf.volumes import open_volume as open_labels
 
 
 class Threshold:
@@ -46,30 +49,9 @@ def test_labels_fractions_and_pages(tmp_path):
     np.testing.assert_array_equal(labels, slices > 100)
     assert result.phase_fractions["ncm"] == pytest.approx((slices > 100).mean())
     content = json.loads((tmp_path / "s_mask.json").read_text())
-    assert content["shape"] == [4, 96, 80] and len(content["drift_px"]) == 4
+    assert content["shape"] == [4, 96, 80] and content["voxel_nm"] == [None, None, None]
     with pytest.raises(InputError, match="exists already"):
         segment_volume(Threshold(), TiffVolume(tmp_path / "s.tif"), tmp_path / "s_mask.tif")
-
-
-def test_drift_is_found_and_removed(tmp_path):
-    scene = blobs(160, 160)
-    # Slice z shows the scene moved by 2z rows and -3z columns.
-    slices = np.stack([scene[20 - 2 * z : 120 - 2 * z, 20 + 3 * z : 120 + 3 * z] for z in range(5)])
-    volume = stack(tmp_path / "d.tif", slices)
-    expected = np.array([[2 * z, -3 * z] for z in range(5)])
-    np.testing.assert_allclose(estimate_drift(volume), expected, atol=0.3)
-    result = segment_volume(Threshold(), volume, tmp_path / "out.tif", remove_drift=True)
-    labels = tifffile.imread(result.path)
-    assert result.drift_removed
-    for label in labels[1:]:
-        known = label != 255
-        assert known.mean() > 0.7
-        np.testing.assert_array_equal(label[known], labels[0][known])
-
-
-def test_slices_that_show_different_things_have_no_drift(tmp_path):
-    volume = stack(tmp_path / "u.tif", np.stack([blobs(160, 160, seed) for seed in range(6)]))
-    assert (estimate_drift(volume) == 0).all()
 
 
 def test_flicker_is_reported_and_smoothed(tmp_path):
@@ -137,7 +119,6 @@ def test_slices_are_the_grey_values_that_samples_stand_for(tmp_path, photometric
 
 
 def test_ome_zarr_in_and_out(tmp_path):
-    zarr = pytest.importorskip("zarr")
     slices = np.stack([blobs(seed=seed) for seed in range(3)])
     group = zarr.open_group(str(tmp_path / "v.zarr"), mode="w", zarr_format=2)
     group.create_array("0", shape=(1, 1, *slices.shape), dtype="uint8")[:] = slices[None, None]
@@ -150,3 +131,16 @@ def test_ome_zarr_in_and_out(tmp_path):
     np.testing.assert_array_equal(zarr.open(str(result.path), mode="r")["0"][:], slices > 100)
     again = open_volume(tmp_path / "labels.zarr")
     assert again.shape == slices.shape
+
+
+def test_voxel_edges_of_the_slices_are_those_of_the_labels(tmp_path):
+    slices = np.stack([blobs(seed=seed) for seed in range(3)])
+    write_tiff_volume(tmp_path / "g.tif", slices, slices.shape, np.uint8, (30.0, 10.0, 10.0))
+    for name in ("l.tif", "l.zarr"):
+        result = segment_volume(Threshold(), open_volume(tmp_path / "g.tif"), tmp_path / name)
+        assert result.voxel_nm == pytest.approx((30.0, 10.0, 10.0))
+        (tmp_path / "l.json").unlink()
+        with open_labels(result.path, Threshold.phases) as labels:
+            assert labels.voxel_size_nm == pytest.approx((30.0, 10.0, 10.0))
+    described = zarr.open(str(tmp_path / "l.zarr"), mode="r").attrs["image-label"]
+    assert described["properties"][1] == {"label-value": 1, "phase": "ncm"}

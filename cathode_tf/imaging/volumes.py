@@ -11,14 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.imaging import Micrograph, find_images, iter_micrographs, read_micrograph
-from cathode_tf.imaging.micrographs import BY_HAND
-from cathode_tf.imaging.ome_zarr import voxel_edges
-from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.files import read_json
+from cathode_tf.imaging.folders import find_images
+from cathode_tf.imaging.metadata import nm_per, number_of, parse_xml
+from cathode_tf.imaging.micrographs import BY_HAND, Micrograph, iter_micrographs, read_micrograph
+from cathode_tf.imaging.ome_zarr import Edges, voxel_edges
+from cathode_tf.imaging.rasters import RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
-
-Edges = tuple[float | None, float | None, float | None]
-"""Edges of a voxel along z, y, x, in nm; None = unknown."""
 
 
 class Volume(Protocol):
@@ -52,9 +51,7 @@ class TiffVolume:
         self.path = Path(path)
         with open_raster(self.path, max_megapixels=math.inf) as raster:
             self.shape: tuple[int, int, int] = (raster.count, raster.height, raster.width)
-            metadata = read_metadata(raster)
-            size, self.pixel_size_source = metadata.pixel_size_nm, metadata.source
-            self.voxel_nm: Edges = (metadata.acquisition.get("slice_thickness_nm"), size, size)
+            self.voxel_nm, self.pixel_size_source = tiff_edges(raster)
         if raster.count == 1:
             raise InputError(f"{path}: must be a stack (slices, height, width). Received one page.")
 
@@ -90,10 +87,11 @@ class ZarrVolume:
     """The finest level of an OME-Zarr image, or a Zarr array (slices, height, width)."""
 
     def __init__(self, path: str | Path):
-        zarr = import_zarr()
+        import zarr
+
         self.path = Path(path)
         try:
-            node = zarr.open(str(path), mode="r")
+            node: Any = zarr.open(str(path), mode="r")
             array = node if hasattr(node, "shape") else node["0"]
         except Exception as error:
             raise InputError(f"{path}: cannot be read as OME-Zarr ({error}).") from error
@@ -119,18 +117,75 @@ def open_volume(path: str | Path) -> Volume:
     return TiffVolume(path)
 
 
+def tiff_edges(raster: RasterFile) -> tuple[Edges, str]:
+    """Edges of the voxels of a stack, and where those along y and x were read: ImageJ, OME, a `.json` beside, a vendor.
+
+    What `cathode-tf` wrote beside the file counts first; then the file's own statement of three edges.
+    """
+    beside = sidecar_edges(raster.path)
+    if beside is not None:
+        return beside, f"{raster.path.with_suffix('.json').name}"
+    for reader, source in ((_imagej_edges, "ImageJ"), (_ome_edges, "OME")):
+        try:
+            found = reader(raster)
+        except (ValueError, TypeError, KeyError, ZeroDivisionError):  # a damaged description says nothing
+            found = None
+        if found is not None and found[0] is not None and found[2] is not None:
+            return found, f"{source} voxel size"
+    metadata = read_metadata(raster)
+    distance = metadata.acquisition.get("slice_thickness_nm")
+    return (distance, metadata.pixel_size_nm, metadata.pixel_size_nm), metadata.source
+
+
+def sidecar_edges(path: Path) -> Edges | None:
+    """`voxel_nm` in a `.json` of the same name, as `reconstruct` and `segment` write it; None where there is none."""
+    beside = path.with_suffix(".json")
+    if path.suffix == ".json" or not beside.is_file():
+        return None
+    try:
+        edges = read_json(beside)["voxel_nm"]
+    except (InputError, KeyError, TypeError):
+        return None
+    if not isinstance(edges, list) or len(edges) != 3:
+        return None
+    z, y, x = (None if edge is None else float(edge) for edge in edges)
+    return (z, y, x)
+
+
+def _imagej_edges(raster: RasterFile) -> Edges | None:
+    """What ImageJ calls spacing, and the edges of a pixel, in nm."""
+    if raster.tiff is None or not raster.tiff.is_imagej:
+        return None
+    details = raster.tiff.imagej_metadata or {}
+    unit = nm_per(str(details.get("unit", "")))
+    if unit is None:
+        return None
+    tags = raster.tiff.pages[0].tags
+    sides = []
+    for code in (283, 282):
+        up, down = tags[code].value if code in tags else (0, 0)
+        sides.append(down / up * unit if up and down else None)
+    spacing = details.get("spacing")
+    return (float(spacing) * unit if spacing else None, sides[0], sides[1])
+
+
+def _ome_edges(raster: RasterFile) -> Edges | None:
+    if raster.tiff is None or not raster.tiff.is_ome:
+        return None
+    root = parse_xml(raster.tiff.ome_metadata)
+    pixels = next((element for element in root.iter() if element.tag.endswith("}Pixels")), None)
+    if pixels is None:
+        return None
+    edges = []
+    for axis in "ZYX":
+        value = number_of(pixels.get(f"PhysicalSize{axis}", ""))
+        factor = nm_per(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        edges.append(value * factor if value and factor else None)
+    return (edges[0], edges[1], edges[2])
+
+
 def _single(path: Path) -> Micrograph:
     micrograph = read_micrograph(path)
     if not isinstance(micrograph, Micrograph):
         raise InputError(f"{path}: must be one slice. Received a stack of {len(micrograph)}.")
     return micrograph
-
-
-def import_zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise InputError(
-            'zarr: is needed for OME-Zarr. Install it with: python -m pip install "cathode-tf[volumes]".'
-        ) from error
-    return zarr
