@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "rounds": {"imaging", "datasets", "learning", "inference"},
     "review": {"imaging", "datasets", "learning", "inference", "rounds"},
     "reporting": {"imaging", "statistics", "particles", "volumes", "analysis"},
+    "lots": {"statistics", "analysis", "reporting"},
     "demo": {
         "imaging",
         "synthesis",
@@ -50,7 +51,7 @@ MAY_IMPORT = {
         "reporting",
     },
 }
-LIGHT = ("imaging", "synthesis", "statistics", "particles", "volumes", "analysis", "reporting")
+LIGHT = ("imaging", "synthesis", "statistics", "particles", "volumes", "analysis", "reporting", "lots")
 
 
 def imported_rooms(path: Path) -> set[str]:

@@ -28,6 +28,7 @@ VERBS = {
     "compare": "Tell what differs between two batches, and how surely.",
     "gauge": "Tell how much of a measurement's variation comes from the measuring.",
     "gate": "Decide whether a batch is within a specification.",
+    "lots": "Keep the analyses of many lots: charts, causes, cells, passport.",
     "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
     "review": "Correct proposed masks in the browser.",
 }
