@@ -97,8 +97,8 @@ def add(ledger, analyses, lot, sheet, position, lane, section, slurry, date, set
         masks_by, supersede, who) -> None:  # fmt: skip
     """Enter ANALYSIS, a folder that `analyze` wrote; several are several lots, named by their folders."""
     from cathode_tf.errors import InputError
+    from cathode_tf.lots.entering import Place
     from cathode_tf.lots.intake import read_analysis
-    from cathode_tf.lots.ledger import Place
     from cathode_tf.lots.settings import iso_date, typed_settings
     from cathode_tf.lots.units import length_m
     from cathode_tf.progress import track
@@ -135,7 +135,7 @@ def read_micrographs(folder: Path, intake) -> dict:
     from cathode_tf.errors import InputError
     from cathode_tf.files import pixel_sha256
     from cathode_tf.imaging import find_images, read_micrograph
-    from cathode_tf.lots.ledger import Micrograph
+    from cathode_tf.lots.entering import Micrograph
 
     paths = {path.stem: path for path in find_images([folder])}
     names = [image["name"] for image in intake.images]
@@ -383,6 +383,8 @@ def causes(ledger, quantity, factors, form, system, out, force) -> None:
         opened(ledger), quantity, factors=[name_of(factor) for factor in factors], form=form, system=system
     )
     click.echo(f"{found.series.name}: {counted(found.fit.lots, 'lot')}, {counted(found.images, 'image')}.")
+    if factors:
+        click.echo(found.answer)
     for effect in found.effects:
         click.echo(effect.sentence(found.series.name))
         for name, estimate in () if effect.law is None else (

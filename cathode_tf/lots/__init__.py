@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
-    from cathode_tf.lots.ledger import Ledger, Place
+    from cathode_tf.lots.entering import Place
+    from cathode_tf.lots.ledger import Ledger
 
 _MODULE_OF = {
     "Ledger": "ledger",
-    "Place": "ledger",
+    "Place": "entering",
 }
 
 __all__ = ["Ledger", "Place"]

@@ -19,7 +19,8 @@ from scipy import stats
 
 from cathode_tf.errors import InputError
 from cathode_tf.lots import schema as t
-from cathode_tf.lots.ledger import Ledger, enter_judgement, judgements
+from cathode_tf.lots.judgements import enter_judgement, judgements
+from cathode_tf.lots.ledger import Ledger
 from cathode_tf.lots.series import chosen_system, measurements, split_name
 from cathode_tf.statistics import Estimate
 

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from cathode_tf.errors import InputError, reason_of
 from cathode_tf.lots import schema as t
-from cathode_tf.lots.ledger import Ledger, _insert, _now
+from cathode_tf.lots.ledger import Ledger
+from cathode_tf.lots.rows import Entry, now
 from cathode_tf.lots.series import read_series
 from cathode_tf.lots.settings import ALIASES, read_rows
 from cathode_tf.lots.units import header_of, number_of
@@ -150,48 +151,48 @@ def enter_cells(
     """
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest()
     new = 0
-    with ledger.database.writing() as connection:
-        lots = dict(connection.execute(sa.select(t.lots.c.name, t.lots.c.id)).tuples().all())
+    with ledger.writing() as entry:
+        lots = dict(entry.connection.execute(sa.select(t.lots.c.name, t.lots.c.id)).tuples().all())
         missing = sorted({row.lot or "" for row in rows} - set(lots))
         if missing:
             raise InputError(f"{source}: its lots must be in the ledger. {missing[0] or 'A lot'} is not.")
         for row in rows:
-            c, r = t.cells.c, t.results.c
-            known = connection.execute(sa.select(c.id, c.lot_id).where(c.name == row.cell)).first()
-            if known is not None and known.lot_id != lots[row.lot or ""]:
-                raise InputError(
-                    f"{source}: cell {row.cell} is of another lot in the ledger. Received {row.lot}."
-                )
-            cell = (
-                known.id
-                if known is not None
-                else _insert(
-                    connection, t.cells, {"name": row.cell, "lot_id": lots[row.lot or ""], "sheet": row.sheet}
-                )
-            )
+            cell = _cell(entry, row, lots[row.lot or ""], source)
             for metric, (value, unit) in row.metrics.items():
-                query = sa.select(r.id, r.value).where(
-                    r.cell_id == cell, r.metric == metric, r.superseded_at.is_(None)
-                )
-                there = connection.execute(query).first()
-                if there is not None and math.isclose(there.value, value, rel_tol=1e-9):
-                    continue
-                if there is not None and not supersede:
-                    raise InputError(
-                        f"{source}: {metric} of cell {row.cell} is {there.value:g} in the ledger. Received "
-                        f"{value:g}. Give "
-                        "--supersede if that is what it is."
-                    )
-                if there is not None:
-                    connection.execute(
-                        sa.update(t.results).where(r.id == there.id).values(superseded_at=_now())
-                    )
-                values = {"cell_id": cell, "metric": metric, "value": value, "unit": unit}
-                values |= {"source": str(source), "source_sha256": digest}
-                _insert(connection, t.results, {**values, **ledger._entered()})
-                new += 1
-        ledger._event(connection, "cells", {"source": str(source), "cells": len(rows), "values": new})
+                fields = {"metric": metric, "value": value, "unit": unit, "source_sha256": digest}
+                new += _result(entry, row.cell, {"cell_id": cell, "source": str(source), **fields}, supersede)
+        entry.event("cells", {"source": str(source), "cells": len(rows), "values": new})
     return new
+
+
+def _cell(entry: Entry, row: CellRow, lot: int, source: str | Path) -> int:
+    c = t.cells.c
+    known = entry.connection.execute(sa.select(c.id, c.lot_id).where(c.name == row.cell)).first()
+    if known is None:
+        return entry.insert(t.cells, {"name": row.cell, "lot_id": lot, "sheet": row.sheet})
+    if known.lot_id != lot:
+        raise InputError(f"{source}: cell {row.cell} is of another lot in the ledger. Received {row.lot}.")
+    return int(known.id)
+
+
+def _result(entry: Entry, cell: str, values: Mapping[str, Any], supersede: bool) -> bool:
+    """Enter one value of a cell; whether it was new."""
+    r = t.results.c
+    query = sa.select(r.id, r.value).where(
+        r.cell_id == values["cell_id"], r.metric == values["metric"], r.superseded_at.is_(None)
+    )
+    there = entry.connection.execute(query).first()
+    if there is not None and math.isclose(there.value, values["value"], rel_tol=1e-9):
+        return False
+    if there is not None and not supersede:
+        raise InputError(
+            f"{values['source']}: {values['metric']} of cell {cell} is {there.value:g} in the ledger. Received "
+            f"{values['value']:g}. Give --supersede if that is what it is."
+        )
+    if there is not None:
+        entry.connection.execute(sa.update(t.results).where(r.id == there.id).values(superseded_at=now()))
+    entry.insert(t.results, {**values, **entry.entered()})
+    return True
 
 
 def cell_metrics(ledger: Ledger, metric: str | None = None) -> pd.DataFrame:

@@ -51,11 +51,18 @@ class Database:
         if self.is_file:
             self._check_file(create)
         self._engine = self._connect()
-        with self._told():
-            if create:
+        if not create:
+            self._check_version()
+            return
+        try:
+            with self._told():
                 self._create(journal)
-            else:
-                self._check_version()
+        except BaseException:
+            self.close()
+            if self.is_file:
+                for end in ("", "-wal", "-shm", "-journal"):
+                    Path(f"{self.address}{end}").unlink(missing_ok=True)
+            raise
 
     def _check_file(self, create: bool) -> None:
         path = Path(self.address)

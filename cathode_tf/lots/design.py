@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from cathode_tf.errors import InputError
 from cathode_tf.lots import schema as t
-from cathode_tf.lots.ledger import FACTOR, Ledger
+from cathode_tf.lots.ledger import Ledger
+from cathode_tf.lots.process import FACTOR
 
 CARRIED = ("thickness", "loading")
 """What microstructure gets the blame for when it is left out (Schmidt et al., J. Electrochem. Soc. 167 (2020)

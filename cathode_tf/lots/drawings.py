@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from cathode_tf.lots.calendering import CalenderingFit
-from cathode_tf.lots.causes import Causes, Effect
+from cathode_tf.lots.causes import Causes
 from cathode_tf.lots.charts import Chart
+from cathode_tf.lots.effects import Effect
 from cathode_tf.reporting.figures import GRID, INK, axes, svg
 from cathode_tf.reporting.tables import for_page
 from cathode_tf.statistics import Estimate
@@ -30,7 +31,7 @@ def run_chart(chart: Chart, name: str, unit: str, phase_one: int = 0) -> str:
     """
     start = max(0, len(chart.labels) - SHOWN)
     at = np.arange(start, len(chart.labels))
-    figure, axis = axes(6.4, 3.3)
+    figure, axis = axes(5.4, 3.1)
     y, u = chart.statistic[start:], chart.u[start:]
     axis.fill_between(at, chart.lower[start:], chart.upper[start:], step="mid", color=BAND, linewidth=0)
     if chart.kind != "cusum":

@@ -10,7 +10,8 @@ import pandas as pd
 from cathode_tf.errors import InputError
 from cathode_tf.lots.bridges import bridges_to, difference_of
 from cathode_tf.lots.charts import Chart, Options, control_chart
-from cathode_tf.lots.ledger import Ledger, enter_judgement, judgements
+from cathode_tf.lots.judgements import enter_judgement, judgements
+from cathode_tf.lots.ledger import Ledger
 from cathode_tf.lots.phase_one import FEWEST, PhaseOne, phase_one
 from cathode_tf.lots.run_length import RunLength, run_length
 from cathode_tf.lots.series import Series, read_series

@@ -20,9 +20,14 @@ from cathode_tf.lots.ledger import Ledger
 from cathode_tf.lots.monitoring import Monitor, monitor
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
 from cathode_tf.reporting.tables import for_page, split_text
+from cathode_tf.statistics.sizes import display_name
 from cathode_tf.words import counted
 
 HEADLINES = ("fraction", "crack_length_density", "fragments_per_particle", "x50_3")
+NOT_FROZEN = (
+    "Phase I is not frozen for every chart: there the first lots serve as their own measure. Freeze it when they were in "
+    "control: cathode-tf lots freeze LEDGER QUANTITY"
+)
 LOTS_SHOWN = 20
 CHARTS = 6
 
@@ -71,6 +76,8 @@ def write_lots_report(
         f"{counted(len(lots), 'lot')}, {counted(sum(lot['analyses'] for lot in lots), 'analysis', 'analyses')}, "
         f"{counted(images, 'image')}. Bars are 95 % intervals of the measurement; shaded: limits of each lot."
     )
+    if any(not m.frozen for m in monitors):
+        told.insert(0, NOT_FROZEN)
     page = Page(title, lead, _cards(lots, alarms, found), told, sections)
     return write_page(page, path, force=force)
 
@@ -86,13 +93,11 @@ def headline_names(ledger: Ledger) -> list[str]:
     )
     with ledger.database.reading() as connection:
         rows = [row for row in connection.execute(query) if row.lots]
+    broken = {row.phase for row in rows if row.quantity == "crack_length_density"}
+    # Pores and particles tell of calendering; what fills up the rest follows from them.
+    rows = [row for row in rows if row.quantity != "fraction" or row.phase == "pore" or row.phase in broken]
     rows.sort(key=lambda row: (HEADLINES.index(row.quantity), row.phase != "pore", -row.lots))
-    first = [f"{row.quantity}/{row.phase}" for row in rows]
-    # Pores and cracks tell of calendering; the other fractions only fill up the rest.
-    return (
-        [n for n in first if n.startswith("fraction")][:2]
-        + [n for n in first if not n.startswith("fraction")]
-    )[:CHARTS]
+    return [f"{row.quantity}/{row.phase}" for row in rows][:CHARTS]
 
 
 def _monitors(ledger: Ledger, names: Sequence[str], strict: bool) -> tuple[list[Monitor], list[str]]:
@@ -164,7 +169,7 @@ def _alarm_section(monitors: Sequence[Monitor], alarms: list[Any]) -> Section:
 
 
 def _chart_section(m: Monitor) -> Section:
-    section = Section(m.series.name.replace("/", " of ").replace("_", " "))
+    section = Section(f"{display_name(m.series.quantity).replace('_', ' ')} of {m.series.phase}")
     phase = m.chart.phase
     count = len(phase.labels)
     section.texts.append(
@@ -174,7 +179,7 @@ def _chart_section(m: Monitor) -> Section:
             f"usual lot's measurement: {phase.u_typical:.3g}."
         )
     )
-    section.notes.extend(for_page(note) for note in m.notes)
+    section.notes.extend(for_page(note) for note in m.notes if not note.startswith("Phase I is not frozen"))
     where = 0 if m.series.points["bridged"].any() else count
     section.drawings.append(
         Drawing(

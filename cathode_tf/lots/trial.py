@@ -20,8 +20,10 @@ from cathode_tf.statistics.decision import conformity
 
 STEPS = 21
 MOST = 20_000
+_NUMBER = r"[+-]?[\d.,]+(?:[eE][+-]?\d+)?"
 _TARGET = re.compile(
-    r"(?P<name>[^=<>]+?)\s*(?:(?P<sign>[<>])=?|=)\s*(?P<number>[-+.\deE,]+)\s*(?P<percent>%?)(?:\s*(?:\+-|±)\s*(?P<tolerance>[.\deE,]+)\s*%?)?"
+    rf"(?P<name>[^=<>]+?)\s*(?:(?P<sign>[<>])=?|=)\s*(?P<number>{_NUMBER})\s*(?P<percent>%?)"
+    rf"(?:\s*(?:\+-|±)\s*(?P<tolerance>{_NUMBER})\s*%?)?"
 )
 
 
