@@ -84,14 +84,14 @@ class Bridge:
         return f"{text}; they agree." if self.equal else f"{text}."
 
 
-def bridge_study(before: np.ndarray, after: np.ndarray, **names: Any) -> Bridge:
+def bridge_study(old: np.ndarray, new: np.ndarray, **names: Any) -> Bridge:
     """Differences of the same things measured with two systems.
 
-    d = after - before is held against the pairs' means, which errors of both leave unbiased; where it changes with
+    d = new - old is held against the pairs' means, which errors of both leave unbiased; where it changes with
     them (95 %), the slope is carried, too.
 
     Args:
-        before, after: (n,) the same images, or analyses, in both; at least 5.
+        old, new: (n,) the same images, or analyses, in both; at least 5.
         names: Further fields of the `Bridge`.
 
     Raises:
@@ -106,7 +106,7 @@ def bridge_study(before: np.ndarray, after: np.ndarray, **names: Any) -> Bridge:
     Reference:
         Bland and Altman, Lancet 327 (1986) 307; Stat. Methods Med. Res. 8 (1999) 135.
     """
-    x, y = np.asarray(before, float), np.asarray(after, float)
+    x, y = np.asarray(old, float), np.asarray(new, float)
     n = len(x)
     if n < FEWEST:
         raise InputError(

@@ -152,7 +152,8 @@ def enter_cells(
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest()
     new = 0
     with ledger.writing() as entry:
-        lots = dict(entry.connection.execute(sa.select(t.lots.c.name, t.lots.c.id)).tuples().all())
+        known = entry.connection.execute(sa.select(t.lots.c.name, t.lots.c.id))
+        lots = {row.name: row.id for row in known}
         missing = sorted({row.lot or "" for row in rows} - set(lots))
         if missing:
             raise InputError(f"{source}: its lots must be in the ledger. {missing[0] or 'A lot'} is not.")

@@ -118,6 +118,8 @@ def find_system(entry: Entry, intake: Intake) -> tuple[int, bool]:
 def refuse_again(entry: Entry, intake: Intake, place: Place, lot: int, supersede: int | None) -> None:
     """Raise `InputError` if this analysis, or images of this place by this system, are in the ledger already."""
     a, p = t.analyses.c, t.places.c
+    if supersede is not None:
+        check_current(entry, supersede)
     same = entry.connection.execute(
         sa.select(a.id, t.lots.c.name)
         .join_from(t.analyses, t.places)
@@ -221,9 +223,19 @@ def enter_numbers(entry: Entry, number: int, intake: Intake) -> None:
 def supersede_analysis(entry: Entry, old: int, new: int) -> None:
     """Mark an analysis as superseded by another.
 
-    Raises:
-        InputError: If there is none of that number, or it is superseded already.
+    Args:
+        entry: The transaction.
+        old: Its number (`check_current`).
+        new: That of the other.
     """
+    a = t.analyses.c
+    entry.connection.execute(
+        sa.update(t.analyses).where(a.id == old).values(superseded_at=now(), superseded_by=new)
+    )
+
+
+def check_current(entry: Entry, old: int) -> None:
+    """Raise `InputError` unless there is an analysis of this number that nothing supersedes."""
     a = t.analyses.c
     known = entry.connection.execute(sa.select(a.superseded_by, a.superseded_at).where(a.id == old)).first()
     if known is None:
@@ -231,6 +243,3 @@ def supersede_analysis(entry: Entry, old: int, new: int) -> None:
     if known.superseded_at is not None:
         by = f" by analysis {known.superseded_by}" if known.superseded_by else ""
         raise InputError(f"--supersede: analysis {old} is superseded already{by}.")
-    entry.connection.execute(
-        sa.update(t.analyses).where(a.id == old).values(superseded_at=now(), superseded_by=new)
-    )

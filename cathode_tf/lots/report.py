@@ -25,8 +25,8 @@ from cathode_tf.words import counted
 
 HEADLINES = ("fraction", "crack_length_density", "fragments_per_particle", "x50_3")
 NOT_FROZEN = (
-    "Phase I is not frozen for every chart: there the first lots serve as their own measure. Freeze it when they were in "
-    "control: cathode-tf lots freeze LEDGER QUANTITY"
+    "Phase I is not frozen for every chart: there the first lots serve as their own measure. Freeze it when they were "
+    "in control: cathode-tf lots freeze LEDGER QUANTITY"
 )
 LOTS_SHOWN = 20
 CHARTS = 6
@@ -281,7 +281,7 @@ def _picture_sections(ledger: Ledger, lots: Sequence[dict[str, Any]]) -> list[Se
         .order_by(a.id)
     )
     with ledger.database.reading() as connection:
-        pictures = dict(connection.execute(query).tuples().all())
+        pictures = {row.name: row.picture for row in connection.execute(query)}
     if not pictures:
         return []
     section = Section("A typical section of each lot")

@@ -130,7 +130,8 @@ def _settings(
         if cell in words:
             yield Setting(name, None, text, "")
             continue
-        u = number_of(row.get(spreads.get(f"{name}_u", ""), ""))
+        spread = spreads.get(f"{name}_u")
+        u = number_of(row.get(spread, "")) if spread else None
         yield Setting(name, number_of(text), None, unit, u)
 
 

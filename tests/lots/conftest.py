@@ -12,8 +12,14 @@ from cathode_tf.lots.intake import Intake, Number, uncertainties
 from cathode_tf.lots.settings import Setting
 from cathode_tf.statistics import Estimate
 
-SYSTEM = {"masks": "model aaaa", "phases": ["pore", "ncm"], "pixel_size_nm": 50.0, "version": "0.2", "neck_depth": 0.35}
-UNITS = {"crack_length_density": "1/um", "x50_3": "um"}
+SYSTEM = {
+    "masks": "model aaaa",
+    "phases": ["pore", "ncm"],
+    "pixel_size_nm": 50.0,
+    "version": "0.2",
+    "neck_depth": 0.35,
+}
+UNITS = {"crack_length_density": "1/um", "x50_3": "um", "surface_density": "1/um"}
 
 
 def estimate(values, unit=""):
@@ -51,7 +57,10 @@ def intake(name, measures, *, system=None, images="img", folder=None):
         ),
         {**SYSTEM, **(system or {})},
         {"masks": "a model's, Dice 0.93 on test images", "files": "as analyze wrote them"},
-        {"version": "0.2.0", "model": {"path": "runs/a", "sha256": "ab" * 32, "title": "a", "fingerprint": "f"}},
+        {
+            "version": "0.2.0",
+            "model": {"path": "runs/a", "sha256": "ab" * 32, "title": "a", "fingerprint": "f"},
+        },
     )
 
 
@@ -69,7 +78,9 @@ class Plant:
             Setting(key, None, value, "") if isinstance(value, str) else Setting(key, float(value), None, "")
             for key, value in (settings or {}).items()
         ]
-        return self.ledger.add(intake(name, measures, system=system), Place(name, **place), made_on=made, settings=rows)
+        return self.ledger.add(
+            intake(name, measures, system=system), Place(name, **place), made_on=made, settings=rows
+        )
 
 
 @pytest.fixture

@@ -38,7 +38,10 @@ def test_a_row_a_cell(plant, tmp_path):
     path = tmp_path / "cells.csv"
     rows = ["cell;lot;Discharging Capacity / Ah;Capacity Retention"]
     for k in range(8):
-        rows += [f"C{k}{c};L{k};{2 + 0.05 * k + d:.3f};0,9".replace(".", ",") for c, d in (("a", 0.01), ("b", -0.01))]
+        rows += [
+            f"C{k}{c};L{k};{2 + 0.05 * k + d:.3f};0,9".replace(".", ",")
+            for c, d in (("a", 0.01), ("b", -0.01))
+        ]
     path.write_text("\n".join(rows))
     assert enter_cells(plant.ledger, read_cells(path), path) == 32
     assert enter_cells(plant.ledger, read_cells(path), path) == 0
@@ -52,12 +55,12 @@ def test_a_row_a_cell(plant, tmp_path):
     assert "16 cells of 8 lots, 48 images" in found.sentence
     changed = tmp_path / "changed.csv"
     changed.write_text("cell,lot,Discharging Capacity / Ah\nC0a,L0,1.5\n")
-    with pytest.raises(InputError, match="is 2.01 in the ledger. Received 1.5"):
+    with pytest.raises(InputError, match=r"is 2.01 in the ledger. Received 1.5"):
         enter_cells(plant.ledger, read_cells(changed), changed)
     enter_cells(plant.ledger, read_cells(changed), changed, supersede=True)
     table = cell_metrics(plant.ledger, "discharging_capacity").set_index("cell")
     assert table.loc["C0a", "value"] == 1.5
-    with pytest.raises(InputError, match="must be a metric of cells"):
+    with pytest.raises(InputError, match=r"must be a metric of cells"):
         regress(plant.ledger, "colour", "fraction/pore")
 
 
@@ -67,7 +70,8 @@ def record():
     for cycle, current, capacity in ((1, 0.2, 2.0), (2, 4.0, 1.5), (3, 0.2, 1.8)):
         rows += [(cycle, current, 0.0, 0.05)] + [(cycle, -current, capacity * s, 0.05) for s in (0.5, 1.0)]
     return pd.DataFrame(
-        rows, columns=["Cycle Count / 1", "Current / A", "Discharging Capacity / Ah", "Internal Resistance / ohm"]
+        rows,
+        columns=["Cycle Count / 1", "Current / A", "Discharging Capacity / Ah", "Internal Resistance / ohm"],
     )
 
 
@@ -84,7 +88,7 @@ def test_the_record_of_one_cell(tmp_path, kind):
     assert values["capacity_retention"] == pytest.approx(0.9)
     assert values["rate_capability"] == pytest.approx(0.75)
     assert values["internal_resistance"] == pytest.approx(0.05)
-    with pytest.raises(InputError, match="Say which: --cell"):
+    with pytest.raises(InputError, match=r"Say which: --cell"):
         read_cells(path)
 
 
@@ -186,7 +190,7 @@ def test_passports_that_cannot_be_are_said(plant, tmp_path):
         with pytest.raises(InputError, match=words):
             write_passport(plant.ledger, lots, tmp_path / name)
     (tmp_path / "b.eln").write_text("no zip")
-    with pytest.raises(InputError, match="must be a passport"):
+    with pytest.raises(InputError, match=r"must be a passport"):
         trace(tmp_path / "b.eln", "L1")
 
 
@@ -195,7 +199,12 @@ def test_the_page_shows_alarms_first_and_needs_no_network(plant, tmp_path):
 
     measured(plant)
     freeze(plant.ledger, "fraction/pore", first=5)
-    plant.lot("BAD", {"fraction/pore": [0.6, 0.61, 0.62]}, settings={"thickness": 60, "line_load": 100}, day="2026-03-01")
+    plant.lot(
+        "BAD",
+        {"fraction/pore": [0.6, 0.61, 0.62]},
+        settings={"thickness": 60, "line_load": 100},
+        day="2026-03-01",
+    )
     path = write_lots_report(plant.ledger, tmp_path / "lots.html")
     text = path.read_text()
     assert text.index("Alarms") < text.index("What goes with what") < text.index("Lots side by side")
@@ -203,11 +212,11 @@ def test_the_page_shows_alarms_first_and_needs_no_network(plant, tmp_path):
     assert "rule 1: beyond the limits" in text
     assert text.count("<svg") >= 4
     assert "http://" not in text.replace("http://www.w3.org", "")
-    with pytest.raises(InputError, match="Did you mean fraction"):
+    with pytest.raises(InputError, match=r"Did you mean fraction"):
         write_lots_report(plant.ledger, tmp_path / "b.html", quantities=["fracton/pore"])
 
 
 def test_an_empty_ledger_has_no_page(plant, tmp_path):
     plant.ledger.set("L1", [Setting("a", 1.0, None, "")])
-    with pytest.raises(InputError, match="must have an analysis"):
+    with pytest.raises(InputError, match=r"must have an analysis"):
         write_lots_report(plant.ledger, tmp_path / "a.html")

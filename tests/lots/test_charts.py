@@ -14,7 +14,28 @@ from cathode_tf.statistics import Estimate
 
 FLOW = np.array([49.6, 47.6, 49.9, 51.3, 47.8, 51.2, 52.6, 52.4, 53.6, 52.1])
 EWMA = np.array(
-    [52, 47, 53, 49.3, 50.1, 47, 51, 50.1, 51.2, 50.5, 49.6, 47.6, 49.9, 51.3, 47.8, 51.2, 52.6, 52.4, 53.6, 52.1]
+    [
+        52,
+        47,
+        53,
+        49.3,
+        50.1,
+        47,
+        51,
+        50.1,
+        51.2,
+        50.5,
+        49.6,
+        47.6,
+        49.9,
+        51.3,
+        47.8,
+        51.2,
+        52.6,
+        52.4,
+        53.6,
+        52.1,
+    ]
 )
 CUSUM = np.array(
     [324.925, 324.675, 324.725, 324.350, 325.350, 325.225, 324.125, 324.525, 325.225, 324.600, 324.625, 325.150,
@@ -56,7 +77,9 @@ def test_cusum_of_nist():
     # Target 325, k = 0.3175 and h = 4.1959 in units of the data, that is of s = 1: alarms from point 14 on.
     options = Options(allowance=0.3175, decision=4.1959)
     chart = control_chart("cusum", CUSUM, np.zeros(20), known(325, 1.0), options=options)
-    assert chart.statistic[12:] == pytest.approx([3.01, 4.94, 7.45, 10.63, 11.99, 14.44, 16.00, 19.04], abs=0.01)
+    assert chart.statistic[12:] == pytest.approx(
+        [3.01, 4.94, 7.45, 10.63, 11.99, 14.44, 16.00, 19.04], abs=0.01
+    )
     assert [alarm.index for alarm in chart.alarms] == list(range(13, 20))
 
 
@@ -105,6 +128,7 @@ def test_a_process_steadier_than_its_measurement_has_variance_zero():
     assert "AT_ZERO" in found.process_sd.flags
 
 
+@pytest.mark.slow
 def test_intervals_of_the_process_sd_hold():
     random = np.random.default_rng(1)
     inside = 0
@@ -173,6 +197,7 @@ def test_capability_without_what_the_measurement_adds():
     assert found["measurement_share"].value == pytest.approx(2 * 1.96 / 12)
 
 
+@pytest.mark.slow
 def test_intervals_of_cpk_hold():
     random = np.random.default_rng(3)
     inside = 0

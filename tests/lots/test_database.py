@@ -66,7 +66,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(tmp_path):
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     raw.close()
-    with pytest.raises(InputError, match="newer version of cathode-tf .*9999"):
+    with pytest.raises(InputError, match=r"newer version of cathode-tf .*9999"):
         Ledger(path)
 
 
@@ -80,9 +80,9 @@ def test_what_is_no_ledger_is_said(tmp_path):
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             Ledger(tmp_path / name)
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match=r"exists already"):
         Ledger.create(tmp_path / "notes.db")
-    with pytest.raises(InputError, match="folder that exists"):
+    with pytest.raises(InputError, match=r"folder that exists"):
         Ledger.create(tmp_path / "a" / "b.db")
 
 
@@ -95,7 +95,7 @@ def test_a_damaged_ledger_is_said(tmp_path):
     data = bytearray(path.read_bytes())
     data[4096 : len(data) : 2] = b"\xff" * len(data[4096 : len(data) : 2])
     path.write_bytes(data)
-    with pytest.raises(InputError, match="cannot be read or written|must be a ledger"):
+    with pytest.raises(InputError, match=r"cannot be read or written|must be a ledger"):
         Ledger(path).lots()
 
 
@@ -109,7 +109,7 @@ def test_a_full_disk_changes_nothing(tmp_path):
         raw.execute("PRAGMA max_page_count=1")  # as many as there are: the next page does not fit
 
     ledger.database._engine.dispose()
-    with pytest.raises(InputError, match="disk is full.*nothing was changed"):
+    with pytest.raises(InputError, match=r"disk is full.*nothing was changed"):
         for number in range(2, 40):
             ledger.add(intake(f"L{number}", {"fraction/pore": [0.3] * 200 + [0.4]}), Place(f"L{number}"))
     ledger.close()
@@ -124,7 +124,7 @@ def test_a_busy_ledger_is_waited_for_then_said(tmp_path, monkeypatch):
     ledger = Ledger.create(path)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(InputError, match="Another process has been writing"):
+    with pytest.raises(InputError, match=r"Another process has been writing"):
         ledger.set("L1", [Setting("a", 1.0, None, "")])
     assert ledger.lots() == []  # readers do not wait
     other.execute("ROLLBACK")
@@ -157,7 +157,9 @@ def _fill_until_killed(path, start, acknowledged):
     ledger = Ledger(path)
     number = start
     while True:
-        ledger.add(intake(f"L{number}", {"fraction/pore": [0.3 + 0.001 * i for i in range(20)]}), Place(f"L{number}"))
+        ledger.add(
+            intake(f"L{number}", {"fraction/pore": [0.3 + 0.001 * i for i in range(20)]}), Place(f"L{number}")
+        )
         os.write(acknowledged, f"{number}\n".encode())
         number += 1
 
@@ -203,7 +205,11 @@ def test_without_sqlalchemy_the_remedy_is_named(tmp_path):
 
 def _server_programs():
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else (Path(shutil.which("initdb")).resolve().parent if shutil.which("initdb") else None)
+    return (
+        found[-1].parent
+        if found
+        else (Path(shutil.which("initdb")).resolve().parent if shutil.which("initdb") else None)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -227,12 +233,16 @@ def postgresql(tmp_path_factory):
         port = free.getsockname()[1]
     run = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
     try:
-        subprocess.run([*prefix, programs / "initdb", "-D", folder, "-A", "trust", "-U", "lots", "--no-sync"], **run)
+        subprocess.run(
+            [*prefix, programs / "initdb", "-D", folder, "-A", "trust", "-U", "lots", "--no-sync"], **run
+        )
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
         subprocess.run([*prefix, programs / "pg_ctl", "-D", folder, "-w", "-o", options, "start"], **run)
         yield f"postgresql+pg8000://lots@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run([*prefix, programs / "pg_ctl", "-D", folder, "-m", "immediate", "stop"], **{**run, "check": False})
+        subprocess.run(
+            [*prefix, programs / "pg_ctl", "-D", folder, "-m", "immediate", "stop"], **{**run, "check": False}
+        )
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -253,18 +263,20 @@ def test_postgresql_keeps_the_same_ledger(postgresql):
             intake(f"L{number}", values), Place(f"L{number}", sheet="1"), made_on=f"2026-01-{number + 1:02d}",
             settings=[Setting("line_load", 100.0 * (number % 3), None, "N/mm")],
         )  # fmt: skip
-    with pytest.raises(InputError, match="in the ledger already"):
-        ledger.add(intake("L3", {"fraction/pore": [0.3 + 0.001 * i for i in range(5)]}), Place("L3", sheet="1"))
+    with pytest.raises(InputError, match=r"in the ledger already"):
+        ledger.add(
+            intake("L3", {"fraction/pore": [0.3 + 0.001 * i for i in range(5)]}), Place("L3", sheet="1")
+        )
     assert len(ledger.lots()) == 10
     # 0.01 for 100 N/mm.
     assert causes(ledger, "fraction/pore")["line_load"].change.value == pytest.approx(0.02, abs=1e-3)
     freeze(ledger, "fraction/pore", first=10)
     assert monitor(ledger, "fraction/pore").frozen
-    with pytest.raises(InputError, match="holds a ledger already"):
+    with pytest.raises(InputError, match=r"holds a ledger already"):
         Ledger.create(postgresql)
 
 
 def test_a_server_that_is_not_there_is_said():
     pytest.importorskip("pg8000")
-    with pytest.raises(InputError, match="cannot be reached|cannot be read"):
+    with pytest.raises(InputError, match=r"cannot be reached|cannot be read"):
         Ledger("postgresql+pg8000://lots:secret@127.0.0.1:9/lots")

@@ -35,7 +35,9 @@ def test_an_analysis_of_real_masks_is_read_whole(tmp_path):
     assert share.estimate.value == pytest.approx(41 / 120)
     # Standard deviation of 40, 41, 42 is 1: u = 1 / 120 / sqrt(3).
     assert share.u == pytest.approx(1 / 120 / 3**0.5)
-    assert [image["measures"]["fraction/ncm"] for image in found.images] == pytest.approx([40 / 120, 41 / 120, 42 / 120])
+    assert [image["measures"]["fraction/ncm"] for image in found.images] == pytest.approx(
+        [40 / 120, 41 / 120, 42 / 120]
+    )
     assert found.images[0]["measures"]["crack_length_density/ncm"] == 0
     assert found.trust == {"files": "as analyze wrote them", "masks": "given, unchecked"}
     assert found.system["masks"] == "given"
@@ -45,22 +47,27 @@ def test_an_analysis_of_real_masks_is_read_whole(tmp_path):
 
 
 def test_what_is_no_analysis_is_said(tmp_path):
-    with pytest.raises(InputError, match="has no summary.json"):
+    with pytest.raises(InputError, match=r"has no summary.json"):
         read_analysis(tmp_path)
     for text in ("{", "[]", '{"summary": {"fraction": {"pore": {"value": null}}}, "phases": []}'):
         (tmp_path / "summary.json").write_text(text)
-        with pytest.raises(InputError, match="must be the summary.json"):
+        with pytest.raises(InputError, match=r"must be the summary.json"):
             read_analysis(tmp_path)
 
 
 def test_what_all_lots_share_is_kept_apart():
     # Between images 0.03 and within 0.04: the larger; labelled points add; the pixel size is common.
-    components = {"between_images": 0.03, "integral_range": 0.04, "reference_points": 0.03, "pixel_size": 0.01}
+    components = {
+        "between_images": 0.03,
+        "integral_range": 0.04,
+        "reference_points": 0.03,
+        "pixel_size": 0.01,
+    }
     found = uncertainties(Estimate(0.3, ci=(0.2, 0.4), n=5, components=components))
     assert found == pytest.approx((0.05, 0.01))
     assert uncertainties(Estimate(0.3, n=5)) == (None, 0.0)
     # Without components the interval tells: 0.0196 / 1.96.
-    assert uncertainties(Estimate(0.3, ci=(0.2804, 0.3196), n=5))[0] == pytest.approx(0.01)
+    assert uncertainties(Estimate(0.3, ci=(0.2804, 0.3196), n=5))[0] == pytest.approx(0.01, rel=1e-4)
 
 
 def test_a_porosity_does_not_hang_on_the_separation():
@@ -87,9 +94,15 @@ def test_the_whole_chain_is_kept_and_found_from_any_link(plant):
         (chain,) = trace(plant.ledger, word)
         assert chain["found"] == what
     text = "\n".join(chain_text(chain))
-    for words in ("cell: C7", "slurry lot: S9", "coating lot: L1 (2026-03-04)", "sheet 3, 4.2 m, lane left", "Dice 0.93"):
+    for words in (
+        "cell: C7",
+        "slurry lot: S9",
+        "coating lot: L1 (2026-03-04)",
+        "sheet 3, 4.2 m, lane left",
+        "Dice 0.93",
+    ):
         assert words in text
-    with pytest.raises(InputError, match="nowhere: must be a cell"):
+    with pytest.raises(InputError, match=r"nowhere: must be a cell"):
         trace(plant.ledger, "nowhere")
     lines = "\n".join(lot_lines(plant.ledger, "L1"))
     assert "line_load: 200 N/mm" in lines
@@ -99,10 +112,10 @@ def test_the_whole_chain_is_kept_and_found_from_any_link(plant):
 
 def test_nothing_is_entered_twice_and_nothing_is_overwritten(plant):
     plant.lot("L1", POROSITY, sheet="1")
-    with pytest.raises(InputError, match="is in the ledger already, as analysis 1 of lot L1"):
+    with pytest.raises(InputError, match=r"is in the ledger already, as analysis 1 of lot L1"):
         plant.lot("L1", POROSITY, sheet="1")
     again = {"fraction/pore": [0.25, 0.26, 0.27]}
-    with pytest.raises(InputError, match="Give --supersede 1"):
+    with pytest.raises(InputError, match=r"Give --supersede 1"):
         plant.lot("L1", again, sheet="1")
     plant.lot("L1", {"fraction/pore": [0.35, 0.36, 0.37]}, sheet="2")  # another sheet
     plant.lot("L1", again, sheet="1", system={"masks": "model bbbb"})  # another model: both stay
@@ -114,16 +127,18 @@ def test_nothing_is_entered_twice_and_nothing_is_overwritten(plant):
     assert old["numbers"][0]["value"] == pytest.approx(0.31)
     for number, words in ((1, "superseded already by analysis"), (99, "There is no analysis 99")):
         with pytest.raises(InputError, match=words):
-            plant.ledger.add(intake("L1", {"fraction/pore": [0.1, 0.2]}), Place("L1", sheet="1"), supersede=number)
+            plant.ledger.add(
+                intake("L1", {"fraction/pore": [0.1, 0.2]}), Place("L1", sheet="1"), supersede=number
+            )
     plant.ledger.withdraw(2, "scratched")
     assert plant.ledger.lots()[0]["analyses"] == 2
-    with pytest.raises(InputError, match="superseded already"):
+    with pytest.raises(InputError, match=r"superseded already"):
         plant.ledger.withdraw(2, "scratched")
     assert [e["event"] for e in plant.ledger.events()] == ["add", "add", "add", "add", "withdraw"]
 
 
 def test_a_refused_analysis_leaves_no_trace(plant):
-    with pytest.raises(InputError, match="needs --sheet"):
+    with pytest.raises(InputError, match=r"needs --sheet"):
         plant.ledger.add(
             intake("L1", POROSITY), Place("L1"), settings=[Setting("a", 1.0, None, "")],
             sheet_settings=[Setting("b", 1.0, None, "")],
@@ -137,15 +152,15 @@ def test_settings_are_turned_into_the_ledgers_unit_or_refused(plant):
     plant.ledger.set("L2", [Setting("loading", 210.0, None, "g/m2")])
     assert "loading: 21 mg/cm2 (by hand)" in lot_lines(plant.ledger, "L2")
     plant.ledger.set("L2", [Setting("loading", 21.0, None, "mg/cm2")])  # the same again
-    with pytest.raises(InputError, match="loading is 21 mg/cm2 in the ledger. Received 22 mg/cm2"):
+    with pytest.raises(InputError, match=r"loading is 21 mg/cm2 in the ledger. Received 22 mg/cm2"):
         plant.ledger.set("L2", [Setting("loading", 22.0, None, "mg/cm2")])
     plant.ledger.set("L2", [Setting("loading", 22.0, None, "mg/cm2")], supersede=True)
     assert "loading: 22 mg/cm2 (by hand)" in lot_lines(plant.ledger, "L2")
-    with pytest.raises(InputError, match="must be in mg/cm2"):
+    with pytest.raises(InputError, match=r"must be in mg/cm2"):
         plant.ledger.set("L3", [Setting("loading", 60.0, None, "um")])
-    with pytest.raises(InputError, match="is a word for other lots"):
+    with pytest.raises(InputError, match=r"is a word for other lots"):
         plant.ledger.set("L3", [Setting("calender", 2.0, None, "")])
-    with pytest.warns(InputWarning, match="taken as mg/cm2"):
+    with pytest.warns(InputWarning, match=r"taken as mg/cm2"):
         plant.ledger.set("L4", [Setting("loading", 19.0, None, "")])
 
 
@@ -156,7 +171,9 @@ def table(tmp_path, text, encoding="utf-8"):
 
 
 def test_commas_as_decimals_units_and_words(tmp_path):
-    path = table(tmp_path, "Lot;Date;Line load [N/mm];Thickness (µm);Kalander\nL1;04.03.2026;120,5;60;neu\n", "cp1252")
+    path = table(
+        tmp_path, "Lot;Date;Line load [N/mm];Thickness (µm);Kalander\nL1;04.03.2026;120,5;60;neu\n", "cp1252"
+    )
     (row,) = read_settings(path)
     assert (row.lot, row.date) == ("L1", "2026-03-04")
     assert row.settings == (
@@ -199,7 +216,9 @@ def test_a_table_is_entered_whole_or_not_at_all(plant, tmp_path):
     assert plant.ledger.import_rows(rows, "factors.csv") == (2, ["L3"], ["L2"])
     assert plant.ledger.import_rows(rows, "factors.csv")[0] == 0
     wrong = read_settings(table(tmp_path, "lot,load [N/mm]\nL4,100\nL1,300\n"))
-    with pytest.raises(InputError, match=r"load is 100 N/mm in the ledger. Received 300 N/mm \(factors.csv, line 3\)"):
+    with pytest.raises(
+        InputError, match=r"load is 100 N/mm in the ledger. Received 300 N/mm \(factors.csv, line 3\)"
+    ):
         plant.ledger.import_rows(wrong, "factors.csv")
     assert "L4" not in [lot["name"] for lot in plant.ledger.lots()]
     plant.ledger.import_rows(wrong, "factors.csv", kind=PROPERTY, supersede=True)
@@ -211,13 +230,13 @@ def test_typed_settings():
         Setting("drying", 120.0, None, "C"), Setting("speed", 4.2, None, "m/min"), Setting("calender", None, "3b", ""),
     ]  # fmt: skip
     for text in ("load", "=3", "load="):
-        with pytest.raises(InputError, match="must look like line_load=200"):
+        with pytest.raises(InputError, match=r"must look like line_load=200"):
             typed_settings([text])
-    with pytest.raises(InputError, match="Received a twice"):
+    with pytest.raises(InputError, match=r"Received a twice"):
         typed_settings(["a=1", "a=2"])
 
 
 def test_dates():
     assert iso_date("2026-03-04T10:30") == "2026-03-04T10:30:00"
-    with pytest.raises(InputError, match="must look like 2026-03-04"):
+    with pytest.raises(InputError, match=r"must look like 2026-03-04"):
         iso_date("March")
