@@ -72,10 +72,8 @@ def charts(plants, seed):
                     control_chart(kind, y[PHASE + 60 :], u_used[PHASE + 60 :], by, options=options), 0
                 )
                 found.append(240 if at is None else at + 1)
-        print(
-            f"| {kind} | 1 in {1 / np.mean(told):.0f} | 1 in {watched / max(alarms, 1):.0f} | {np.mean(delays):.1f} lots "
-            f"| {np.mean(blind):.1f} lots |"
-        )
+        rates = f"1 in {1 / np.mean(told):.0f} | 1 in {watched / max(alarms, 1):.0f}"
+        print(f"| {kind} | {rates} | {np.mean(delays):.1f} lots | {np.mean(blind):.1f} lots |")
 
 
 def matched_limit(kind, random):
@@ -150,9 +148,10 @@ def bridges(plants, seed):
             count = len(control_chart("individuals", values[100:], own[100:], phase).alarms)
             alarms_before, alarms_after = alarms_before + before * count, alarms_after + (not before) * count
         watched += 100
-    print(f"\nA jump of 3 sd at a change of model, {plants} plants: {np.mean(jumps):+.2f} sd without a bridge (an alarm in "
-          f"{alarms_before / watched:.0%} of the lots), {np.mean(repaired):+.2f} +- {np.std(repaired):.2f} sd with one of "
-          f"64 images (an alarm in {alarms_after / watched:.1%}).")  # fmt: skip
+    found, left = f"{np.mean(jumps):+.2f} sd", f"{np.mean(repaired):+.2f} +- {np.std(repaired):.2f} sd"
+    print(f"\nA jump of 3 sd at a change of model, {plants} plants:")
+    print(f"without a bridge {found}, an alarm in {alarms_before / watched:.0%} of the lots;")
+    print(f"with one of 64 images {left}, an alarm in {alarms_after / watched:.1%}.")
 
 
 def load(lots):
@@ -199,9 +198,8 @@ def load(lots):
         for kind in ("individuals", "ewma", "cusum"):
             start, cpu = time.perf_counter(), time.process_time()
             monitor(ledger, "q3/ncm", kind=kind)
-            print(
-                f"{kind} chart of all: {time.perf_counter() - start:.2f} s ({time.process_time() - cpu:.2f} s of processor)."
-            )
+            wall, used = time.perf_counter() - start, time.process_time() - cpu
+            print(f"{kind} chart of all: {wall:.2f} s ({used:.2f} s of processor).")
         ledger.close()
 
 

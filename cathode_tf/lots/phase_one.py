@@ -154,9 +154,9 @@ def _by_ranges(x: np.ndarray, u: np.ndarray) -> float:
     def excess(variance: float) -> float:
         return D2 * float(np.sqrt(variance + own).sum()) - ranges
 
-    if excess(0.0) >= 0:
+    if excess(0.0) >= 0 or ranges <= 1e-12 * float(np.abs(x).sum()):
         return 0.0
-    return float(optimize.brentq(excess, 0.0, (ranges / D2) ** 2 + 1e-300, xtol=1e-300, rtol=1e-12))
+    return float(optimize.brentq(excess, 0.0, 2 * (ranges / D2) ** 2, xtol=1e-300, rtol=1e-12))
 
 
 def _solved(x: np.ndarray, u: np.ndarray, target: float) -> float:
@@ -168,9 +168,12 @@ def _solved(x: np.ndarray, u: np.ndarray, target: float) -> float:
         return float(((x - m) ** 2 / s2).sum()) - target
 
     top = float(((x - x.mean()) ** 2).sum()) / target
-    if top <= 0:
+    # What differs by rounding alone is the same.
+    if top <= (1e-12 * float(np.abs(x).max())) ** 2:
         return 0.0
     bottom = 1e-12 * top
     if excess(bottom) <= 0:
         return 0.0
-    return float(optimize.brentq(excess, bottom, 2 * top + 1e-300, rtol=1e-10))
+    while excess(top) > 0:
+        top *= 2
+    return float(optimize.brentq(excess, bottom, top, rtol=1e-10))

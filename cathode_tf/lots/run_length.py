@@ -11,7 +11,7 @@ from cathode_tf.lots.charts import Options, usual_variance
 from cathode_tf.lots.phase_one import PhaseOne, centre_and_variance
 from cathode_tf.lots.rules import broken
 
-PLANTS, LOTS = 600, 200
+PLANTS, LOTS = 300, 200
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def test_intervals_of_the_law_hold():
     assert ((inside / 200 >= 0.90) & (inside / 200 <= 0.99)).all(), inside
 
 
+@pytest.mark.slow
 def test_the_mixed_model_is_that_of_statsmodels_without_measurement_noise():
     sm = pytest.importorskip("statsmodels.api")
     random = np.random.default_rng(0)

@@ -83,6 +83,7 @@ def test_cusum_of_nist():
     assert [alarm.index for alarm in chart.alarms] == list(range(13, 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_charts_agree_with_a_second_library(seed):
     shewhart = pytest.importorskip("shewhart")
@@ -162,6 +163,7 @@ def test_rule_four_needs_fourteen_points():
     assert not broken(np.array([0.5, -0.5] * 6 + [0.5]), 4).any()
 
 
+@pytest.mark.slow
 def test_the_run_length_of_a_known_process_is_that_of_the_tables():
     # Rule 1 at 3 sd: 370; CUSUM k 0.5, h 4, both sides: 168 (Montgomery's tables).
     phase = PhaseOne(Estimate(0.0, n=2000), Estimate(1.0, n=2000), 0.0, ())
