@@ -108,7 +108,7 @@ def effects(count, seed):
         while total < count:
             index = np.repeat(np.arange(lots), rows)
             between = random.normal(size=(lots, 3))
-            x = np.column_stack([np.ones(lots * rows), between[index], (between[:, 0] > 0)[index]])
+            x = np.column_stack([np.ones(lots * rows), between[index], (random.permutation(lots) % 2)[index]])
             truth = np.array([0, 0.5, -0.3, 0.0, 1.0])
             n = random.integers(4, 41, lots * rows)
             u = IMAGE_SD / np.sqrt(n)

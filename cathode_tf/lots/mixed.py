@@ -65,7 +65,7 @@ def fit_mixed(y: np.ndarray, x: np.ndarray, u: np.ndarray, lots: np.ndarray) -> 
         lots: (n,) what is random together.
 
     Raises:
-        InputError: If there are fewer than 2 lots more than columns.
+        InputError: If there are fewer than 2 lots more than columns, or a column follows from others.
 
     Reference:
         Patterson and Thompson, Biometrika 58 (1971) 545; Knapp and Hartung, Stat. Med. 22 (2003) 2693.
@@ -75,6 +75,9 @@ def fit_mixed(y: np.ndarray, x: np.ndarray, u: np.ndarray, lots: np.ndarray) -> 
     number, p = int(index.max()) + 1, x.shape[1]
     if number < p + 2:
         raise InputError(f"causes: {p} coefficients need at least {p + 2} lots. Received {number}.")
+    norms = np.maximum(np.linalg.norm(x, axis=0), 1e-300)
+    if np.linalg.matrix_rank(x / norms, tol=1e-8) < p:
+        raise InputError("causes: the columns of the model must be independent. Some say the same.")
     scale = float(np.var(y)) or 1.0
     single = number == len(y)
     problem = _Problem(y, x, u**2, index, number)
