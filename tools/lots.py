@@ -158,6 +158,7 @@ def _stem(name: str) -> str:
 
 def typical_picture(folder: Path, masks: Path | None, intake) -> bytes | None:
     """The mask whose fractions are nearest the mean, small, as WebP; None where no masks are at hand."""
+    from cathode_tf.errors import InputError
     from cathode_tf.lots.pictures import small_picture, typical_image
 
     where = masks or folder / "masks"
@@ -171,8 +172,12 @@ def typical_picture(folder: Path, masks: Path | None, intake) -> bytes | None:
     path = paths.get(name) or paths.get(f"{name}_mask")
     if path is None:
         return None
-    phases, _ = phases_beside([path], None)
-    return small_picture(read_mask(path, phases), phases)
+    try:
+        phases, _ = phases_beside([path], None)
+        return small_picture(read_mask(path, phases), phases)
+    except InputError as error:  # the numbers are worth more than a picture of them
+        click.echo(f"No picture of a section: {error}", err=True)
+        return None
 
 
 @command.command("import", epilog="\b\nExample: cathode-tf lots import plant.db factors.csv")
