@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "rounds": {"imaging", "datasets", "learning", "inference"},
     "review": {"imaging", "datasets", "learning", "inference", "statistics", "analysis", "rounds"},
     "reporting": {"imaging", "tomography", "statistics", "particles", "volumes", "analysis"},
+    "lots": {"statistics", "analysis", "reporting"},
     "demo": {
         "imaging",
         "synthesis",
@@ -52,7 +53,17 @@ MAY_IMPORT = {
         "reporting",
     },
 }
-LIGHT = ("imaging", "synthesis", "tomography", "statistics", "particles", "volumes", "analysis", "reporting")
+LIGHT = (
+    "imaging",
+    "synthesis",
+    "tomography",
+    "statistics",
+    "particles",
+    "volumes",
+    "analysis",
+    "reporting",
+    "lots",
+)
 
 
 def imported_rooms(path: Path) -> set[str]:

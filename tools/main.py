@@ -31,6 +31,7 @@ VERBS = {
     "gauge": "Tell how much of a measurement's variation comes from the measuring.",
     "gate": "Decide whether a batch is within a specification.",
     "trace": "Print where a number comes from, and whether its files are still the same.",
+    "lots": "Keep the analyses of many lots: charts, causes, cells, passport.",
     "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
     "review": "Correct proposed masks in the browser.",
 }

@@ -47,6 +47,7 @@ from cathode_tf.analysis.worth import WITH_THE_MASKS, Worth
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
 from cathode_tf.imaging.stories import Story
+from cathode_tf.particles.fragmentation import parent_estimates
 from cathode_tf.particles.parents import find_cracks
 from cathode_tf.phases import Phases
 from cathode_tf.statistics.estimate import Estimate, check_pixel_size, common_pixel_size
@@ -493,4 +494,15 @@ def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:
     for name in analysis.batch.instance_phases:
         table = image.instances
         row[f"count_{name}"] = int((table["phase"] == name).sum()) if len(table) else 0
-    return row
+    return row | _cracks_row(image, analysis)
+
+
+def _cracks_row(image: ImageMeasures, analysis: Analysis) -> dict[str, float | None]:
+    """Cracks of one image, named as in the summary; None where it shows no particle."""
+    if not len(image.parents.columns):
+        return {}
+    found = parent_estimates(image.parents, [image.name], analysis.pixel_size_nm)
+    particles = "+".join(analysis.phases.with_role("particle"))
+    units = {"crack_length_density": f"_per_{analysis.unit}"}
+    names = ("crack_length_density", "fragments_per_particle", "cracked_particle_fraction")
+    return {f"{name}_{particles}{units.get(name, '')}": found[name].value for name in names}

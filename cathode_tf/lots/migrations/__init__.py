@@ -1,0 +1,1 @@
+"""How a ledger's file comes to have the tables of `schema`; run by `database`."""
