@@ -28,6 +28,7 @@ VERBS = {
     "compare": "Tell what differs between two batches, and how surely.",
     "gauge": "Tell how much of a measurement's variation comes from the measuring.",
     "gate": "Decide whether a batch is within a specification.",
+    "app": "Do all of it in the browser: from a folder of micrographs to a report.",
     "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
     "review": "Correct proposed masks in the browser.",
 }

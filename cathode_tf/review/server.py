@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
+from cathode_tf.review.desk import Desk
 from cathode_tf.rounds import Project
 
 DEFAULT_PORT = 8765
 
 
 def serve(
-    project: Project,
+    project: Project | Desk,
     *,
     port: int | None = None,
     host: str = "127.0.0.1",
@@ -27,7 +28,7 @@ def serve(
     """Serve the page until interrupted.
 
     Args:
-        project: What is reviewed.
+        project: What is reviewed; or a desk, for the page with all stations.
         port: TCP port; default: 8765, or the next free one.
         host: Address to listen on; others than this computer can only reach it where this is changed.
         who: Name of the person, for the ledger.
@@ -44,10 +45,11 @@ def serve(
 
     listening = _listen(host, port)
     port = listening.getsockname()[1]
-    token = _token(project)
+    desk = project if isinstance(project, Desk) else Desk(project, who=who or user_name())
+    token = _token(desk)
     names = [f"[{name}]" if ":" in name else name for name in _names(host)]
     hosts = {f"{name}:{port}" for name in names}
-    app = build_app(project, token=token, hosts=hosts, who=who or user_name())
+    app = build_app(desk, token=token, hosts=hosts, who=desk.who)
     address = f"http://{names[0]}:{port}/?token={token}"
     announce(address)
     if browser:
@@ -83,9 +85,9 @@ def _names(host: str) -> list[str]:
     return [host, "localhost", "127.0.0.1"] if local else [host]
 
 
-def _token(project: Project) -> str:
-    """The project's token; kept, so that an open page goes on when the server is started again."""
-    path = project.path / ".review-token"
+def _token(desk: Desk) -> str:
+    """The token of a project, or of a desk; kept, so that an open page goes on when the server is started again."""
+    path = (desk.home if desk.stations else desk.project.path) / ".review-token"
     if path.exists():
         token = path.read_text().strip()
         if len(token) >= 20:

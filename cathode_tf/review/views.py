@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.rounds import Project
+from cathode_tf.rounds.state import ImageState
 
 THUMBNAIL_PX = 160
+PICTURE_PX = 900
 SUPERPIXEL_TILE = 512
 
 
@@ -44,6 +47,54 @@ class Views:
             with atomic_file(path, force=True) as temporary:
                 temporary.write_bytes(cv2.imencode(".png", small)[1].tobytes())
         return path.read_bytes()
+
+    def with_strip(self, key: str) -> bytes:
+        """The image as a PNG for measuring its scale bar, with the data strip that was cut off below it."""
+        import cv2
+
+        from cathode_tf.imaging import display
+
+        image = self.project.image(key)
+        parts = [display(self.project.pixels(image))]
+        strip = self.project.strip(image)
+        if strip is not None:
+            parts.append(display(strip, low=0, high=100))
+        return cv2.imencode(".png", np.vstack(parts), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+    def picture(self, key: str, what: str) -> bytes | None:
+        """A JPEG of the image, `grey` or tinted with a mask: `proposal`, `accepted`, or that of a model.
+
+        Args:
+            key: The image.
+            what: One of these words, or a model's name, whose mask of a test image is kept; None where there is none.
+        """
+        import cv2
+
+        from cathode_tf.imaging import display, overlay
+
+        image = self.project.image(key)
+        pixels = self.project.pixels(image)
+        if what == "grey":
+            shown = display(pixels)
+        else:
+            mask = self._mask(image, what)
+            if mask is None:
+                return None
+            shown = overlay(pixels, mask, self.project.phases)[..., ::-1]
+        scale = min(1.0, PICTURE_PX / max(pixels.shape))
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        small = cv2.resize(shown, size, interpolation=cv2.INTER_AREA) if scale < 1 else shown
+        return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+
+    def _mask(self, image: ImageState, what: str) -> np.ndarray | None:
+        if what == "proposal":
+            return self.project.proposal(image)
+        if what == "accepted":
+            return self.project.mask(image)
+        if not re.fullmatch(r"\d{3,6}|default", what):
+            return None
+        path = f"measured/{what}/{image.key}.png"
+        return self.project.mask_at(path, image) if (self.project.path / path).exists() else None
 
     def _superpixels(self, key: str, row: int, column: int, size: int) -> bytes:
         """Superpixels of one 512 px tile, uint16 (height, width) of the tile, numbered from 0.

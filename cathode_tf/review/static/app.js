@@ -38,7 +38,8 @@ class Editor {
     localStorage.setItem("who", $("who").value);
     this.values = [...project.phases, project.ignore];
     this.colors = new Uint32Array(256);
-    for (const phase of project.phases) this.colors[phase.id] = rgba(phase.color);
+    for (const [id, color] of Object.entries(project.colors)) this.colors[id] = rgba(color);
+    $("home").hidden = !project.stations;
     this._buildPhases();
     this._buildTools();
     this.setPhase(project.phases[Math.min(1, project.phases.length - 1)].id);
