@@ -28,7 +28,6 @@ from cathode_tf.review.drafts import Draft, OutOfStep
 from cathode_tf.review.runs import decode_mask, encode_mask
 from cathode_tf.review.security import Guard
 from cathode_tf.review.stations import max_body, station_routes
-from cathode_tf.review.views import Views, uncertain_regions
 from cathode_tf.rounds import ImageState, Project, record_review
 
 STATIC = Path(__file__).parent / "static"
@@ -109,6 +108,10 @@ def _bytes(data: bytes | np.ndarray, **headers: Any) -> Response:
     return Response(body, media_type="application/octet-stream", headers=named)
 
 
+LOOK_S = 20.0
+"""Less time for a test image whose proposal is accepted as it came raises a question."""
+
+
 class _Room:
     """The routes of the project on the desk."""
 
@@ -137,6 +140,17 @@ class _Room:
         largest = max((i.height * i.width for i in self.project.state.images.values()), default=0)
         # The worst mask has a run for each pixel, five bytes each; a stroke ten.
         return min(10 * largest + 65536, 2**28)
+
+    def _refuse_unlooked(self, image: ImageState, mask: np.ndarray | None, draft: Draft) -> None:
+        """A test image is what models are measured on: a glance at the proposal is no measurement."""
+        if image.role != "test" or image.status == "accepted" or draft.seconds >= LOOK_S:
+            return
+        proposal = self.project.proposal(image)
+        if proposal is not None and mask is not None and np.array_equal(proposal, mask):
+            raise InputError(
+                f"{image.name}: is a test image, on which every model is measured. Received its proposal untouched, "
+                f"within {LOOK_S:.0f} s. Look at each boundary; if all are right, accept it with sure=1."
+            )
 
     def _image(self, request: Request) -> ImageState:
         key = request.path_params["key"]
@@ -189,7 +203,6 @@ class _Room:
 
     def image_card(self, request: Request) -> Response:
         image = self._image(request)
-        uncertainty = self.project.uncertainty(image)
         draft = Draft(self.project, image)
         return JSONResponse(
             {
@@ -198,7 +211,7 @@ class _Room:
                 "proposed": image.proposal is not None,
                 "draft_bytes": draft.size,
                 "seconds": draft.seconds,
-                "regions": [] if uncertainty is None else uncertain_regions(uncertainty),
+                "regions": self.views.regions(image),
             }
         )
 
@@ -299,6 +312,8 @@ class _Room:
             decision = query.get("decision", "")
             mask = decode_mask(data, (image.height, image.width)) if decision == "accept" else None
             draft = Draft(self.project, image)
+            if decision == "accept" and not query.get("sure"):
+                self._refuse_unlooked(image, mask, draft)
             minutes = (draft.seconds + _number(query.get("seconds"), MAX_SECONDS_A_CALL)) / 60
             event = record_review(self.project, image.key, decision, mask=mask, who=who, minutes=minutes)
             if decision == "skip":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cathode_tf.errors import InputError
-from cathode_tf.files import read_json, write_json
+from cathode_tf.files import atomic_file, read_json, write_json
 from cathode_tf.imaging import find_images
 from cathode_tf.imaging.rasters import SUFFIXES
 from cathode_tf.phases import Phases
@@ -29,6 +29,8 @@ PROJECT = "cathode-project"
 """Name of the project's folder in the folder of its images."""
 
 MOST_RECENT = 8
+DEMO_IMAGES = 6
+DEMO_PX = (600, 800)
 
 
 class NoProject(InputError):
@@ -146,6 +148,35 @@ class Desk:
             self._take(made)
             self._remember(self.folder)
         return made
+
+    def begin_demo(self) -> None:
+        """Open a project of synthetic micrographs; makes it first, in a thread, where there is none yet."""
+        folder = self.home / "demo"
+        if (folder / PROJECT / "project.json").is_file():
+            self.open(folder)
+            return
+        self.copying = {"label": "Making synthetic micrographs", "done": 0, "of": DEMO_IMAGES}
+        threading.Thread(target=self._make_demo, args=(folder,), daemon=True).start()
+
+    def _make_demo(self, folder: Path) -> None:
+        import tifffile
+
+        from cathode_tf.synthesis import Parameters, synthesize
+
+        folder.mkdir(parents=True, exist_ok=True)
+        parameters = Parameters.demo()
+        per_um = 1000.0 / parameters.pixel_size_nm
+        for index in range(DEMO_IMAGES):
+            path = folder / f"cathode_{index + 1}.tif"
+            if not path.exists():
+                sample = synthesize(index + 1, seed=7, height=DEMO_PX[0], width=DEMO_PX[1], parameters=parameters)[index]
+                with atomic_file(path) as temporary:
+                    tifffile.imwrite(
+                        temporary, sample.image, imagej=True, resolution=(per_um, per_um), metadata={"unit": "um"}
+                    )
+            self.copying = {"label": "Making synthetic micrographs", "done": index + 1, "of": DEMO_IMAGES}
+        self.folder = folder
+        self.make()
 
     def heard(self, label: str, done: float, total: float | None, **facts: Any) -> None:
         """Progress of the copying, for the page."""

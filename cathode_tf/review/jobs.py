@@ -119,6 +119,9 @@ class Jobs:
     def card(self, folder: Path) -> dict[str, Any]:
         """What was asked and how far it got."""
         state = _read_state(folder)
+        if state["state"] == "running" and state.get("left_s") is not None:
+            # It is told of now and then only; the clock goes on.
+            state["left_s"] = round(max(1.0, state["left_s"] - (time.time() - state["told"])), 1)
         return {"id": folder.name, **read_json(folder / "job.json"), **state}
 
     def tell(self, id_: str, wish: str) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
     # A model of this project in its place says more of this computer than a probe before the first.
     last = desk.jobs.latest("propose", "done")
     pace = last["result"]["s_per_megapixel"] / work.VIEWS if last else s_per_megapixel
+    coming = {key for job in desk.jobs.list() if job["state"] == "running" for key in _coming(project, job)}
     rows = [
         {
             "key": image.key,
@@ -62,7 +63,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
             "group": image.group,
             "role": image.role,
             "status": image.status,
-            "proposed": image.proposal is not None,
+            "proposed": image.proposal is not None or image.key in coming,
             "score": image.proposal["score"] if image.proposal else None,
             "model": image.proposal["model"] if image.proposal else None,
             "familiar": (image.proposal or {}).get("familiar", True),
@@ -98,6 +99,15 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
         "batches": batch.batches(project),
         "next": _next(project, desk),
     }
+
+
+def _coming(project: Project, job: dict[str, Any]) -> list[str]:
+    """Images of a running `propose` whose masks are there before the round is."""
+    if job["kind"] != "propose":
+        return []
+    number = project.state.round + 1
+    keys = job["options"].get("only") or [image.key for image in project.state.with_status("new")]
+    return [key for key in keys if (project.path / f"proposals/{key}/r{number:03d}.json").exists()]
 
 
 def _writable(project: Project) -> bool:

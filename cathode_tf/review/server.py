@@ -48,12 +48,19 @@ def serve(
     desk = project if isinstance(project, Desk) else Desk(project, who=who or user_name())
     token = _token(desk)
     names = [f"[{name}]" if ":" in name else name for name in _names(host)]
+    if desk.stations and host in ("0.0.0.0", "::"):
+        # The owner is at this computer; the others come by its address in the network.
+        network = _network_address()
+        names = ["127.0.0.1", *names, network]
+        desk.lan_address = lambda given: f"http://{network}:{port}/?token={given}"
     hosts = {f"{name}:{port}" for name in names}
     app = build_app(desk, token=token, hosts=hosts, who=desk.who)
     address = f"http://{names[0]}:{port}/?token={token}"
     announce(address)
     if browser:
         webbrowser.open(address)
+    if desk.has_project and desk.stations:
+        desk.jobs.look_after()
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -83,6 +90,16 @@ def _names(host: str) -> list[str]:
     if host in ("0.0.0.0", "::"):
         return [socket.gethostname(), "127.0.0.1", "localhost"]
     return [host, "localhost", "127.0.0.1"] if local else [host]
+
+
+def _network_address() -> str:
+    """The address by which others in the network reach this computer; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address of documentation: only the route is asked for
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 def _token(desk: Desk) -> str:

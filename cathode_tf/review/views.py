@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.files import atomic_file
+from cathode_tf.files import atomic_file, read_json, write_json
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.state import ImageState
 
@@ -88,13 +89,35 @@ class Views:
 
     def _mask(self, image: ImageState, what: str) -> np.ndarray | None:
         if what == "proposal":
-            return self.project.proposal(image)
+            return self._newest_proposal(image)
         if what == "accepted":
             return self.project.mask(image)
         if not re.fullmatch(r"\d{3,6}|default", what):
             return None
         path = f"measured/{what}/{image.key}.png"
         return self.project.mask_at(path, image) if (self.project.path / path).exists() else None
+
+    def _newest_proposal(self, image: ImageState) -> np.ndarray | None:
+        """The latest proposal, also one of a round that is still being proposed."""
+        number = self.project.state.round + 1
+        place = f"proposals/{image.key}/r{number:03d}"
+        if (self.project.path / f"{place}.json").exists():
+            return self.project.mask_at(f"{place}_mask.png", image)
+        return self.project.proposal(image)
+
+    def regions(self, image: ImageState) -> list[dict[str, Any]]:
+        """The least sure places of the latest proposal (`uncertain_regions`); kept, as the map is large."""
+        if image.proposal is None:
+            return []
+        stem = Path(image.proposal["uncertainty"]).stem
+        path = self.project.path / "thumbnails" / f"{image.key}-{stem}.json"
+        if path.exists():
+            return read_json(path)
+        uncertainty = self.project.uncertainty(image)
+        assert uncertainty is not None
+        found = uncertain_regions(uncertainty)
+        write_json(path, found, force=True)
+        return found
 
     def _superpixels(self, key: str, row: int, column: int, size: int) -> bytes:
         """Superpixels of one 512 px tile, uint16 (height, width) of the tile, numbered from 0.

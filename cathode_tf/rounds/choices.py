@@ -1,4 +1,4 @@
-"""What people say of a project's images beside masks: which phases they show, how large a pixel is, what belongs together.
+"""What people say of a project's images beside masks: phases they show, size of a pixel, what belongs together.
 
 A choice comes in, an event of the ledger goes out; what was decided on images already is never changed by it.
 """

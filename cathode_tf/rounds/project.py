@@ -134,11 +134,16 @@ class Project:
 
 def read_png(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """Grey or palette PNG as stored: palette indices stay indices."""
+    import cv2
     from PIL import Image
 
     try:
         with Image.open(path) as file:
-            pixels = np.asarray(file)
+            # OpenCV decodes faster, but would turn the ids of a palette into colours.
+            plain = file.mode in ("L", "I;16", "I")
+            pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if plain else np.asarray(file)
+            if pixels is None:  # damaged, or a name that OpenCV cannot read; Pillow says what is wrong
+                pixels = np.asarray(file)
     except (OSError, SyntaxError) as error:
         raise InputError(f"{path}: cannot be read ({error}). Restore it from a backup.") from error
     if pixels.dtype == np.int32:  # how Pillow gives 16-bit grey

@@ -13,6 +13,7 @@ import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const RENEW_S = 10;
+const LOOK_S = 20;
 
 class Editor {
   constructor() {
@@ -177,13 +178,14 @@ class Editor {
     const { ignore } = this.project;
     if (decision === "accept" && this.labels.data.every((id) => id === ignore.id))
       return this.say("Nothing is labelled yet: paint first, or skip the image.", 4000);
+    if (decision === "accept" && this._unlooked() && !(await surely(this.card))) return;
     this.deciding = true;
     const { card, outbox } = this;
     try {
       await outbox.drain();
       if (!outbox.empty || outbox.closed)
         throw new Error("The server is away: your work is kept. Try again when it is back.");
-      const values = api.query({ decision, seconds: this.clock.take().toFixed(2) });
+      const values = api.query({ decision, sure: 1, seconds: this.clock.take().toFixed(2) });
       const body = decision === "accept" ? encodeMask(this.labels.data) : "";
       outbox.close();
       this.outbox = null;
@@ -201,6 +203,13 @@ class Editor {
       this.deciding = false;
       this.refresh();
     }
+  }
+
+  // A test image is the yardstick: one that was accepted as it came, at once, says only that a model agrees with itself.
+  _unlooked() {
+    const { card, labels } = this;
+    const seconds = this.before + (this.outbox?.seconds || 0) + this.clock.seconds;
+    return card.role === "test" && card.proposed && card.status !== "accepted" && !labels.done.length && seconds < LOOK_S;
   }
 
   _undecided(card, error) {
@@ -417,6 +426,24 @@ class Editor {
     const seconds = Math.floor(this.before + this.outbox?.seconds + this.clock.seconds || 0);
     $("clock").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   }
+}
+
+// Asks, and gives whether the answer is yes.
+function surely(card) {
+  const dialog = $("sure");
+  const text = `${card.name} is a test image: every model will be measured on this mask. It is the model's own proposal, untouched, and you looked at it for a moment only. Is each boundary right?`;
+  return new Promise((answer) => {
+    const end = (value) => () => {
+      dialog.close();
+      answer(value);
+    };
+    const look = button("Look closer", end(false));
+    const yes = button("It is right", end(true));
+    dialog.oncancel = () => answer(false);
+    dialog.replaceChildren(element("p", "", text), look, " ", yes);
+    dialog.showModal();
+    look.focus();
+  });
 }
 
 function sentence(tool) {

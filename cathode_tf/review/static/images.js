@@ -10,6 +10,8 @@ export const done = (desk) => desk.project.images.length > 0;
 
 export async function draw(desk) {
   if (desk.project) return known(desk);
+  const { copying } = desk.state;
+  if (copying) return [el("p", {}, `${copying.label}: ${copying.done}${copying.of ? ` of ${copying.of}` : ""} …`)];
   if (desk.state.folder) return chosen(desk);
   return choose(desk);
 }
@@ -90,8 +92,7 @@ function archive(desk) {
 }
 
 async function chosen(desk) {
-  const { copying, folder } = desk.state;
-  if (copying) return [el("p", {}, `${copying.label}: ${copying.done}${copying.of ? ` of ${copying.of}` : ""} …`)];
+  const { folder } = desk.state;
   const rows = await api.json("/api/app/files");
   const used = rows.filter((row) => row.use);
   const use = desk.action(`Use ${used.length === 1 ? "this image" : `these ${used.length} images`}`, async () => {
