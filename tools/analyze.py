@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,8 +42,24 @@ CORRECTIONS = {
 }
 
 
+class _Command(click.Command):
+    """Takes one number for --voxel-size-nm where a voxel is a cube."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--voxel-size-nm") if "--voxel-size-nm" in args else len(args)
+        given = list(itertools.takewhile(_is_number, args[at + 1 : at + 4]))
+        if len(given) == 1:
+            args = [*args[: at + 2], given[0], given[0], *args[at + 2 :]]
+        return super().parse_args(ctx, args)
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"\d*\.?\d+", text))
+
+
 @click.command(
     "analyze",
+    cls=_Command,
     epilog="\b\nExample: cathode-tf analyze masks --phases phases.toml --pixel-size-nm 25 --out analysis/b7",
 )
 @click.argument("masks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MASK...")
@@ -106,7 +124,7 @@ CORRECTIONS = {
     help="Where the electrode's depth runs.",
 )
 @click.option("--volume", is_flag=True, help="MASK is one label volume: TIFF stack, .npy or OME-Zarr folder.")
-@click.option("--voxel-size-nm", type=float, nargs=3, metavar="Z Y X", help="Voxel edges of a volume, nm.")
+@click.option("--voxel-size-nm", type=float, nargs=3, metavar="Z Y X", help="Voxel edges of a volume, nm; one number for cubes.")
 @click.option("--tortuosity", is_flag=True, help="Solve for a volume's tortuosity factor (needs PoreSpy).")
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
 @click.option(

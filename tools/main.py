@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from cathode_tf.terminal import quieten_tensorflow
 VERBS = {
     "demo": "See everything at work on synthetic cathodes, in minutes.",
     "convert": "Turn micrographs and masks into a record set.",
-    "check": "Look for everything that could be wrong with images, masks or records.",
-    "inspect": "Print and draw what a record set holds.",
+    "check": "Find what is wrong: a verdict on images, masks or records.",
+    "inspect": "Show what is there: what records hold, or what micrographs say of themselves.",
     "synthesize": "Make annotated cathode sections with known answers.",
     "train": "Train a U-Net on a record set.",
     "evaluate": "Print the Dice of a model for each test image and phase.",
@@ -89,6 +90,8 @@ def main(args: list[str] | None = None) -> None:
     try:
         code = cli.main(args=args, prog_name="cathode-tf", standalone_mode=False)
     except click.ClickException as error:
+        if comma := re.search(r"'(\d+),(\d+)' is not a valid (float|range|integer)", error.message):
+            error.message += f" Numbers have a point in them: {comma[1]}.{comma[2]}"
         error.show()
         sys.exit(error.exit_code)
     except InputError as error:
