@@ -37,7 +37,17 @@ MAY_IMPORT = {
     "volumes": {"imaging", "statistics", "particles"},
     "analysis": {"imaging", "statistics", "particles"},
     "rounds": {"imaging", "datasets", "learning", "inference"},
-    "review": {"imaging", "datasets", "learning", "inference", "rounds"},
+    "review": {
+        "imaging",
+        "synthesis",  # the micrographs of `app --demo`
+        "datasets",
+        "learning",
+        "inference",
+        "statistics",
+        "analysis",
+        "reporting",
+        "rounds",
+    },
     "reporting": {"imaging", "statistics", "particles", "volumes", "analysis"},
     "demo": {
         "imaging",

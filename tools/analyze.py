@@ -124,7 +124,13 @@ def _is_number(text: str) -> bool:
     help="Where the electrode's depth runs.",
 )
 @click.option("--volume", is_flag=True, help="MASK is one label volume: TIFF stack, .npy or OME-Zarr folder.")
-@click.option("--voxel-size-nm", type=float, nargs=3, metavar="Z Y X", help="Voxel edges of a volume, nm; one number for cubes.")
+@click.option(
+    "--voxel-size-nm",
+    type=float,
+    nargs=3,
+    metavar="Z Y X",
+    help="Voxel edges of a volume, nm; one number for cubes.",
+)
 @click.option("--tortuosity", is_flag=True, help="Solve for a volume's tortuosity factor (needs PoreSpy).")
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
 @click.option(

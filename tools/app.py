@@ -25,7 +25,9 @@ WARNING = (
 @click.option("--who", help="Your name for the ledger; default: your user name. The page can change it.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
 @click.option("--demo", is_flag=True, help="Begin with synthetic micrographs; no data needed.")
-@click.option("--lan", is_flag=True, help="Let others in your network in, each by a link of their own; asks first.")
+@click.option(
+    "--lan", is_flag=True, help="Let others in your network in, each by a link of their own; asks first."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before --lan.")
 @click.option("--shortcut", is_flag=True, help="Put a launcher on the desktop, and end.")
 @click.option("--force", is_flag=True, help="With --shortcut: replace the one that is there.")

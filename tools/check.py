@@ -85,9 +85,15 @@ def _shows_images_alone(path: Path, suffix: str, as_json: bool) -> bool:
     if not all(row["use"] for row in rows):
         return False
     for row in rows:
-        size = f"{row['pixel_size_nm']:.5g} nm ({row['pixel_size_source']})" if row["pixel_size_nm"] else "unknown"
+        size = (
+            f"{row['pixel_size_nm']:.5g} nm ({row['pixel_size_source']})"
+            if row["pixel_size_nm"]
+            else "unknown"
+        )
         odd = f"; {row['note']}" if row["odd"] else ""
-        click.echo(f"{row['name']}: {row['size'][0]} x {row['size'][1]} px, {row['dtype']}, pixel size {size}{odd}")
+        click.echo(
+            f"{row['name']}: {row['size'][0]} x {row['size'][1]} px, {row['dtype']}, pixel size {size}{odd}"
+        )
     click.echo(
         f"{path}: {counted(len(rows), 'image')} and no mask (NAME{suffix}), so nothing to hold them against. "
         "Give the folder of the masks, or begin without any: cathode-tf app " + str(path)

@@ -28,6 +28,7 @@ from cathode_tf.review.drafts import Draft, OutOfStep
 from cathode_tf.review.runs import decode_mask, encode_mask
 from cathode_tf.review.security import Guard
 from cathode_tf.review.stations import max_body, station_routes
+from cathode_tf.review.views import Views
 from cathode_tf.rounds import ImageState, Project, record_review
 
 STATIC = Path(__file__).parent / "static"

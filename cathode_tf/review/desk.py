@@ -169,10 +169,16 @@ class Desk:
         for index in range(DEMO_IMAGES):
             path = folder / f"cathode_{index + 1}.tif"
             if not path.exists():
-                sample = synthesize(index + 1, seed=7, height=DEMO_PX[0], width=DEMO_PX[1], parameters=parameters)[index]
+                sample = synthesize(
+                    index + 1, seed=7, height=DEMO_PX[0], width=DEMO_PX[1], parameters=parameters
+                )[index]
                 with atomic_file(path) as temporary:
                     tifffile.imwrite(
-                        temporary, sample.image, imagej=True, resolution=(per_um, per_um), metadata={"unit": "um"}
+                        temporary,
+                        sample.image,
+                        imagej=True,
+                        resolution=(per_um, per_um),
+                        metadata={"unit": "um"},
                     )
             self.copying = {"label": "Making synthetic micrographs", "done": index + 1, "of": DEMO_IMAGES}
         self.folder = folder

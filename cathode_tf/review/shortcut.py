@@ -39,7 +39,9 @@ def launcher(system: str, python: str) -> str:
     )
 
 
-def write_shortcut(folder: str | Path | None = None, *, system: str | None = None, force: bool = False) -> Path:
+def write_shortcut(
+    folder: str | Path | None = None, *, system: str | None = None, force: bool = False
+) -> Path:
     """Write the launcher of this computer.
 
     Args:

@@ -106,7 +106,9 @@ def test_a_folder_is_shown_with_what_is_odd_and_becomes_a_project(make_desk, pho
     assert make_desk(photos).project.phases.names == ("pore", "ncm")
 
 
-def test_a_folder_that_cannot_be_written_gets_its_project_in_the_home(make_desk, photos, monkeypatch, tmp_path):
+def test_a_folder_that_cannot_be_written_gets_its_project_in_the_home(
+    make_desk, photos, monkeypatch, tmp_path
+):
     monkeypatch.setattr("os.access", lambda path, mode: False)
     desk = make_desk(photos)
     assert desk.make().path.parent == tmp_path / "home" / "projects"
@@ -151,7 +153,12 @@ def test_a_clicked_bar_sets_pixel_sizes_with_their_source(client, small_project)
     assert answer.json()["pixel_size_nm"] == pytest.approx(1000 / 213)
     image = small_project.image(keys[0])
     assert image.pixel_size_source == "scale bar measured by Bob: 213.0 px = 1 um"
-    for wrong in ({"length_px": 0, "length_nm": 1000}, {"length_px": 9, "length_nm": -1}, {}, {"length_px": "x"}):
+    for wrong in (
+        {"length_px": 0, "length_nm": 1000},
+        {"length_px": 9, "length_nm": -1},
+        {},
+        {"length_px": "x"},
+    ):
         assert tell(client, "/api/app/scale", keys=keys, **wrong).status_code == 400
 
 
@@ -308,7 +315,9 @@ def test_archives_that_lead_elsewhere_or_hold_no_project_leave_nothing(make_desk
     assert [p for p in home.rglob("*") if p.is_file()] == [] and not (tmp_path / "evil").exists()
 
 
-@pytest.mark.parametrize("what", ["../project", "%2e%2e%2fledger", "ledger.jsonl", ".review-token", "nothing"])
+@pytest.mark.parametrize(
+    "what", ["../project", "%2e%2e%2fledger", "ledger.jsonl", ".review-token", "nothing"]
+)
 def test_only_what_is_meant_to_leave_can_be_downloaded(client, applied, what):
     assert client.get(f"/api/app/download/{what}").status_code == 404
     assert client.get("/api/app/download/masks", params={"batch": "../../x"}).status_code == 400

@@ -107,11 +107,9 @@ def evaluated(project, number, values):
     tests = project.state.annotated("test")
     facts = {"path": f"models/{number:03d}.keras", "run": "", "records": {}, "start": "scratch", "minutes": 0}
     project.ledger.append("train", model=number, round=1, images=[], **facts)
-    rows = {
-        i.key: {"revision": i.revisions, "mean": sum(values) / 2, "dice": dict(zip(("pore", "binder"), values, strict=True))
-                | {"ncm": None, "additive": None}}
-        for i in tests
-    }  # fmt: skip
+    pore, binder = values
+    dice = {"pore": pore, "ncm": None, "additive": None, "binder": binder}
+    rows = {i.key: {"revision": i.revisions, "mean": (pore + binder) / 2, "dice": dice} for i in tests}
     project.ledger.append("evaluate", model=number, test=rows)
     return rows
 
