@@ -23,7 +23,7 @@ export async function draw(desk) {
       desk.action(found.report ? "Make it again" : "Make the report", () => desk.post("/api/app/jobs", { kind: "report", batch }), { primary: !found.report, id: "make-report" }),
     ));
   if (last?.result?.fractions && last.result.batch === batch) {
-    const rows = Object.entries(last.result.fractions).map(([name, text]) => el("tr", {}, el("td", {}, name), el("td", {}, text)));
+    const rows = Object.entries(last.result.fractions).map(([name, text]) => el("tr", {}, el("td", {}, name), el("td", {}, text.replace("+-", "±"))));
     parts.push(el("h2", {}, "Area fractions"), el("table", { style: "width: auto" }, el("tbody", {}, ...rows)));
   }
   for (const note of last?.notes || []) parts.push(el("div.warn", {}, note));
