@@ -15,7 +15,10 @@ from cathode_tf.ownership import DESKTOP, refuse_foreign
 
 SECTIONS = 16
 SECTION_PX = 512
-TRAINING_S = 170.0
+EPOCHS = 3
+STEPS_PER_EPOCH = 16
+BATCH = 8
+"""A fixed number of steps, not of seconds: the same seed gives the same answer on a slow computer too."""
 REPLACED = ("sections", "new", "evaluation", "savedmodel", "masks", "analysis")
 WRITTEN = {*REPLACED, "records", "run", "report.html"}
 NEW_PX = (768, 1024)
@@ -41,7 +44,6 @@ def run_demo(
     out: str | Path,
     *,
     seed: int = 0,
-    training_s: float = TRAINING_S,
     force: bool = False,
     tell: Callable[[str], object] = print,
 ) -> DemoResult:
@@ -50,7 +52,6 @@ def run_demo(
     Args:
         out: Folder for everything; made if missing.
         seed: The same seed makes the same cathodes.
-        training_s: Seconds of training.
         force: Replace what an earlier demo left in `out`.
         tell: Takes one line of progress at a time.
 
@@ -74,7 +75,7 @@ def run_demo(
     unseen = write_samples(_new_sections(parameters, seed + 1), out / "new", force=force)
 
     records = _convert(drawn, out / "records", parameters.pixel_size_nm, seed, force, tell)
-    segmenter, mean_dice, section = _learn(records, out, training_s, seed, force, tell)
+    segmenter, mean_dice, section = _learn(records, out, seed, force, tell)
     report = _analyze(segmenter, unseen, out, parameters.pixel_size_nm, section, force, tell)
     return DemoResult(report, mean_dice, time.monotonic() - start)
 
@@ -107,14 +108,24 @@ def _convert(drawn: Path, out: Path, pixel_size_nm: float, seed: int, force: boo
     return open_records(out)
 
 
-def _learn(records, out: Path, training_s: float, seed: int, force: bool, tell):
+def _learn(records, out: Path, seed: int, force: bool, tell):
     """Train, evaluate and export; the exported model is what segments from here on."""
     from cathode_tf.inference import Segmenter, evaluate, export_savedmodel
     from cathode_tf.learning import train
     from cathode_tf.reporting import evaluation_section
 
-    tell(f"3/7 Training a U-Net for {training_s:.0f} seconds ...")
-    run = train(records, out / "run", preset="small", time_limit_s=training_s, seed=seed, force=force)
+    tell(f"3/7 Training the default model on them, {EPOCHS * STEPS_PER_EPOCH} steps ...")
+    run = train(
+        records,
+        out / "run",
+        epochs=EPOCHS,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        batch=BATCH,
+        start="default",
+        prior=False,
+        seed=seed,
+        force=force,
+    )
     tell("4/7 Evaluating it on held-out sections, after compiling it for them ...")
     evaluation = evaluate(Segmenter(run.path), records, split="test", out=out / "evaluation", force=force)
     tell(str(evaluation))

@@ -1,12 +1,57 @@
-"""What several rooms' tests share."""
+"""What several rooms' tests share, and a report of the processor time that each file takes."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 # Before anything imports TensorFlow: its start-up lines would drown the test report.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each processor; threads of theirs would only get in each other's way.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+FILES_TOLD = 6
+_before_s = 0.0
+
+
+def _processor_s() -> float:
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def pytest_collection_finish():
+    global _before_s
+    _before_s = _processor_s()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Write beside each phase of a test, its fixtures included, what it cost: other work does not change that."""
+    global _before_s
+    report = yield
+    now = _processor_s()
+    report.processor_s, _before_s = now - _before_s, now
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Name the files that cost most, and with `--durations=N` the N tests too."""
+    tests: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            tests[getattr(report, "nodeid", "")] += getattr(report, "processor_s", 0.0)
+    files: Counter[str] = Counter()
+    for name, seconds in tests.items():
+        files[name.partition("::")[0]] += seconds
+    if files.total() < 10:
+        return
+    told = config.getoption("durations") or 0
+    terminalreporter.write_line(f"{files.total():.0f} s of processor time in tests; most of it in")
+    for name, seconds in files.most_common(max(FILES_TOLD, told)) + tests.most_common(told):
+        terminalreporter.write_line(f"  {seconds:6.1f} s  {name}")
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,12 @@ def test_the_demo_ends_in_a_report_and_force_leaves_nothing_of_the_last(tmp_path
     monkeypatch.setattr(demo, "SECTIONS", 6)
     monkeypatch.setattr(demo, "SECTION_PX", 128)
     monkeypatch.setattr(demo, "NEW_PX", (160, 192))
+    monkeypatch.setattr(demo, "EPOCHS", 1)
+    monkeypatch.setattr(demo, "STEPS_PER_EPOCH", 2)
+    monkeypatch.setattr(demo, "BATCH", 1)
     told: list[str] = []
     for force in (False, True):
-        result = demo.run_demo(tmp_path / "demo", training_s=3, force=force, tell=told.append)
+        result = demo.run_demo(tmp_path / "demo", force=force, tell=told.append)
     assert result.report == tmp_path / "demo" / "report.html"
     pictures = re.findall(r'src="([^"]{1,11})', result.report.read_text(encoding="utf-8"))
     assert pictures and set(pictures) == {"data:image/"}  # self-contained

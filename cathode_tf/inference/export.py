@@ -13,6 +13,16 @@ from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.serving import write_server_files, write_warmup
 from cathode_tf.inference.sources import Source, savedmodel_folder
 
+SERVED_AS = {
+    "serving_default": "serve",
+    "segment": "serve",
+    "segment_png": "serve_png",
+    "probabilities": "probabilities",
+    "describe": "describe",
+    "describe_by_rest": "describe_by_rest",
+}
+"""Each signature, and the function of the graph behind it."""
+
 
 def export_savedmodel(
     model: Source | Segmenter | Sequence[Source], out: str | Path, *, version: int | None = None
@@ -55,14 +65,7 @@ def export_savedmodel(
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
     with atomic_folder(out / str(version), manifest=False) as folder:
         graph = segmenter.graph
-        served = {
-            "serving_default": graph.serve,
-            "segment": graph.serve,
-            "segment_png": graph.serve_png,
-            "probabilities": graph.probabilities,
-            "describe": graph.describe,
-            "describe_by_rest": graph.describe_by_rest,
-        }
+        served = {signature: getattr(graph, function) for signature, function in SERVED_AS.items()}
         tf.saved_model.save(graph, str(folder), signatures=served)
         write_warmup(folder, out.resolve().name, segmenter.grid)
     write_server_files(out, version)

@@ -60,11 +60,21 @@ class Clock:
         if self._first is None:
             self._first = (self.step, time.monotonic())
 
+    def watched_s(self) -> float:
+        """Seconds since the first step of this process ended."""
+        return 0.0 if self._first is None else time.monotonic() - self._first[1]
+
     def step_s(self) -> float:
         """Seconds a step takes, validation included; NaN before the second."""
         if self._first is None or self.step == self._first[0]:
             return math.nan
-        return (time.monotonic() - self._first[1]) / (self.step - self._first[0])
+        return self.watched_s() / (self.step - self._first[0])
+
+    def steps_allowed(self) -> float:
+        """All steps of the run that fit into the time limit at this pace; NaN if there is none or before the second."""
+        if not self.limit_s:
+            return math.nan
+        return self.step + max(self.limit_s - self.reserve_s - self.elapsed_s(), 0.0) / self.step_s()
 
     def left_s(self) -> float:
         """Seconds to go, by the steps at this pace or by the time limit, whichever comes first; NaN if unknown."""
@@ -245,6 +255,46 @@ class Telling(keras.callbacks.Callback):
             "loss": self.loss if math.isfinite(self.loss) else None,
             "best_dice": best if self.progress.history else None,
         }
+
+
+class Forecast(keras.callbacks.Callback):
+    """Says once, within the first minute, what the pace means: how many steps the time allows, or how long it takes.
+
+    Args:
+        clock: The run's clock.
+        from_model: Whether the weights begin with those of a model, which need fewer steps.
+        advice: What to do where the steps are too few to learn from.
+    """
+
+    LEAST = 60
+    LEAST_FROM_MODEL = 20
+    """Steps: the learning rate is warm only after 20, and a fresh network tells bright phases apart after some 60."""
+    WATCHED_S = 5.0
+    AT_LATEST_S = 40.0
+
+    def __init__(self, clock: Clock, *, from_model: bool, advice: str):
+        super().__init__()
+        self.clock, self.advice, self.told = clock, advice, False
+        self.least = self.LEAST_FROM_MODEL if from_model else self.LEAST
+
+    def on_train_batch_end(self, batch, logs=None):
+        clock = self.clock
+        step_s = clock.step_s()
+        if self.told or math.isnan(step_s):
+            return
+        if clock.watched_s() < self.WATCHED_S and clock.elapsed_s() - clock.before_s < self.AT_LATEST_S:
+            return
+        self.told = True
+        allowed = clock.steps_allowed()
+        if math.isnan(allowed) or (clock.steps and clock.steps <= allowed):
+            _say(
+                f"  A step takes {step_s:.2g} s: {clock.steps - clock.step} more take {_duration(clock.left_s())}."
+            )
+            return
+        limit = _duration(clock.limit_s)
+        _say(f"  A step takes {step_s:.2g} s: the time limit of {limit} allows about {allowed:.0f} in all.")
+        if allowed < self.least:
+            _say(f"  Warning: that is too few to learn from (at least {self.least}). {self.advice}")
 
 
 class TensorBoardLog:

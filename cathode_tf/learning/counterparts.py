@@ -10,12 +10,15 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.phases import IGNORE, Phase, Phases
 
+_CARBON = {"additive": "binder", "binder": "additive"}
+
 
 def translation(source: Phases, target: Phases) -> np.ndarray | None:
     """Ids of `target` by ids of `source`, uint8 (256,); 255 for what `target` does not know.
 
     A phase goes to the one of the same name, else to the only one of its role. Additive and binder stand in
-    for each other, as many projects draw both as one phase.
+    for each other, as many projects draw both as one phase; where there is neither, they go to the pores, as
+    all that is no particle does in masks of particles and pores.
 
     Returns:
         The table, or None where fewer than two phases of `target` would ever be named.
@@ -24,6 +27,8 @@ def translation(source: Phases, target: Phases) -> np.ndarray | None:
         >>> table = translation(Phases.default(), Phases.from_names(("ncm", "binder", "pore")))
         >>> table[[0, 1, 2, 3]].tolist()  # pore, ncm, additive, binder
         [2, 0, 1, 1]
+        >>> translation(Phases.default(), Phases.from_names(("pore", "ncm")))[[0, 1, 2, 3]].tolist()
+        [0, 1, 0, 0]
         >>> translation(Phases.default(), Phases.from_names(("steel", "slag"))) is None
         True
     """
@@ -83,8 +88,12 @@ def partner(phase: Phase, known: Phases) -> str | None:
 
 
 def _counterpart(phase: Phase, target: Phases) -> str | None:
-    stand_in = {"additive": "binder", "binder": "additive"}.get(phase.role, "other")
-    return partner(phase, target) or _only_one(stand_in, target)
+    found = partner(phase, target)
+    if found is None and phase.role in _CARBON:
+        other = _CARBON[phase.role]
+        # Two phases of the other role are a choice that nobody made; none of either is "all that is no particle".
+        found = _only_one(other, target) or (None if target.with_role(other) else _only_one("pore", target))
+    return found
 
 
 def _only_one(role: str, known: Phases) -> str | None:

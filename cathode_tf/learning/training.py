@@ -19,7 +19,7 @@ from cathode_tf.files import read_json, write_json
 from cathode_tf.imaging import Micrograph
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
-from cathode_tf.learning.callbacks import PATIENCE, Clock, EpochEnd, Schedule, Telling
+from cathode_tf.learning.callbacks import PATIENCE, Clock, EpochEnd, Forecast, Schedule, Telling
 from cathode_tf.learning.counterparts import partner
 from cathode_tf.learning.distribution import choose_strategy, fit_distributed, is_chief, scope, workers
 from cathode_tf.learning.losses import CombinedLoss
@@ -141,6 +141,7 @@ def train(
         write_json(folder / run_folder.CONFIG, config, force=True)
         callbacks += [
             Telling(clock, progress, steps),
+            Forecast(clock, from_model=start is not None, advice=_cheaper(config)),
             EpochEnd(
                 twin,
                 validation,
@@ -193,6 +194,18 @@ def _finish(folder: Path, progress: Progress) -> Run:
             stacklevel=3,
         )
     return Run(folder, progress.history, progress.stopped)
+
+
+def _cheaper(config: dict[str, Any]) -> str:
+    """What would let more steps fit into the time."""
+    ways = []
+    if config["start"] is None:
+        ways.append("begin with the default model (preset base, start default)")
+        if config["preset"] != "small":
+            ways.append("take the preset small")
+    if config["batch"] > 4:
+        ways.append(f"take a batch of 4 patches in place of {config['batch']}")
+    return ", ".join(["Give more time", *ways[:-1]]) + (f", or {ways[-1]}." if ways else ".")
 
 
 def _check_options(config: dict[str, Any], strategy: Any) -> None:

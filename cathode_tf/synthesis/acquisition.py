@@ -1,4 +1,4 @@
-"""What an instrument makes of a section: geometry and imaging parameters in, grey levels out.
+"""What an instrument makes of a section: what lies there and imaging parameters in, grey levels out.
 
 The order is that of the physics: grey levels of the material, what the beam adds, the optics, the scan, the detector.
 Every effect is a function of its own, and is off where its parameter is 0.
@@ -6,27 +6,89 @@ Every effect is a function of its own, and is off where its parameter is 0.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
+from cathode_tf.synthesis.body import ADDITIVE, BINDER, NCM, PORE, Section
+from cathode_tf.synthesis.electrons import add_electrons
 from cathode_tf.synthesis.fields import fractal_field, smooth_field
-from cathode_tf.synthesis.geometry import ADDITIVE, BINDER, NCM, PORE, Section
 from cathode_tf.synthesis.parameters import Imaging
+from cathode_tf.synthesis.relief import Relief
 
 
-def acquire(rng: np.random.Generator, section: Section, imaging: Imaging) -> np.ndarray:
-    """A micrograph (height, width), uint8 or uint16, of the section."""
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture shows its section: picture[y, x] = section[(y - row) / scale + margin, x - column + margin].
+
+    Attributes:
+        row: Shift downwards, pixels of the picture.
+        column: Shift to the right, pixels.
+        row_scale: Height of the picture over that of the section; below 1 where a tilted face is foreshortened.
+        margin: Rows and columns that the section has more than the frame, on every side.
+        height: Rows of the picture.
+        width: Columns of the picture.
+        gain: Factor of the grey levels.
+        offset: Grey levels added after it.
+    """
+
+    row: float
+    column: float
+    row_scale: float
+    margin: int
+    height: int
+    width: int
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def show(self, pixels: np.ndarray, *, linear: bool = True) -> np.ndarray:
+        """`pixels` of the section as the picture has them; of labels, the nearest one."""
+        matrix = np.array(
+            [
+                [1, 0, self.margin - self.column],
+                # Rows are cells of the face: their centres scale about the upper edge of the frame.
+                [0, 1 / self.row_scale, (0.5 - self.row) / self.row_scale - 0.5 + self.margin],
+            ]
+        )
+        flags = cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if linear else cv2.INTER_NEAREST)
+        return cv2.warpAffine(
+            pixels, matrix, (self.width, self.height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+
+
+def acquire(
+    rng: np.random.Generator,
+    section: Section,
+    imaging: Imaging,
+    relief: Relief | None = None,
+    *,
+    placement: Placement | None = None,
+    noise: np.random.Generator | None = None,
+) -> np.ndarray:
+    """A micrograph (height, width), uint8 or uint16, of the section.
+
+    Args:
+        rng: Draws the scene: detector, stray brightness, curtains, and the noise.
+        section: What lies there.
+        imaging: How it is imaged.
+        relief: What lies behind open pores.
+        placement: Where the picture shows the section; default: pixel on pixel.
+        noise: Draws noise and drift instead of `rng`, so that serial cuts share their scene.
+    """
+    noise = noise or rng
     image = _material(rng, section, imaging)
-    if imaging.modality == "sem":
-        _shine_through(image, section, imaging)
-        _rims(image, section, imaging)
-        _charging(rng, image, section, imaging)
-        _curtaining(rng, image, section, imaging)
+    if imaging.modality != "nano-ct":
+        add_electrons(rng, image, section, imaging, relief)
     image = _optics(image, imaging)
+    if placement is not None:
+        image = placement.show(image)
+    image = _drift(noise, image, imaging)
     _background(rng, image, imaging)
     _rings(rng, image, imaging)
-    image = _drift(rng, image, imaging)
-    return _detect(rng, image, imaging)
+    if placement is not None:
+        image = image * np.float32(placement.gain) + np.float32(placement.offset)
+    return _detect(noise, image, imaging)
 
 
 def _material(rng: np.random.Generator, section: Section, imaging: Imaging) -> np.ndarray:
@@ -40,68 +102,21 @@ def _material(rng: np.random.Generator, section: Section, imaging: Imaging) -> n
         imaging.grey_binder,
     )
     image = levels[section.mask]
-    particle = rng.normal(0, 1, int(section.labels.max()) + 1).astype(np.float32) * np.float32(
-        imaging.particle_spread
-    )
-    tint = particle[section.labels]
+    tint = (section.particle_tone * np.float32(imaging.particle_spread))[section.labels]
     if imaging.channelling > 0:
-        grain = rng.normal(0, 1, int(section.grains.max()) + 1).astype(np.float32)
-        tint += (grain * np.float32(imaging.channelling))[section.grains]
+        tint += np.float32(imaging.channelling) * section.grain_tone
     tint[section.mask != NCM] = 0
     image += tint
-    amount = np.zeros(256, np.float32)
-    amount[[ADDITIVE, BINDER]] = imaging.texture, 0.35 * imaging.texture
-    image += amount[section.mask] * fractal_field(rng, height, width, 4.0, octaves=2)
+    if imaging.texture > 0:
+        amount = np.zeros(256, np.float32)
+        amount[[ADDITIVE, BINDER]] = imaging.texture, 0.5 * imaging.texture
+        image += amount[section.mask] * section.texture
     if imaging.mottle > 0:
         amount = np.zeros(256, np.float32)
         amount[[NCM, ADDITIVE, BINDER]] = np.float32(imaging.mottle) * np.array([1.0, 0.7, 0.7], np.float32)
         image += amount[section.mask] * fractal_field(rng, height, width, 26.0, octaves=4)
+    np.copyto(image, np.float32(imaging.grey_filling), where=section.filled)
     return image
-
-
-def _shine_through(image: np.ndarray, section: Section, imaging: Imaging) -> None:
-    """Material below an open pore shows in it, dimmer with depth (the pore-back effect of FIB-SEM)."""
-    if imaging.shine_through > 0:
-        depth = np.float32(imaging.shine_through * (imaging.grey_ncm - imaging.grey_pore))
-        image += depth * section.behind * (section.mask == PORE)
-
-
-def _rims(image: np.ndarray, section: Section, imaging: Imaging) -> None:
-    """Particle rims glow, as more secondary electrons leave there, and shade the low ground beside them."""
-    if imaging.edge_brightening <= 0 and imaging.shadowing <= 0:
-        return
-    solid = (section.mask == NCM).astype(np.float32)
-    wide = cv2.GaussianBlur(solid, (0, 0), 2.5)
-    # Both are strongest at the surface: the glow where the surrounding is open, the shade where it is not.
-    image += np.float32(2 * imaging.edge_brightening) * solid * np.maximum(0, 1 - wide)
-    image -= np.float32(2 * imaging.shadowing) * (1 - solid) * wide
-
-
-def _charging(rng: np.random.Generator, image: np.ndarray, section: Section, imaging: Imaging) -> None:
-    """A few poorly conducting particles glow, with bright and dark streaks along the scan lines behind them."""
-    if imaging.charging <= 0:
-        return
-    height, width = image.shape
-    particles = int(section.labels.max())
-    charged = rng.random(particles + 1) < 0.12
-    charged[rng.integers(1, particles + 1)] = True
-    charged[0] = False
-    source = (charged[section.labels] & (section.mask == NCM)).astype(np.float32)
-    image += np.float32(0.7 * imaging.charging) * cv2.GaussianBlur(source, (0, 0), 5.0)
-    line = rng.standard_normal((height, 1)).astype(np.float32)
-    trail = cv2.blur(source, (min(121, 2 * (width // 4) + 1), 1), anchor=(min(120, 2 * (width // 4)), 0))
-    image += np.float32(0.8 * imaging.charging) * line * trail
-
-
-def _curtaining(rng: np.random.Generator, image: np.ndarray, section: Section, imaging: Imaging) -> None:
-    """Vertical streaks of the ion mill; they begin at edges and grow fainter downwards."""
-    if imaging.curtaining <= 0:
-        return
-    height, width = image.shape
-    streak = rng.standard_normal((1, width)).astype(np.float32)
-    streak = cv2.GaussianBlur(streak, (0, 0), 1.2) * np.float32(2.0)
-    wander = 0.5 + 0.5 * np.clip(smooth_field(rng, height, width, height / 2.5), -1, 1)
-    image += np.float32(imaging.curtaining) * streak * wander
 
 
 def _optics(image: np.ndarray, imaging: Imaging) -> np.ndarray:

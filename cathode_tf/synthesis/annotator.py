@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cathode_tf.synthesis.geometry import BINDER, NCM, PORE
+from cathode_tf.synthesis.body import BINDER, NCM, PORE
 from cathode_tf.synthesis.samples import SyntheticSample
 
 # How far up from one grey level to the next an annotator puts the threshold between them.

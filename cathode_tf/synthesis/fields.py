@@ -62,20 +62,17 @@ def fractal_field(
     return total / np.float32(np.sqrt(power))
 
 
-def top_pixels(potential: np.ndarray, allowed: np.ndarray, count: int) -> np.ndarray:
-    """The `count` pixels of `allowed` where `potential` is highest (all of them if there are fewer).
+def least_of(values: np.ndarray, count: int) -> float:
+    """The least of the `count` highest values; -inf if there are fewer, inf if none is wanted.
 
-    This is how a phase fraction is met exactly, whatever the shape that the potential gives.
+    This is how a phase fraction is met exactly, whatever the shape that the values give.
 
     Example:
-        >>> top_pixels(np.array([[3.0, 1.0, 2.0]]), np.array([[True, True, True]]), 2)
-        array([[ True, False,  True]])
+        >>> least_of(np.array([3.0, 1.0, 2.0]), 2)
+        2.0
     """
-    chosen = np.zeros(potential.shape, bool)
-    indices = np.flatnonzero(allowed)
-    if count >= indices.size:
-        chosen.ravel()[indices] = True
-    elif count > 0:
-        values = potential.ravel()[indices]
-        chosen.ravel()[indices[np.argpartition(values, -count)[-count:]]] = True
-    return chosen
+    if count <= 0:
+        return np.inf
+    if count >= values.size:
+        return -np.inf
+    return float(np.partition(values.ravel(), -count)[-count])

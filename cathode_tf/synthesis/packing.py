@@ -8,33 +8,34 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from cathode_tf.synthesis.parameters import Parameters
+from cathode_tf.synthesis.shapes import Shapes, draw_shapes
 
 _DENSEST = 0.60  # beyond it particles only meet by flattening each other; the section scales them
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Ellipsoids in a box that repeats itself in every direction; axes are (depth, row, column), in pixels.
+    """Particles in a box that repeats itself in every direction; axes are (depth, row, column), in pixels.
 
     Attributes:
         centres: (n, 3).
         radii: (n,), radius of the sphere of equal volume.
-        axes: (n, 3), unit vector of each ellipsoid's long axis.
-        stretch: (n,), long semi-axis over radius; the two others are radius / sqrt(stretch).
+        shapes: The outline of each particle.
         box: (3,).
     """
 
     centres: np.ndarray
     radii: np.ndarray
-    axes: np.ndarray
-    stretch: np.ndarray
+    shapes: Shapes
     box: np.ndarray
 
 
-def pack(rng: np.random.Generator, height: int, width: int, parameters: Parameters) -> Packing:
-    """A packing that fills at least height x width, deep enough for the largest particle."""
+def pack(
+    rng: np.random.Generator, height: float, width: float, parameters: Parameters, *, depth: float = 0.0
+) -> Packing:
+    """A packing that fills at least depth x height x width pixels, and is no thinner than the largest particle."""
     # What cracks, inner pores and a loading beyond the densest packing need, particles gain by growing in the
-    # section; they begin as much smaller.
+    # body; they begin as much smaller.
     lost = parameters.inner_porosity + 0.2 * parameters.fragmentation
     load = min(parameters.ncm_fraction / (1 - lost), _DENSEST)
     growth = (parameters.ncm_fraction / (1 - lost) / load) ** (1 / 3)
@@ -44,7 +45,8 @@ def pack(rng: np.random.Generator, height: int, width: int, parameters: Paramete
     median = min(median, largest)
     press = 1.0 - parameters.calendering
     tall = max(height, 2.2 * largest)
-    box = np.array([max(2.2 * largest, 4.0 * median), tall / press, max(width, 2.2 * largest)])
+    deep = max(depth, 2.2 * largest, 4.0 * median)
+    box = np.array([deep, tall / press, max(width, 2.2 * largest)])
     volume = load * float(np.prod(box)) * press
     coarse = volume * (1 - parameters.fines_fraction)
     radii = _draw_radii(
@@ -59,12 +61,7 @@ def pack(rng: np.random.Generator, height: int, width: int, parameters: Paramete
     if parameters.calendering > 0:
         box = box * np.array([1, press, 1])
         centres = spread_apart(centres * np.array([1, press, 1]), radii, box, rounds=6)
-    axes = rng.standard_normal((radii.size, 3))
-    # Pressed particles come to lie flat.
-    axes[:, 1] *= press**2
-    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    stretch = 1 + np.minimum(np.abs(rng.standard_normal(radii.size)) * parameters.elongation, 0.6)
-    return Packing(centres, radii, axes, stretch, box)
+    return Packing(centres, radii, draw_shapes(rng, radii, parameters), box)
 
 
 def _draw_radii(

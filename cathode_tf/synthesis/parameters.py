@@ -11,15 +11,24 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 
-MODALITIES = ("sem", "nano-ct")
+MODALITIES = ("se", "bse", "sem", "nano-ct")
+DRAWN = ("se", "bse", "nano-ct")
+"""What domain randomisation draws from; "sem" stands for a detector that mixes secondary and backscattered electrons."""
 
 
 def _number(
-    default: float, low: float, high: float, drawn: tuple[float, float], about: str, *, ct: Any = None
+    default: float,
+    low: float,
+    high: float,
+    drawn: tuple[float, float],
+    about: str,
+    *,
+    bse: tuple[float, float] | None = None,
+    ct: tuple[float, float] | None = None,
 ) -> Any:
-    """A field with its allowed range, the range domain randomisation draws from (`ct`: for nano-CT), its meaning."""
-    metadata = {"limits": (low, high), "drawn": {"sem": drawn, "nano-ct": ct or drawn}, "about": about}
-    return field(default=default, metadata=metadata)
+    """A field with its allowed range, the range domain randomisation draws from (`bse`, `ct`: if others), its meaning."""
+    ranges = {"se": drawn, "bse": bse or drawn, "nano-ct": ct or drawn}
+    return field(default=default, metadata={"limits": (low, high), "drawn": ranges, "about": about})
 
 
 @dataclass(frozen=True)
@@ -27,36 +36,63 @@ class Imaging:
     """How the section is imaged; every effect is off at 0. `Parameters.table()` prints all fields.
 
     Attributes:
-        modality: `"sem"` (a polished cross-section or FIB-SEM slice) or `"nano-ct"` (an X-ray slice).
+        modality: `"se"` (secondary electrons: relief, rims, walls behind open pores), `"bse"` (backscattered
+            electrons: mean atomic number), `"sem"` (a detector that mixes both) or `"nano-ct"` (an X-ray slice).
     """
 
     modality: str = "sem"
-    grey_pore: float = _number(28, 0, 255, (5, 60), "grey level of pore", ct=(40, 75))
-    grey_ncm: float = _number(178, 0, 255, (130, 225), "grey level of active material", ct=(150, 200))
-    grey_additive: float = _number(112, 0, 255, (70, 120), "grey level of additive", ct=(70, 105))
-    grey_binder: float = _number(70, 0, 255, (45, 105), "grey level of binder", ct=(65, 100))
-    channelling: float = _number(3, 0, 40, (0, 16), "grey spread between the grains of a particle", ct=(0, 4))
-    particle_spread: float = _number(4, 0, 40, (0, 12), "grey spread between particles", ct=(0, 14))
-    texture: float = _number(12, 0, 60, (2, 22), "grey spread of the grainy carbon", ct=(3, 16))
-    mottle: float = _number(0, 0, 40, (0, 5), "grey spread of soft clouds inside the solids", ct=(4, 18))
-    edge_brightening: float = _number(6, 0, 100, (0, 40), "grey gained at the rim of a particle", ct=(0, 0))
-    shadowing: float = _number(4, 0, 80, (0, 30), "grey lost beside a tall rim", ct=(0, 0))
-    shine_through: float = _number(
-        0.25, 0, 1, (0, 0.8), "how much of what lies behind shows in a pore", ct=(0, 0)
+    grey_pore: float = _number(28, 0, 255, (0, 60), "grey level of pore", ct=(40, 75))
+    grey_ncm: float = _number(
+        178, 0, 255, (70, 205), "grey level of active material", bse=(120, 235), ct=(150, 200)
     )
-    charging: float = _number(0, 0, 100, (0, 30), "grey of streaks and halos where charge gathers", ct=(0, 0))
-    curtaining: float = _number(2, 0, 60, (0, 14), "grey spread of the mill's vertical streaks", ct=(0, 0))
-    gradient: float = _number(6, 0, 80, (0, 25), "grey spread of slow brightness changes", ct=(0, 25))
+    grey_additive: float = _number(
+        112, 0, 255, (45, 225), "grey level of additive", bse=(15, 110), ct=(70, 105)
+    )
+    grey_binder: float = _number(70, 0, 255, (35, 215), "grey level of binder", bse=(12, 100), ct=(65, 100))
+    grey_filling: float = _number(
+        60, 0, 255, (5, 255), "grey level of what fills infiltrated pores", bse=(5, 255), ct=(50, 90)
+    )
+    channelling: float = _number(
+        3, 0, 40, (0, 12), "grey spread between the grains of a particle", bse=(0, 16), ct=(0, 4)
+    )
+    particle_spread: float = _number(4, 0, 40, (0, 9), "grey spread between particles", ct=(0, 14))
+    texture: float = _number(12, 0, 80, (4, 55), "grey spread of the grainy carbon", bse=(2, 20), ct=(3, 16))
+    mottle: float = _number(0, 0, 40, (0, 5), "grey spread of soft clouds inside the solids", ct=(4, 18))
+    edge_brightening: float = _number(
+        6, 0, 120, (0, 75), "grey gained at the rim of a particle or web", bse=(0, 12), ct=(0, 0)
+    )
+    web_glow: float = _number(
+        0, 0, 150, (0, 90), "grey gained where carbon borders on open pores", bse=(0, 12), ct=(0, 0)
+    )
+    shadowing: float = _number(4, 0, 80, (0, 30), "grey lost beside a tall rim", bse=(0, 12), ct=(0, 0))
+    shine_through: float = _number(
+        0.25, 0, 1, (0.15, 1), "how much of what lies behind shows in an open pore", bse=(0, 0.45), ct=(0, 0)
+    )
+    charging: float = _number(
+        0, 0, 100, (0, 30), "grey of streaks and halos where charge gathers", bse=(0, 8), ct=(0, 0)
+    )
+    curtaining: float = _number(
+        2, 0, 60, (0, 14), "grey spread of the mill's streaks below edges", bse=(0, 8), ct=(0, 0)
+    )
+    gradient: float = _number(6, 0, 80, (0, 25), "grey spread of slow brightness changes")
     fringe: float = _number(0, 0, 3, (0, 0), "strength of phase fringes at edges", ct=(0, 1.6))
     rings: float = _number(0, 0, 30, (0, 0), "grey spread of ring artefacts", ct=(0, 5))
     smear: float = _number(0, 0, 1, (0, 0), "blur along the rows from missing angles, x blur_px", ct=(0, 1))
     blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(1.5, 9.0))
     drift_px: float = _number(0, 0, 12, (0, 2), "row displacement while scanning", ct=(0, 0))
     counts: float = _number(
-        60, 0, 1e6, (8, 300), "electrons or photons at the brightest pixel: dwell", ct=(300, 6000)
+        60,
+        0,
+        1e6,
+        (15, 600),
+        "electrons or photons at the brightest pixel: dwell",
+        bse=(8, 250),
+        ct=(300, 6000),
     )
-    noise: float = _number(4, 0, 80, (0, 10), "Gaussian noise of the detector, grey", ct=(0.5, 12))
-    noise_grain_px: float = _number(0, 0, 5, (0, 0.6), "correlation length of the noise", ct=(0.8, 4))
+    noise: float = _number(
+        4, 0, 80, (0, 8), "Gaussian noise of the detector, grey", bse=(0, 14), ct=(0.5, 12)
+    )
+    noise_grain_px: float = _number(0, 0, 5, (0, 0.8), "correlation length of the noise", ct=(0.8, 4))
     gamma: float = _number(1, 0.3, 3, (0.75, 1.35), "exponent of the grey scale", ct=(0.8, 1.25))
     databar_px: float = _number(0, 0, 400, (0, 0), "rows of a burnt-in text bar (255 in the mask)")
     bits: float = _number(8, 8, 16, (8, 8), "8 or 16 bits a pixel")
@@ -69,16 +105,71 @@ class Imaging:
             >>> Imaging.plain().noise
             0.0
         """
-        kept = ("grey_pore", "grey_ncm", "grey_additive", "grey_binder", "bits", "gamma")
-        off: dict[str, Any] = {name: 0.0 for name, _ in _fields(cls) if name not in kept}
+        kept = ("grey_pore", "grey_ncm", "grey_additive", "grey_binder", "grey_filling", "bits", "gamma")
+        off: dict[str, Any] = {name: 0.0 for name, _ in numbers_of(cls) if name not in kept}
         return cls(**off)
+
+    def other(self) -> Imaging:
+        """What a second detector makes of the same section: backscattered for secondary electrons, and the reverse.
+
+        Raises:
+            InputError: For nano-CT, which has one detector.
+        """
+        if self.modality == "nano-ct":
+            raise InputError(
+                "synthesis: a second detector must be of an electron microscope. Received nano-ct."
+            )
+        kept = ("blur_px", "gradient", "noise_grain_px", "drift_px", "databar_px", "bits")
+        same = {name: getattr(self, name) for name in kept}
+        return dataclasses.replace(Imaging.se() if self.modality == "bse" else Imaging.bse(), **same)
+
+    @classmethod
+    def se(cls) -> Imaging:
+        """Secondary electrons: carbon as bright as active material, lit walls behind open pores, bright rims."""
+        return cls(
+            modality="se",
+            grey_pore=18,
+            grey_ncm=124,
+            grey_additive=122,
+            grey_binder=118,
+            grey_filling=240,
+            texture=30,
+            edge_brightening=55,
+            web_glow=60,
+            shadowing=8,
+            shine_through=0.95,
+            charging=0,
+            curtaining=3,
+            counts=300,
+            noise=2,
+        )
+
+    @classmethod
+    def bse(cls) -> Imaging:
+        """Backscattered electrons: bright by mean atomic number, little relief, more noise."""
+        return cls(
+            modality="bse",
+            grey_pore=22,
+            grey_ncm=185,
+            grey_additive=58,
+            grey_binder=48,
+            grey_filling=230,
+            channelling=6,
+            texture=8,
+            edge_brightening=2,
+            shadowing=3,
+            shine_through=0.15,
+            curtaining=2,
+            counts=50,
+            noise=6,
+        )
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
             raise InputError(
                 f"synthesis: modality must be one of {', '.join(MODALITIES)}. Received {self.modality!r}."
             )
-        _check(self)
+        check_numbers(self)
         if self.bits not in (8, 16):
             raise InputError(f"synthesis: bits must be 8 or 16. Received {self.bits:g}.")
 
@@ -106,11 +197,15 @@ class Parameters:
         0.3, 0.15, 0.6, (0.25, 0.5), "their diameter, relative to particle_um", ct=(0.2, 0.5)
     )
     elongation: float = _number(0.15, 0, 0.5, (0, 0.3), "typical excess of a particle's longest axis")
+    flatness: float = _number(0, 0, 0.8, (0, 0.3), "typical share by which a particle is thinner than wide")
+    angularity: float = _number(0, 0, 1, (0, 1), "0 rounded particles ... 1 ground ones with flat faces")
     roughness: float = _number(0.05, 0, 0.3, (0.01, 0.09), "deviation of the outline, share of the radius")
     calendering: float = _number(
         0, 0, 0.5, (0, 0.35), "thickness lost in the press; rows run through the thickness"
     )
     grain_um: float = _number(0.6, 0.02, 5, (0.2, 1.2), "size of the primary grains")
+    lobes: float = _number(0, 0, 1, (0, 1), "how far grains stand out of a particle's outline")
+    single_crystals: float = _number(0, 0, 1, (0, 1), "share of particles that are a single grain")
     inner_porosity: float = _number(0.01, 0, 0.3, (0, 0.04), "pores inside particles, share of their area")
     inner_pore_ratio: float = _number(
         0.06, 0.01, 0.3, (0.03, 0.14), "size of an inner pore, relative to particle_um", ct=(0.06, 0.2)
@@ -125,16 +220,21 @@ class Parameters:
     )
     additive_um: float = _number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters", ct=(1.5, 6))
     additive_chains: float = _number(0.3, 0, 1, (0, 1), "0 compact clusters ... 1 chains", ct=(0, 0.4))
+    nodule_um: float = _number(0.4, 0.02, 10, (0.15, 0.8), "size of the nodules that carbon consists of")
+    web_porosity: float = _number(
+        0, 0, 2, (0, 1), "how much carbon is pierced by pores of the size of its nodules", ct=(0, 0.6)
+    )
     carbon_coating: float = _number(
-        0, 0, 2, (0, 0.4), "0 carbon apart from particles ... 1 around them, pores beyond it", ct=(0.1, 1.2)
+        0, 0, 2, (0, 0.4), "0 carbon apart from particles ... 1 around them, pores beyond it", ct=(0, 0.5)
     )
     binder_webs: float = _number(
-        0.3, 0, 1, (0, 1), "0 films and bridges at contacts ... 1 webs across pores", ct=(0, 0.5)
+        0.3, 0, 1, (0, 1), "0 films and bridges at contacts ... 1 webs across pores", ct=(0.5, 1)
     )
+    infiltration: float = _number(0, 0, 1, (0, 1), "share of the pores that resin or metal fills", ct=(0, 0))
     imaging: Imaging = field(default_factory=Imaging)
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_numbers(self)
         if self.porosity < 0.015:
             raise InputError(
                 "synthesis: ncm_fraction, additive_fraction and binder_fraction must leave at least 0.015 of pore. "
@@ -183,70 +283,61 @@ class Parameters:
 
     @classmethod
     def random(cls, rng: np.random.Generator, modality: str | None = None) -> Parameters:
-        """Domain randomisation: every field drawn evenly from its documented range.
+        """Domain randomisation: structure and imaging drawn anew, as wide as real pictures differ.
 
         Args:
             rng: Source of randomness.
-            modality: `"sem"` or `"nano-ct"`; default: either, with equal chance.
+            modality: `"se"`, `"bse"`, `"nano-ct"`, or `"sem"` for either of the first two; default: any.
 
         Example:
             >>> Parameters.random(np.random.default_rng(0), "nano-ct").imaging.modality
             'nano-ct'
         """
-        modality = modality or MODALITIES[int(rng.integers(2))]
-        structure = {name: float(rng.uniform(*meta["drawn"][modality])) for name, meta in _fields(cls)}
-        seen = {name: float(rng.uniform(*meta["drawn"][modality])) for name, meta in _fields(Imaging)}
-        # About a quarter of the effects is off at a time, so that none becomes the mark of a synthetic image.
-        for name in (
-            "shine_through",
-            "charging",
-            "curtaining",
-            "drift_px",
-            "fringe",
-            "rings",
-            "smear",
-            "mottle",
-        ):
-            seen[name] *= float(rng.random() > 0.25)
-        # The scale is free, as the size of a particle in pixels is what matters to a network; drawn by its logarithm.
-        across_px = float(np.exp(rng.uniform(*np.log((18.0, 200.0) if modality == "sem" else (35.0, 260.0)))))
-        structure["pixel_size_nm"] = structure["particle_um"] * 1000 / across_px
-        if across_px < 45:
-            structure["fines_fraction"] = 0.0
-            structure["fragmentation"] *= 0.4
-        # An annotator draws what can be seen: clusters are wider than the blur, particles much wider.
-        seen["blur_px"] = min(seen["blur_px"], 0.6 + (0.04 if modality == "sem" else 0.075) * across_px)
-        least_um = 3 * seen["blur_px"] * structure["pixel_size_nm"] / 1000
-        structure["additive_um"] = min(20.0, max(structure["additive_um"], least_um))
-        reach = seen["grey_ncm"] - seen["grey_pore"]
-        if modality == "nano-ct":
-            # Carbon and binder with pores too fine to be seen fill most of what lies between the particles.
-            between = min(0.8, (1 - structure["ncm_fraction"]) * rng.uniform(0.35, 0.9))
-            carbon_share = rng.uniform(0.4, 1.0)
-            structure["additive_fraction"] = min(0.4, between * carbon_share)
-            structure["binder_fraction"] = min(0.4, between * (1 - carbon_share))
-            # X-rays hardly tell carbon from binder, and neither well from pore.
-            carbon = seen["grey_pore"] + rng.uniform(0.02, 0.36) * reach
-            seen["grey_additive"] = carbon + rng.uniform(-0.04, 0.04) * reach
-            seen["grey_binder"] = carbon + rng.uniform(-0.04, 0.04) * reach
-        else:
-            # Carbon must differ from pore: at least by a sixth of the way to the active material.
-            for name in ("grey_additive", "grey_binder"):
-                seen[name] = max(seen[name], seen["grey_pore"] + reach / 6)
-        # Cracks and inner pores need their room too.
-        room = 0.96 - 0.2 * structure["fragmentation"] - structure["inner_porosity"]
-        solids = structure["ncm_fraction"] + structure["additive_fraction"] + structure["binder_fraction"]
-        if solids > room:
-            for name in ("ncm_fraction", "additive_fraction", "binder_fraction"):
-                structure[name] *= room / solids
-        return cls(**structure, imaging=Imaging(modality=modality, **seen))
+        from cathode_tf.synthesis.drawing import draw_parameters
+
+        return draw_parameters(rng, modality)
+
+    @classmethod
+    def se(cls) -> Parameters:
+        """A FIB-SEM cut in secondary electrons: lobed particles, a porous web of carbon and binder, open pores."""
+        return cls(
+            ncm_fraction=0.55,
+            additive_fraction=0.16,
+            binder_fraction=0.04,
+            particle_sigma=0.45,
+            lobes=0.7,
+            additive_um=1.6,
+            web_porosity=0.6,
+            nodule_um=0.3,
+            carbon_coating=0.1,
+            pixel_size_nm=50,
+            imaging=Imaging.se(),
+        )
+
+    @classmethod
+    def lco(cls) -> Parameters:
+        """Ground, flat, single-crystal particles between a web of carbon and binder, in secondary electrons."""
+        return cls.se().replace(
+            particle_um=5,
+            particle_sigma=0.5,
+            angularity=0.6,
+            flatness=0.35,
+            elongation=0.35,
+            lobes=0,
+            single_crystals=1,
+            binder_fraction=0,
+            inner_porosity=0,
+        )
 
     @classmethod
     def preset(cls, name: str) -> Parameters:
-        """Parameters by the name of a preset: `default`, `demo` or `nano-ct`."""
+        """Parameters by the name of a preset: `default`, `demo`, `se`, `bse`, `lco` or `nano-ct`."""
         presets: dict[str, Callable[[], Parameters]] = {
             "default": cls,
             "demo": cls.demo,
+            "se": cls.se,
+            "bse": lambda: cls.se().replace(imaging=Imaging.bse()),
+            "lco": cls.lco,
             "nano-ct": cls.nano_ct,
         }
         if name not in presets:
@@ -264,31 +355,19 @@ class Parameters:
             >>> Parameters.parse(["fragmentation=0.4"])
             {'fragmentation': 0.4}
         """
-        known = [name for name, _ in (*_fields(cls), *_fields(Imaging))]
-        parsed = {}
-        for change in changes:
-            name, _, value = change.partition("=")
-            if name not in known:
-                raise InputError(
-                    f"synthesis: a parameter must be one of {', '.join(known)}. Received {change!r}."
-                )
-            try:
-                parsed[name] = float(value)
-            except ValueError as error:
-                raise InputError(f"synthesis: {name} must be a number. Received {change!r}.") from error
-        return parsed
+        return parse_numbers(changes, [name for name, _ in (*numbers_of(cls), *numbers_of(Imaging))])
 
     @classmethod
     def table(cls) -> str:
         """Every parameter as a markdown table: default, range, what randomisation draws, meaning."""
         lines = [
-            "| parameter | default | range | drawn, SEM | drawn, nano-CT | meaning |",
-            "|---|---|---|---|---|---|",
+            "| parameter | default | range | drawn, SE | drawn, BSE | drawn, nano-CT | meaning |",
+            "|---|---|---|---|---|---|---|",
         ]
         for kind in (cls, Imaging):
             defaults = kind()
-            for name, meta in _fields(kind):
-                spans = [meta["limits"], meta["drawn"]["sem"], meta["drawn"]["nano-ct"]]
+            for name, meta in numbers_of(kind):
+                spans = [meta["limits"], *(meta["drawn"][kind_] for kind_ in DRAWN)]
                 cells = [f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in spans]
                 lines.append(
                     f"| `{name}` | {getattr(defaults, name):g} | {' | '.join(cells)} | {meta['about']} |"
@@ -302,7 +381,7 @@ class Parameters:
             >>> Parameters().replace(fragmentation=0.5, blur_px=2.0).imaging.blur_px
             2.0
         """
-        seen = {name: changes.pop(name) for name, _ in _fields(Imaging) if name in changes}
+        seen = {name: changes.pop(name) for name, _ in numbers_of(Imaging) if name in changes}
         if "modality" in changes:
             seen["modality"] = changes.pop("modality")
         if seen:
@@ -326,14 +405,31 @@ class Parameters:
         )
 
 
-def _fields(kind: type) -> Iterator[tuple[str, Any]]:
+def numbers_of(kind: type) -> Iterator[tuple[str, Any]]:
     """Name and metadata of the numbers of a dataclass."""
     return ((f.name, f.metadata) for f in dataclasses.fields(kind) if "limits" in f.metadata)
 
 
-def _check(parameters: Parameters | Imaging) -> None:
-    for name, meta in _fields(type(parameters)):
+def check_numbers(settings: Any) -> None:
+    """Refuse a dataclass whose numbers are out of their limits."""
+    for name, meta in numbers_of(type(settings)):
         low, high = meta["limits"]
-        value = getattr(parameters, name)
+        value = getattr(settings, name)
         if not low <= value <= high:
             raise InputError(f"synthesis: {name} must be {low:g} to {high:g}. Received {value}.")
+
+
+def parse_numbers(changes: Iterable[str], known: list[str]) -> dict[str, float]:
+    """Numbers by name from texts such as `"fragmentation=0.4"`; names must be among `known`."""
+    parsed = {}
+    for change in changes:
+        name, _, value = change.partition("=")
+        if name not in known:
+            raise InputError(
+                f"synthesis: a parameter must be one of {', '.join(known)}. Received {change!r}."
+            )
+        try:
+            parsed[name] = float(value)
+        except ValueError as error:
+            raise InputError(f"synthesis: {name} must be a number. Received {change!r}.") from error
+    return parsed

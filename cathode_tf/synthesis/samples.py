@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from cathode_tf.files import atomic_folder, write_json
 from cathode_tf.imaging import write_mask
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.synthesis.acquisition import acquire, databar
-from cathode_tf.synthesis.geometry import cut_section
-from cathode_tf.synthesis.parameters import Parameters
+from cathode_tf.synthesis.body import Body, Section
+from cathode_tf.synthesis.lattice import Grid
+from cathode_tf.synthesis.parameters import Imaging, Parameters
+from cathode_tf.synthesis.relief import Relief, look_behind
 from cathode_tf.synthesis.truth import tell_truth
 
 Draw = Parameters | Callable[[np.random.Generator], Parameters]
@@ -36,6 +39,7 @@ class SyntheticSample:
         pixel_size_nm: Edge of a pixel.
         phases: Names and ids of `mask`.
         id: Name of the sample, unique for seed and index.
+        second: The same section by a second detector, where one was asked for.
     """
 
     image: np.ndarray
@@ -45,14 +49,18 @@ class SyntheticSample:
     pixel_size_nm: float
     phases: Phases
     id: str
+    second: np.ndarray | None = None
 
 
 class _Samples(Sequence[SyntheticSample]):
-    """Samples made when they are asked for; each depends on seed and index alone."""
+    """Samples made when they are asked for; each depends on seed, index and the cuts through a body alone."""
 
-    def __init__(self, count: int, seed: int, height: int, width: int, parameters: Draw) -> None:
-        self._count, self._seed, self._height, self._width = count, seed, height, width
-        self._parameters = parameters
+    def __init__(
+        self, count: int, seed: int, size: tuple[int, int], parameters: Draw, cuts: int, second: bool
+    ) -> None:
+        self._count, self._seed, self._size, self._parameters = count, seed, size, parameters
+        self._cuts, self._second = cuts, second
+        self._latest: tuple[int, Parameters, Body] | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -66,10 +74,91 @@ class _Samples(Sequence[SyntheticSample]):
             return [self[i] for i in range(*index.indices(self._count))]
         if not -self._count <= index < self._count:
             raise IndexError(index)
-        return _make(index % self._count, self._seed, self._height, self._width, self._parameters)
+        return self._make(index % self._count)
 
     def __iter__(self) -> Iterator[SyntheticSample]:
         return (self[index] for index in range(self._count))
+
+    def _body(self, number: int) -> tuple[Parameters, Body]:
+        """Parameters and body that sections `number` x cuts and on are cut from; the latest one is kept."""
+        if self._latest is None or self._latest[0] != number:
+            self._latest = None
+            draw = self._parameters
+            chosen = draw(np.random.default_rng([self._seed, number, 0])) if callable(draw) else draw
+            height, width = self._size
+            planes = [_depth(chosen, cut) for cut in range(self._cuts)]
+            body = Body(
+                chosen,
+                seed=(self._seed, number, 1),
+                height=height - round(chosen.imaging.databar_px),
+                width=width,
+                planes=planes,
+            )
+            self._latest = number, chosen, body
+        return self._latest[1:]
+
+    def _imaging(self, chosen: Parameters, index: int) -> Imaging:
+        """Another picture for each further cut through a body, where parameters are drawn."""
+        if not callable(self._parameters) or index % self._cuts == 0:
+            return chosen.imaging
+        rng = np.random.default_rng([self._seed, index, 3])
+        for _ in range(16):
+            imaging = self._parameters(rng).imaging
+            if (imaging.modality, imaging.databar_px) == (chosen.imaging.modality, chosen.imaging.databar_px):
+                return dataclasses.replace(
+                    imaging, blur_px=min(imaging.blur_px, 1.5 * chosen.imaging.blur_px)
+                )
+        return chosen.imaging
+
+    def _make(self, index: int) -> SyntheticSample:
+        # Structure and imaging draw from streams of their own: another noise leaves the cathode as it was.
+        number, cut = divmod(index, self._cuts)
+        chosen, body = self._body(number)
+        imaging = self._imaging(chosen, index)
+        bar = round(imaging.databar_px)
+        grid = Grid(self._size[0] - bar, self._size[1])
+        z = _depth(chosen, cut)
+        section = body.section(z, grid)
+        detectors = [imaging, *([imaging.other()] if self._second else [])]
+        pictures = expose(body, section, grid, detectors, (self._seed, index, 2))
+        pictures = [databar(image, bar, chosen.pixel_size_nm) if bar else image for image in pictures]
+        mask, labels = section.mask, section.labels
+        if bar:
+            mask = np.pad(mask, ((0, bar), (0, 0)), constant_values=IGNORE)
+            labels = np.pad(labels, ((0, bar), (0, 0)))
+        phases = Phases.default()
+        truth = {"seed": self._seed, "index": index, "body": number}
+        truth |= tell_truth(section, phases, dataclasses.replace(chosen, imaging=imaging))
+        if chosen is self._parameters and self._cuts == 1:  # what was drawn at random nobody asked for
+            _warn_unless_met(truth)
+        return SyntheticSample(
+            pictures[0],
+            mask,
+            labels,
+            truth,
+            chosen.pixel_size_nm,
+            phases,
+            f"synthetic_{self._seed}_{index:04d}",
+            pictures[1] if self._second else None,
+        )
+
+
+def _depth(parameters: Parameters, cut: int) -> float:
+    """Where a cut lies, in pixels: cuts are a little more than a median particle diameter apart."""
+    return 1.05 * (cut + 0.5) * parameters.particle_um * 1000 / parameters.pixel_size_nm
+
+
+def expose(
+    body: Body, section: Section, grid: Grid, detectors: Sequence[Imaging], seed: tuple[int, ...]
+) -> list[np.ndarray]:
+    """Pictures of one section by several detectors, registered: uint8 or uint16 (height, width) each."""
+    relief: Relief | None = None
+    if any(imaging.shine_through > 0 for imaging in detectors):
+        relief = look_behind(body, section.depth, grid)
+    return [
+        acquire(np.random.default_rng([*seed, number] if number else [*seed]), section, imaging, relief)
+        for number, imaging in enumerate(detectors)
+    ]
 
 
 def synthesize(
@@ -79,16 +168,23 @@ def synthesize(
     height: int = 512,
     width: int = 512,
     parameters: Draw | None = None,
+    cuts: int = 1,
+    second: bool = False,
 ) -> Sequence[SyntheticSample]:
     """Annotated cathode sections with known answers, for training, tests and for checking an analysis.
 
     Args:
-        count: How many sections; each is cut from a cathode of its own.
+        count: How many sections.
         seed: The same seed gives the same samples; sample i does not depend on `count`.
         height: Rows, at least 32.
         width: Columns, at least 32.
-        parameters: Structure and imaging, or a function that draws them anew for each section, such as
+        parameters: Structure and imaging, or a function that draws them anew for each body, such as
             `Parameters.random`; default `Parameters()`.
+        cuts: Sections that are cut from one body, a median particle diameter or more apart; 1 to 64, default 1. On a
+            single section the fractions are met to a pixel, on several they are met on the whole. Drawn parameters
+            give each cut its own imaging. More cuts are faster, a body a section is more varied.
+        second: Also make the picture of a second detector, registered: backscattered electrons beside secondary
+            ones, and the reverse.
 
     Returns:
         A sequence of `SyntheticSample`, each made when it is asked for.
@@ -101,9 +197,16 @@ def synthesize(
         >>> sample.image.shape, sample.mask.dtype, sample.phases.names
         ((64, 96), dtype('uint8'), ('pore', 'ncm', 'additive', 'binder'))
     """
-    for name, value, least in (("count", count, 1), ("height", height, 32), ("width", width, 32)):
+    for name, value, least in (
+        ("count", count, 1),
+        ("height", height, 32),
+        ("width", width, 32),
+        ("cuts", cuts, 1),
+    ):
         if value < least:
             raise InputError(f"synthesis: {name} must be at least {least}. Received {value}.")
+    if cuts > 64:
+        raise InputError(f"synthesis: cuts must be 1 to 64. Received {cuts}.")
     bar = 0 if parameters is None or callable(parameters) else parameters.imaging.databar_px
     if bar and not 16 <= bar <= height - 32:
         raise InputError(
@@ -111,27 +214,7 @@ def synthesize(
         )
     if seed < 0:
         raise InputError(f"synthesis: seed must be 0 or more. Received {seed}.")
-    return _Samples(count, seed, height, width, parameters or Parameters())
-
-
-def _make(index: int, seed: int, height: int, width: int, parameters: Draw) -> SyntheticSample:
-    # Structure and imaging draw from streams of their own: another noise leaves the cathode as it was.
-    choice, structure, imaging = (np.random.default_rng([seed, index, part]) for part in range(3))
-    chosen = parameters(choice) if callable(parameters) else parameters
-    bar = round(chosen.imaging.databar_px)
-    section = cut_section(structure, height - bar, width, chosen)
-    image, mask, labels = acquire(imaging, section, chosen.imaging), section.mask, section.labels
-    if bar:
-        image = databar(image, bar, chosen.pixel_size_nm)
-        mask = np.pad(mask, ((0, bar), (0, 0)), constant_values=IGNORE)
-        labels = np.pad(labels, ((0, bar), (0, 0)))
-    phases = Phases.default()
-    truth = {"seed": seed, "index": index, **tell_truth(section, phases, chosen)}
-    if chosen is parameters:  # what was drawn at random nobody asked for
-        _warn_unless_met(truth)
-    return SyntheticSample(
-        image, mask, labels, truth, chosen.pixel_size_nm, phases, f"synthetic_{seed}_{index:04d}"
-    )
+    return _Samples(count, seed, (height, width), parameters or Parameters(), cuts, second)
 
 
 def _warn_unless_met(truth: dict[str, Any]) -> None:
@@ -151,7 +234,8 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
 
     Args:
         samples: From `synthesize`.
-        out: Folder to make: `images/<id>.tif` (with the pixel size), `masks/<id>.png` (phase ids),
+        out: Folder to make: `images/<id>.tif` (with the pixel size), `second/<id>.tif` where there is a second
+            detector, `masks/<id>.png` (phase ids),
             `labels/<id>.tif` (particles, int32), `phases.toml` and `truth.json` (by sample id).
         force: Replace an existing folder.
 
@@ -164,7 +248,9 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
     truth = {}
     with atomic_folder(out, force=force) as folder:
         for sample in samples:
-            _write_image(folder / "images" / f"{sample.id}.tif", sample)
+            write_image(folder / "images" / f"{sample.id}.tif", sample.image, sample.pixel_size_nm)
+            if sample.second is not None:
+                write_image(folder / "second" / f"{sample.id}.tif", sample.second, sample.pixel_size_nm)
             write_mask(folder / "masks" / f"{sample.id}.png", sample.mask, sample.phases)
             (folder / "labels").mkdir(exist_ok=True)
             tifffile.imwrite(folder / "labels" / f"{sample.id}.tif", sample.labels, compression="zlib")
@@ -174,15 +260,10 @@ def write_samples(samples: Iterable[SyntheticSample], out: str | Path, *, force:
     return Path(out)
 
 
-def _write_image(path: Path, sample: SyntheticSample) -> None:
+def write_image(path: Path, image: np.ndarray, pixel_size_nm: float) -> None:
     """TIFF with the pixel size where ImageJ keeps it, so that every reader finds it."""
     path.parent.mkdir(exist_ok=True)
-    per_um = 1000.0 / sample.pixel_size_nm
+    per_um = 1000.0 / pixel_size_nm
     tifffile.imwrite(
-        path,
-        sample.image,
-        imagej=True,
-        resolution=(per_um, per_um),
-        metadata={"unit": "um"},
-        compression="zlib",
+        path, image, imagej=True, resolution=(per_um, per_um), metadata={"unit": "um"}, compression="zlib"
     )

@@ -1,4 +1,4 @@
-"""The truth table of a section: geometry in, fractions, sizes and fragmentation out."""
+"""The truth table of a section: what lies there in, fractions, sizes and fragmentation out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from skimage.measure import label as connected
 
 from cathode_tf.phases import Phases
-from cathode_tf.synthesis.geometry import NCM, Section
+from cathode_tf.synthesis.body import NCM, Section
 from cathode_tf.synthesis.parameters import Parameters
 
 
@@ -23,6 +23,7 @@ def tell_truth(section: Section, phases: Phases, parameters: Parameters) -> dict
     areas = np.array([row["section_area_um2"] for row in particles])
     return {
         "pixel_size_nm": parameters.pixel_size_nm,
+        "depth_um": section.depth * pixel_um,
         "parameters": dataclasses.asdict(parameters),
         "fractions": {p.name: float(counts[p.id] / section.mask.size) for p in phases},
         "target_fractions": {
@@ -77,6 +78,7 @@ def _particles(section: Section, pixel_um: float) -> list[dict[str, Any]]:
     return [
         {
             "label": i + 1,
+            "body_label": int(section.identity[i]),
             "diameter_um": float(section.diameters_px[i] * pixel_um),
             "section_area_um2": float(area[i] * pixel_um**2),
             "section_diameter_um": float(np.sqrt(4 * area[i] / np.pi) * pixel_um),

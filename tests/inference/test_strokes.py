@@ -154,9 +154,12 @@ def test_a_model_answers_in_other_phases():
     probabilities = np.array([[[0.1, 0.2, 0.3, 0.4]]], np.float32)
     theirs = Phases.from_names(("metal", "ncm", "binder", "pore"))
     np.testing.assert_allclose(told_in(probabilities, Phases.default(), theirs), [[[0, 0.2, 0.7, 0.1]]])
-    # Without one that stands for them, what is left sums to 1: .1 and .2 of .3.
+    # Where all is particle or pore, additive and binder are no particle: .1 + .3 + .4.
     two = Phases.from_names(("pore", "ncm"))
-    np.testing.assert_allclose(told_in(probabilities, Phases.default(), two), [[[1 / 3, 2 / 3]]], rtol=1e-6)
+    np.testing.assert_allclose(told_in(probabilities, Phases.default(), two), [[[0.8, 0.2]]], rtol=1e-6)
+    # Without a phase that stands for them, what is left sums to 1: .2 of .2.
+    solid = Phases.from_names(("metal", "ncm", "additive"))
+    np.testing.assert_allclose(told_in(probabilities, Phases.default(), solid), [[[0, 2 / 9, 7 / 9]]], rtol=1e-6)
     with pytest.raises(InputError, match="must share two names or roles"):
         told_in(probabilities, Phases.default(), Phases.from_names(("steel", "slag")))
 

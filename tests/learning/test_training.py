@@ -15,10 +15,11 @@ import keras
 import numpy as np
 import pytest
 
-from cathode_tf import InputError, InputWarning, Phases, build_unet, train
+from cathode_tf import InputError, InputWarning, Phases, build_unet, open_records, patches, train
 from cathode_tf.learning import load_model, read_card, save_model, training
-from cathode_tf.learning.callbacks import Clock, Schedule, validate
+from cathode_tf.learning.callbacks import Clock, Forecast, Schedule, validate
 from cathode_tf.learning.run_folder import STATE, Progress
+from cathode_tf.learning.training import _with_phases_there
 
 from .conftest import stripes, write_records
 
@@ -153,6 +154,37 @@ def test_the_time_left_leaves_the_first_step_out(monkeypatch):
     assert clock.left_s() == 100 - (5 + 64)
 
 
+def forecast_of(monkeypatch, capsys, seconds, *, steps=None, limit_s=None, from_model=False):
+    """What is said when the first step ends after 20 s and each further one takes `seconds`."""
+    now = [0.0]
+    monkeypatch.setattr("cathode_tf.learning.callbacks.time.monotonic", lambda: now[0])
+    clock = Clock(steps=steps, limit_s=limit_s, progress=Progress())
+    forecast = Forecast(clock, from_model=from_model, advice="Do this.")
+    said = {}
+    for step in range(1, 30):
+        now[0] += 20 if step == 1 else seconds
+        clock.tick()
+        forecast.on_train_batch_end(step)
+        said[step] = capsys.readouterr().err
+    return {step: line for step, line in said.items() if line}
+
+
+def test_the_steps_that_fit_are_told_once_and_too_few_are_a_warning(monkeypatch, capsys):
+    # 5 s are watched after the third step of 4 s, at 28 s: 92 s are left for 23 more, 26 in all.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 4, limit_s=120).items()
+    assert step == 3 and "limit of 2:00 min allows about 26 in all" in line
+    assert "too few to learn from (at least 60). Do this." in line
+    # From a model 26 are enough.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 4, limit_s=120, from_model=True).items()
+    assert "about 26" in line and "too few" not in line
+    # Without a limit it is the time that is told: 97 more steps of 4 s.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 4, steps=100).items()
+    assert step == 3 and "97 more take 6:28 min" in line
+    # A slow computer is told after its second step, at 50 s, within the minute.
+    [(step, line)] = forecast_of(monkeypatch, capsys, 30, limit_s=600).items()
+    assert step == 2 and "about 20" in line
+
+
 @pytest.mark.slow
 def test_a_run_without_improvement_stops(striped, tmp_path, monkeypatch):
     monkeypatch.setattr("cathode_tf.learning.callbacks.validate", lambda *_: np.full((1, 3), 0.5))
@@ -255,9 +287,9 @@ def test_changed_records_are_noticed(run, tmp_path):
 
 def test_records_that_cannot_teach_are_refused(tmp_path):
     pairs = [stripes(i) for i in range(2)]
-    two = Phases.from_names(("pore", "ncm", "binder", "crack"))
-    records = write_records(tmp_path / "a", pairs, two, ("train", "validation"))
-    with pytest.raises(InputError, match="no pixel of crack"):
+    one = [(image, np.ones_like(mask)) for image, mask in pairs]
+    records = write_records(tmp_path / "a", one, splits=("train", "validation"))
+    with pytest.raises(InputError, match="two phases at least"):
         train(records, tmp_path / "run", **TINY)
     records = write_records(tmp_path / "b", pairs, splits=("train", "test"))
     with pytest.raises(InputError, match="validation"):
@@ -270,6 +302,24 @@ def test_records_that_cannot_teach_are_refused(tmp_path):
     with pytest.raises(InputError, match="validation split must hold"):
         train(records, tmp_path / "run", **TINY)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_phase_that_no_mask_shows_is_left_out_with_one_sentence(tmp_path):
+    phases = Phases.from_names(("crack", "pore", "ncm", "binder"))
+    mask = np.repeat(np.array([1, 2, 3], np.uint8), 16)[None].repeat(48, axis=0)
+    image = (60 * mask).astype(np.uint8)
+    seen = mask.copy()
+    seen[:4] = 0  # a crack, in the validation image alone
+    records = write_records(tmp_path / "a", [(image, mask), (image, seen)], phases, ("train", "validation"))
+    with pytest.warns(InputWarning, match=r"No training mask has a pixel of crack: left out"):
+        kept, pixels = _with_phases_there(open_records(records))
+    # 48 x 48 pixels of three phases; ids stay, and what is left out reads as ignored.
+    assert (kept.phases.names, kept.phases.ids, pixels) == (("pore", "ncm", "binder"), (1, 2, 3), 48 * 48)
+    [validation] = kept.examples("validation")
+    assert (validation.mask[:4] == 255).all() and np.array_equal(validation.mask[4:], mask[4:])
+    assert kept.rows_of("validation")[0].counts == (44 * 16, 44 * 16, 44 * 16, 4 * 48)
+    image, target = next(iter(patches(kept, "validation", patch_px=48, batch=1, augment=False)))
+    assert set(np.unique(target)) == {0, 1, 2, 255}
 
 
 @pytest.mark.slow

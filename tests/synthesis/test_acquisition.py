@@ -9,26 +9,28 @@ import pytest
 from cathode_tf import InputError
 from cathode_tf.synthesis import Imaging, Parameters, synthesize
 from cathode_tf.synthesis.acquisition import acquire, databar
-from cathode_tf.synthesis.geometry import cut_section
+from cathode_tf.synthesis.body import Body
+from cathode_tf.synthesis.lattice import Grid
+from cathode_tf.synthesis.relief import look_behind
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def section():
-    parameters = Parameters().replace(shine_through=0.5)
-    return cut_section(np.random.default_rng(3), 128, 160, parameters)
+    body = Body(Parameters(), seed=(3,), height=128, width=160, planes=[40.0])
+    return body.section(40.0), look_behind(body, 40.0, Grid(128, 160))
 
 
 def image_of(section, **changes):
     imaging = dataclasses.replace(Imaging.plain(), **changes)
-    return acquire(np.random.default_rng(0), section, imaging).astype(float)
+    return acquire(np.random.default_rng(0), section[0], imaging, section[1]).astype(float)
 
 
 def test_without_effects_each_phase_is_one_grey_level(section):
     plain = Imaging.plain()
     grey = np.array([plain.grey_pore, plain.grey_ncm, plain.grey_additive, plain.grey_binder])
-    assert np.array_equal(image_of(section), grey[section.mask])
+    assert np.array_equal(image_of(section), grey[section[0].mask])
 
 
 SEM = {
@@ -37,6 +39,7 @@ SEM = {
     "texture": 20,
     "mottle": 10,
     "edge_brightening": 40,
+    "web_glow": 60,
     "shadowing": 20,
     "shine_through": 0.5,
     "charging": 30,
@@ -66,17 +69,17 @@ def test_each_nano_ct_effect_can_be_switched_on_alone(section, changes):
 
 def test_shine_through_shows_in_pores_only(section):
     change = image_of(section, shine_through=0.5) - image_of(section)
-    assert change[section.mask == 0].max() > 10 and not change[section.mask != 0].any()
+    assert change[section[0].mask == 0].max() > 10 and not change[section[0].mask != 0].any()
 
 
 def test_counting_noise_has_the_variance_of_counts(section):
     # 40 counts at white: a level of 178 / 255 has the variance 178 / 255 / 40 (in units of white squared).
     image = image_of(section, counts=40.0) / 255
-    assert image[section.mask == 1].var() == pytest.approx(178 / 255 / 40, rel=0.1)
+    assert image[section[0].mask == 1].var() == pytest.approx(178 / 255 / 40, rel=0.1)
 
 
 def test_16_bits_use_their_range(section):
-    image = acquire(np.random.default_rng(0), section, dataclasses.replace(Imaging.plain(), bits=16))
+    image = acquire(np.random.default_rng(0), section[0], dataclasses.replace(Imaging.plain(), bits=16))
     assert image.dtype == np.uint16 and image.max() == round(178 / 255 * 65535)
 
 
@@ -98,7 +101,7 @@ def test_databar_shows_a_round_length():
 def test_random_parameters_are_always_valid_and_small_sections_can_be_made():
     rng = np.random.default_rng(0)
     seen = [Parameters.random(rng) for _ in range(200)]
-    assert {p.imaging.modality for p in seen} == {"sem", "nano-ct"}
+    assert {p.imaging.modality for p in seen} == {"se", "bse", "nano-ct"}
     for sample in synthesize(6, seed=9, height=64, width=72, parameters=Parameters.random):
         assert sample.image.shape == (64, 72) and np.ptp(sample.image) > 10
 

@@ -6,8 +6,7 @@ import pytest
 from cathode_tf import InputWarning
 from cathode_tf.synthesis import Parameters, synthesize
 from cathode_tf.synthesis.cracks import Cracks
-from cathode_tf.synthesis.fields import smooth_field, top_pixels
-from cathode_tf.synthesis.geometry import cut_section
+from cathode_tf.synthesis.fields import least_of, smooth_field
 from cathode_tf.synthesis.packing import pack
 
 SMOOTH = Parameters(roughness=0, elongation=0, particle_sigma=0, contact_gap_um=0, inner_porosity=0)
@@ -100,23 +99,14 @@ def test_crack_length_of_a_circle():
     assert length == pytest.approx(2 * np.pi * 50, rel=0.02)
 
 
-def test_what_lies_behind_appears_in_pores_only_where_asked():
-    shining = Parameters().replace(shine_through=0.5)
-    behind = cut_section(np.random.default_rng(1), 96, 96, shining).behind
-    assert 0 < behind.max() <= 1
-    dull = Parameters().replace(shine_through=0)
-    assert not cut_section(np.random.default_rng(1), 96, 96, dull).behind.any()
-
-
 def test_smooth_field_has_unit_spread():
     field = smooth_field(np.random.default_rng(0), 300, 400, 6.0)
     assert field.mean() == pytest.approx(0, abs=0.06) and field.std() == pytest.approx(1, abs=0.1)
 
 
-def test_top_pixels_takes_all_when_asked_for_more():
-    allowed = np.array([[True, False, True]])
-    assert np.array_equal(top_pixels(np.zeros((1, 3)), allowed, 9), allowed)
-    assert not top_pixels(np.zeros((1, 3)), allowed, 0).any()
+def test_least_of_takes_all_when_asked_for_more():
+    assert least_of(np.array([1.0, 2.0]), 9) == -np.inf and least_of(np.array([1.0, 2.0]), 0) == np.inf
+    assert least_of(np.array([5.0, 1.0, 3.0]), 2) == 3
 
 
 def test_warns_where_no_room_is_left_for_what_was_asked():
