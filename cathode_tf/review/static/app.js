@@ -549,6 +549,11 @@ function listen() {
     if (hand.tool === "superpixel" && editor.superpixels && view.scale >= 0.5) editor._prepareSuperpixels();
   };
 
+  // A link to another image of the queue.
+  window.addEventListener("hashchange", () => {
+    const key = location.hash.slice(1);
+    if (key && key !== editor.opening && editor.queue.images.some((image) => image.key === key)) editor.open(key);
+  });
   for (const name of ["pointermove", "pointerdown", "keydown", "wheel"])
     document.addEventListener(name, () => editor.clock.touch(), { passive: true, capture: true });
   document.addEventListener("visibilitychange", () => {
