@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from cathode_tf.rounds.state import ImageState
 
 DOUBTFUL = 0.25
 """Mean entropy (0-1) from which on an image is listed as doubtful: look at it before you believe its numbers."""
+
+KEEP_S = 3.0
 
 SHOWN = 6
 """So many images are drawn in a report."""
@@ -62,7 +65,7 @@ def apply_to_project(project: Project) -> dict[str, Any]:
     model = state.champion.name if state.champion else "default"
     images = [image for image in state.images.values() if image.status != "rejected"]
     segmenter, rows = None, []
-    names = _file_names(images)
+    names, written = _file_names(images), time.monotonic()
     for image in track(images, "Segmenting", total=len(images)):
         accepted = project.mask(image)
         of = f"accepted, revision {image.revisions}" if accepted is not None else f"model {model} {state.off}"
@@ -93,7 +96,10 @@ def apply_to_project(project: Project) -> dict[str, Any]:
             "group": image.group,
         }
         rows.append({**row, **about, "doubtful": (row["score"] or 0.0) >= DOUBTFUL})
-        _write_rows(folder, model, rows + [r for k, r in known.items() if k not in {x["key"] for x in rows}])
+        if time.monotonic() - written > KEEP_S:  # so that little is done again after a kill
+            done = {one["key"] for one in rows}
+            _write_rows(folder, model, rows + [one for key, one in known.items() if key not in done])
+            written = time.monotonic()
     _write_rows(folder, model, rows)
     _write_phases(folder, project)
     return _outcome("project", rows)

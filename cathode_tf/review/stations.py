@@ -99,6 +99,7 @@ class _Stations:
             if not isinstance(wish, dict):
                 raise HTTPException(400, "The request must be a JSON object.")
             wish |= {name: request.path_params[name] for name in request.path_params}
+            wish["guest"] = _guest(request) is not None
             who = _guest(request) or str(wish.get("who") or "").strip()[:80] or self.desk.who
             try:
                 return JSONResponse(await run_in_threadpool(do, wish, who))
@@ -211,6 +212,8 @@ class _Stations:
                 )
             options["measure_s"] = work.measuring_seconds(project, speed or 2.0)
         elif kind == "apply" and wish.get("folder"):
+            if wish["guest"]:
+                raise HTTPException(403, "Only at the computer that serves the page can its folders be read.")
             options["folder"] = str(Path(str(wish["folder"])).expanduser())
         elif kind == "report":
             options["batch"] = str(wish.get("batch") or "project")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -16,10 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
+
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import read_json, write_json
 from cathode_tf.progress import listening
-from cathode_tf.review.jobs import is_held, lock_of, note
+from cathode_tf.review.jobs import lock_of, note
 from cathode_tf.review.work import WORK, Ended, Stages
 from cathode_tf.rounds import Project
 from cathode_tf.terminal import quieten_tensorflow
@@ -28,6 +32,7 @@ EVERY_S = 0.7
 """So often the state is written at most."""
 
 PROBE_PX = 512
+LOCK_S = 5.0
 
 
 class Teller:
@@ -70,9 +75,12 @@ class Teller:
 def do(folder: Path) -> None:
     """Do one job, unless another process is at it, or it is over."""
     lock = lock_of(folder)
-    if is_held(folder):
+    try:
+        # The server holds it for a moment when it looks whether someone does.
+        held = lock.acquire(timeout=LOCK_S)
+    except Timeout:
         return
-    with lock, _own_log(folder / "log.txt"):
+    with held, _own_log(folder / "log.txt"):
         state = read_json(folder / "state.json")
         if state["state"] not in ("waiting", "running"):
             return
@@ -173,13 +181,25 @@ def main() -> None:
     quieten_tensorflow()
     with contextlib.suppress(OSError, AttributeError):
         os.nice(5)  # the page answers first
+    jobs: queue.Queue[Path | None] = queue.Queue()
+    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
     try:
         warm(Path(sys.argv[1]))
     except Exception:  # a job will say it better
         traceback.print_exc()
+    while (folder := jobs.get()) is not None:
+        do(folder)
+        jobs.task_done()
+
+
+def _listen(jobs: queue.Queue[Path | None]) -> None:
+    """Take jobs from the input; where it ends and nothing is left to do, not even the loading goes on."""
     for line in sys.stdin:
         if line.strip():
-            do(Path(line.strip()))
+            jobs.put(Path(line.strip()))
+    if not jobs.unfinished_tasks:
+        os._exit(0)
+    jobs.put(None)
 
 
 if __name__ == "__main__":

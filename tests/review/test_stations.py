@@ -380,6 +380,7 @@ def test_a_guest_reviews_but_reaches_no_folder(desk, client, small_project):
         assert guest.get(path).status_code == 403
     for wish in ("open", "create", "people"):
         assert guest.post(f"/api/app/{wish}", json={"path": "/", "invite": "Eve"}).status_code == 403
+    assert tell(guest, "/api/app/jobs", kind="apply", folder="/", guest=False).status_code == 403
     assert guest.post("/api/app/upload", params={"name": "a.png"}, content=b"x").status_code == 403
     assert guest.post("/api/app/archive", content=b"x").status_code == 403
     # Who is known by a token does not pass for someone else.
