@@ -66,7 +66,6 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
             "proposed": image.proposal is not None or image.key in coming,
             "score": image.proposal["score"] if image.proposal else None,
             "model": image.proposal["model"] if image.proposal else None,
-            "familiar": (image.proposal or {}).get("familiar", True),
             "odd": image.key in odd,
             **{name: image.acquisition.get(name) for name in ("vendor", "kV", "detector", "date")},
         }

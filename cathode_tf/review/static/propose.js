@@ -20,7 +20,6 @@ export function draw(desk) {
   const shown = project.images.filter((image) => keys.includes(image.key)).slice(0, 6);
   const waiting = project.images.filter((image) => ["new", "proposed", "skipped"].includes(image.status));
   const left = waiting.filter((image) => !image.proposed || (image.role !== "test" && project.champion && image.model !== Number(project.champion)));
-  const strange = project.images.filter((image) => image.proposed && image.familiar === false);
   const about = (seconds) => (seconds === null ? "" : ` (about ${time(seconds)})`);
   const start = (first) => desk.post("/api/app/jobs", { kind: "propose", first });
   const parts = [];
@@ -33,7 +32,7 @@ export function draw(desk) {
       desk.action(`Propose on three images${about(project.seconds_first)}`, () => start(true), { primary: true, id: "propose-first" })));
   } else {
     parts.push(desk.step(
-      strange.length ? `${strange.map((image) => image.name).join(", ")}: not a cathode that this model knows. Correct with strokes, do not trust.` : "Good enough to begin with? It gets better with each image that you correct.",
+      "Good enough to begin with? It gets better with each image that you correct.",
       left.length > 0 && desk.action(`Propose all ${left.length} others${about(project.seconds_all)}`, () => start(false), { id: "propose-all" }),
       desk.action("Correct them", () => (location.href = "/review"), { primary: true, id: "to-review" })));
   }
@@ -44,7 +43,6 @@ export function draw(desk) {
         image.proposed && el("img", { src: `/api/images/${image.key}/picture/proposal?of=${image.model}-${project.round}`, alt: `proposal for ${image.name}` })),
       el("figcaption", {}, image.name,
         image.role === "test" && el("span.chip", { title: "It measures, and is never learned from" }, "test image"),
-        image.familiar === false && el("span.chip.warn", {}, "not a cathode that I know"),
         image.score !== null && el("span.quiet", {}, `unsure ${Math.round(100 * image.score)} %`)));
   const legend = project.phases.filter((phase) => !phase.off).map((phase) => el("span.phase", {}, el("i.swatch", { style: `background:${phase.color}` }), phase.name));
   return [...parts, el("div", {}, ...legend), el("div.pictures", {}, ...shown.map(figure))];
