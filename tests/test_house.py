@@ -39,7 +39,17 @@ MAY_IMPORT = {
     "volumes": {"imaging", "statistics", "particles"},
     "analysis": {"imaging", "statistics", "particles"},
     "rounds": {"imaging", "datasets", "learning", "inference"},
-    "review": {"imaging", "datasets", "learning", "inference", "statistics", "analysis", "rounds"},
+    "review": {
+        "imaging",
+        "synthesis",  # the micrographs of `app --demo`
+        "datasets",
+        "learning",
+        "inference",
+        "statistics",
+        "analysis",
+        "reporting",
+        "rounds",
+    },
     "reporting": {"imaging", "tomography", "statistics", "particles", "volumes", "analysis"},
     "lots": {"statistics", "analysis", "reporting"},
     "demo": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,15 @@ GROUPS = {
 
 
 class Grouped(click.Command):
+    """Options in groups; and one number for --voxel-size-nm where a voxel is a cube."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--voxel-size-nm") if "--voxel-size-nm" in args else len(args)
+        given = list(itertools.takewhile(_is_number, args[at + 1 : at + 4]))
+        if len(given) == 1:
+            args = [*args[: at + 2], given[0], given[0], *args[at + 2 :]]
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         lines = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
         for title, names in GROUPS.items():
@@ -69,6 +80,10 @@ class Grouped(click.Command):
     def _section(formatter: click.HelpFormatter, title: str, lines: list[tuple[str, str] | None]) -> None:
         with formatter.section(title):
             formatter.write_dl([line for line in lines if line is not None])
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"\d*\.?\d+", text))
 
 
 @click.command(
@@ -145,7 +160,13 @@ class Grouped(click.Command):
     help="Where the electrode's depth runs.",
 )
 @click.option("--volume", is_flag=True, help="MASK is one label volume: TIFF stack, .npy or OME-Zarr folder.")
-@click.option("--voxel-size-nm", type=float, nargs=3, metavar="Z Y X", help="Voxel edges of a volume, nm.")
+@click.option(
+    "--voxel-size-nm",
+    type=float,
+    nargs=3,
+    metavar="Z Y X",
+    help="Voxel edges of a volume, nm; one number for cubes.",
+)
 @click.option("--tortuosity", is_flag=True, help="Solve for a volume's tortuosity factor (needs PoreSpy).")
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
 @click.option(
@@ -304,7 +325,9 @@ def command(
             points.to_csv(folder / "reference_points.csv", index=False)
         analysis.write_into(folder)
         click.echo("Drawing the report ...", err=True)
-        write_report(analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images, labels=shown_labels)
+        write_report(
+            analysis, folder / "report.html", masks=shown_masks, micrographs=shown_images, labels=shown_labels
+        )
         written = sorted(path.name for path in folder.iterdir())
     for name, doubt in doubts.items():
         click.echo(f"Warning: {name}: {doubt}.", err=True)

@@ -33,12 +33,16 @@ def command(
 ) -> None:
     """Look for everything that could be wrong with PATH, a record set, or a folder of images (and MASKS).
 
+    For what micrographs say of themselves, without a verdict: cathode-tf inspect. Of images without a mask this tells
+    what the pictures are, no more.
     The exit code is 0 when there is no error, and 1 when there is one. Nothing is written.
     """
     from cathode_tf import Phases
     from cathode_tf.datasets.checking import check, is_record_set, sentences
     from cathode_tf.words import counted
 
+    if masks is None and not is_record_set(path) and _shows_images_alone(path, mask_suffix, as_json):
+        return
     report = check(
         path,
         masks,
@@ -61,6 +65,40 @@ def command(
         click.echo(f"{path}: {verdict} ({counted(errors, 'error')}, {counted(doubts, 'warning')})")
     if not report.ok:
         ctx.exit(1)
+
+
+def _shows_images_alone(path: Path, suffix: str, as_json: bool) -> bool:
+    """Where no image has a mask, tell what is in the pictures, which is all there is to tell."""
+    from cathode_tf.errors import InputError
+    from cathode_tf.imaging import find_images, match_masks
+    from cathode_tf.review.folders import folder_table
+    from cathode_tf.words import counted
+
+    if as_json or not path.is_dir():
+        return False
+    try:
+        if any(mask is not None for _, mask in match_masks(find_images(path), None, suffix)):
+            return False
+    except InputError:  # check itself says it with everything else
+        return False
+    rows = folder_table(path)
+    if not all(row["use"] for row in rows):
+        return False
+    for row in rows:
+        size = (
+            f"{row['pixel_size_nm']:.5g} nm ({row['pixel_size_source']})"
+            if row["pixel_size_nm"]
+            else "unknown"
+        )
+        odd = f"; {row['note']}" if row["odd"] else ""
+        click.echo(
+            f"{row['name']}: {row['size'][0]} x {row['size'][1]} px, {row['dtype']}, pixel size {size}{odd}"
+        )
+    click.echo(
+        f"{path}: {counted(len(rows), 'image')} and no mask (NAME{suffix}), so nothing to hold them against. "
+        "Give the folder of the masks, or begin without any: cathode-tf app " + str(path)
+    )
+    return True
 
 
 def _print(report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from cathode_tf.terminal import quieten_tensorflow
 VERBS = {
     "demo": "See everything at work on synthetic cathodes, in minutes.",
     "convert": "Turn micrographs and masks into a record set.",
-    "check": "Look for everything that could be wrong with images, masks or records.",
-    "inspect": "Print and draw what a record set holds.",
+    "check": "Find what is wrong: a verdict on images, masks or records.",
+    "inspect": "Show what is there: what records hold, or what micrographs say of themselves.",
     "synthesize": "Make annotated cathode sections with known answers.",
     "reconstruct": "Make a volume that can be measured from raw FIB-SEM slices.",
     "train": "Train a U-Net on a record set.",
@@ -32,6 +33,7 @@ VERBS = {
     "gate": "Decide whether a batch is within a specification.",
     "trace": "Print where a number comes from, and whether its files are still the same.",
     "lots": "Keep the analyses of many lots: charts, causes, cells, passport.",
+    "app": "Do all of it in the browser: from a folder of micrographs to a report.",
     "rounds": "Learn in rounds: propose, review, accept, retrain, promote.",
     "review": "Correct proposed masks in the browser.",
 }
@@ -92,6 +94,8 @@ def main(args: list[str] | None = None) -> None:
     try:
         code = cli.main(args=args, prog_name="cathode-tf", standalone_mode=False)
     except click.ClickException as error:
+        if comma := re.search(r"'(\d+),(\d+)' is not a valid (float|range|integer)", error.message):
+            error.message += f" Numbers have a point in them: {comma[1]}.{comma[2]}"
         error.show()
         sys.exit(error.exit_code)
     except InputError as error:

@@ -84,6 +84,44 @@ def add(project, images, masks, groups) -> None:
     click.echo(f"Wrote {counted(len(new), 'image')} to {project}/images.")
 
 
+@command.command(epilog="\b\nExample: cathode-tf rounds phases my-project --off additive")
+@_project
+@click.option("--off", multiple=True, metavar="NAME", help="Switch this phase off; may be repeated.")
+@click.option("--all-on", is_flag=True, help="Switch all on again.")
+@_who
+def phases(project, off, all_on, who) -> None:
+    """Say which phases of PROJECT are not there: they are neither proposed nor learned.
+
+    Those that are named are off from now on, the others on. Masks keep what they show.
+    """
+    from cathode_tf.rounds import Project
+    from cathode_tf.rounds.choices import switch_off
+
+    opened = Project(project)
+    if off or all_on:
+        switch_off(opened, off, who=who)
+    for phase in opened.phases:
+        click.echo(f"{phase.name}: {'off' if phase.name in opened.state.off else 'on'}")
+
+
+@command.command(epilog="\b\nExample: cathode-tf rounds scale my-project cell_01 --pixel-size-nm 11.16")
+@_project
+@click.argument("images", nargs=-1)
+@click.option("--pixel-size-nm", type=float, required=True, help="Edge of a pixel.")
+@click.option("--source", default="given by hand", show_default=True, help="Where it is known from.")
+@_who
+def scale(project, images, pixel_size_nm, source, who) -> None:
+    """Set the pixel size of IMAGES (names); of all images without one where none is named."""
+    from cathode_tf.rounds import Project
+    from cathode_tf.rounds.choices import set_scale
+
+    opened = Project(project)
+    known = opened.state.images.values()
+    keys = images or [image.key for image in known if image.pixel_size_nm is None]
+    set_scale(opened, keys, pixel_size_nm, source, who=who)
+    click.echo(f"Set the pixel size of {counted(len(keys), 'image')}.")
+
+
 @command.command(epilog="\b\nExample: cathode-tf rounds propose my-project")
 @_project
 @click.option("--ensemble", type=click.IntRange(1), default=1, show_default=True, help="Models to average.")

@@ -24,6 +24,8 @@ class Duration(click.ParamType):
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", value.strip())
         if not match or not float(match[1]):
             self.fail(f"{value!r} must be a time such as 90s, 25m or 2h.", param, ctx)
+        if not match[2]:
+            click.echo(f"{value} has no unit: taken as seconds ({value}m would be minutes).", err=True)
         return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 

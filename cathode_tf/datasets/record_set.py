@@ -6,10 +6,12 @@ import csv
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cathode_tf.datasets.encoding import Row
 from cathode_tf.datasets.schema import (
@@ -23,7 +25,7 @@ from cathode_tf.datasets.schema import (
 from cathode_tf.datasets.tfrecord import read_frames
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256, read_json
-from cathode_tf.phases import Phases
+from cathode_tf.phases import IGNORE, Phase, Phases
 
 METADATA = "metadata.json"
 INDEX = "index.csv"
@@ -43,6 +45,7 @@ class RecordSet:
         fingerprint: SHA-256 over ids, splits, and hashes of all images and masks.
         metadata: Content of `metadata.json`.
         rows: What the index says about each record, in the order of the shards.
+        skipped: Phases of the masks that are left out (`skipping`): their pixels are read as ignored.
     """
 
     path: Path
@@ -53,6 +56,32 @@ class RecordSet:
     fingerprint: str
     metadata: dict[str, Any] = field(repr=False, compare=False)
     rows: tuple[Row, ...] = field(repr=False, compare=False)
+    skipped: tuple[Phase, ...] = ()
+
+    @property
+    def written_phases(self) -> Phases:
+        """All that stand in the masks on disk: `phases`, then `skipped`."""
+        return Phases((*self.phases, *self.skipped))
+
+    def skipping(self, names: Collection[str]) -> RecordSet:
+        """The same records, read as if these phases had been left unlabelled.
+
+        Example:
+            >>> records = open_records("records/sample").skipping(["additive"])
+            >>> records.phases.names
+            ('pore', 'ncm', 'binder')
+            >>> 2 in next(records.examples("test")).mask
+            False
+        """
+        stays = [name not in names for name in self.phases.names]
+        skipped = [phase for phase, kept in zip(self.phases, stays, strict=True) if not kept]
+        kept = [phase for phase, kept in zip(self.phases, stays, strict=True) if kept]
+        rows = []
+        for row in self.rows:
+            *counts, ignored = row.counts
+            staying = [count for count, kept in zip(counts, stays, strict=True) if kept]
+            rows.append(replace(row, counts=(*staying, ignored + sum(counts) - sum(staying))))
+        return replace(self, phases=Phases(tuple(kept)), skipped=(*self.skipped, *skipped), rows=tuple(rows))
 
     def examples(self, split: str, *, verify: bool = False) -> Iterator[Example]:
         """Every example of a split, in the order of the files: whole images, not shuffled.
@@ -76,7 +105,7 @@ class RecordSet:
         for path in self.shards(split):
             for message in read_frames(path, verify=verify):
                 example, *written = deserialize(message, path)
-                check_example(example, self.phases, f"{path}, {example.id!r}")
+                check_example(example, self.written_phases, f"{path}, {example.id!r}")
                 row = next(rows, None)
                 if row is None or row.id != example.id or [row.image_sha256, row.mask_sha256] != written:
                     raise InputError(
@@ -87,7 +116,13 @@ class RecordSet:
                     raise InputError(
                         f"{path}, {example.id!r}: the pixels are not those that were written. Convert again."
                     )
-                yield example
+                yield self._without_skipped(example)
+
+    def _without_skipped(self, example: Example) -> Example:
+        if not self.skipped:
+            return example
+        gone = np.isin(example.mask, [phase.id for phase in self.skipped])
+        return replace(example, mask=np.where(gone, np.uint8(IGNORE), example.mask))
 
     def rows_of(self, split: str) -> list[Row]:
         """The index of one split, in the order of the files."""

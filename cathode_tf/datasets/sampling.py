@@ -126,9 +126,11 @@ class PatchSampler:
         if not counts[:-1].any():
             raise InputError(f"{records.path}: {split!r} must hold labelled pixels. All are ignored (255).")
         self.phases: Phases = records.phases
+        self._written = records.written_phases
         self.patch_px, self.batch, self.seed = patch_px, batch, seed
         self.turns, self.warps, self.balanced, self.first_step = turns, warps, balanced, first_step
         self._indices = self.phases.to_indices(np.arange(256, dtype=np.uint8))
+        self._indices[[phase.id for phase in records.skipped]] = IGNORE
         self._places = [(path, *place) for path in records.shards(split) for place in locate_frames(path)]
         self._capacity = memory_mb << 20
         pixel_bytes = np.dtype(records.metadata["image_dtype"]).itemsize + 1
@@ -207,7 +209,7 @@ class PatchSampler:
         example, _, _ = deserialize(
             message.data, path, image_memory=memory[0], mask_memory=self._scratch.mask
         )
-        counts = check_example(example, self.phases, f"{path}, {example.id!r}")
+        counts = check_example(example, self._written, f"{path}, {example.id!r}")
         pixels, scale = example.image, self._scales[place]
         if scale != 1.0:
             pixels = Resampling(pixels.shape, scale)(pixels)
@@ -215,7 +217,7 @@ class PatchSampler:
         offset, factor = scale_of(*image_statistics(pixels))
         target = memory[1](example.mask.size)[: example.mask.size].reshape(example.mask.shape)
         cv2.LUT(example.mask, self._indices, dst=target)
-        present = frozenset(np.flatnonzero(counts[:-1]).tolist())
+        present = frozenset(np.flatnonzero(counts[: len(self.phases)]).tolist())
         if scale != 1.0:
             target = Resampling(target.shape, scale).labels(target)
             present &= frozenset(np.unique(target).tolist())

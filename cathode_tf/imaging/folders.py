@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -48,6 +49,8 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
             found += inside
         elif path.is_file():
             found.append(path)
+        elif matching := _matching(path):
+            found += matching
         else:
             raise InputError(f"{path}: does not exist.")
     return list(dict.fromkeys(found))
@@ -97,6 +100,16 @@ def match_masks(
     if not candidates:
         raise InputError(f"{place}: must hold masks. Received none.")
     return _match(images, candidates, (suffix, ""), phases)
+
+
+def _matching(path: Path) -> list[Path]:
+    """Files that a pattern such as `nano/*.tif` names; the shells of Windows hand it on as it was typed."""
+    if not glob.has_magic(str(path)):
+        return []
+    matching = sorted((Path(name) for name in glob.glob(str(path))), key=natural_key)
+    if not matching:
+        raise InputError(f"{path}: must name files by this pattern. Received none that fits.")
+    return [file for file in matching if file.is_file()]
 
 
 def suggest_suffix(images: Sequence[Path]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from cathode_tf.errors import InputError
@@ -37,12 +38,19 @@ def display(pixels: np.ndarray, *, low: float = 0.5, high: float = 99.5) -> np.n
     values = np.arange(np.iinfo(pixels.dtype).max + 1) if counted else pixels
     scaled = (values.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
     stretched = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    if pixels.dtype == np.uint8:
+        return cv2.LUT(pixels, stretched)  # several times as fast as indexing
     return stretched[pixels] if counted else stretched
 
 
 def _levels(pixels: np.ndarray, percents: tuple[float, float]) -> list[float]:
     """Percentiles as `np.percentile` gives them, from how often each grey level occurs: no sorting."""
-    below = np.cumsum(np.bincount(pixels.ravel()))
+    if pixels.size < 1 << 24:  # OpenCV counts faster, in float32, which is exact up to here
+        size = np.iinfo(pixels.dtype).max + 1
+        counts = cv2.calcHist([np.ascontiguousarray(pixels)], [0], None, [size], [0, size]).ravel()
+        below = np.cumsum(counts.astype(np.int64))
+    else:
+        below = np.cumsum(np.bincount(pixels.ravel()))
     levels = []
     for percent in percents:
         place = percent / 100 * (pixels.size - 1)

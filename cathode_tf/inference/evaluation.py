@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, atomic_folder, write_json
 from cathode_tf.inference.pictures import draw_evaluation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.sources import Source
 from cathode_tf.inference.trials import note_trial, trial_of
+from cathode_tf.learning.counterparts import counterparts
 from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
@@ -135,6 +137,8 @@ def evaluate(
 
     The unit is the image: the mean Dice is the mean over images of each image's mean over its phases.
     A phase that is neither in the reference nor in the prediction of an image does not count there.
+    Where the model's phases are others than the records', those of the same name, or else of the same role, stand
+    for each other, whatever their ids; a phase of the records that the model does not know has Dice 0.
 
     Args:
         model: A `Segmenter`, or what it takes.
@@ -144,19 +148,14 @@ def evaluate(
         force: Replace `out` if it exists.
 
     Raises:
-        InputError: If the split is empty or missing, or model and records have different phases.
+        InputError: If the split is empty or missing, or model and records share fewer than two phases.
     """
     from cathode_tf.datasets import open_records
 
     if isinstance(records, (str, Path)):
         records = open_records(records)
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
-    phases = segmenter.phases
-    if not phases.same_classes(records.phases):
-        raise InputError(
-            f"{records.path}: must have the phases of the model ({phases.describe()}). "
-            f"Received {records.phases.describe()}."
-        )
+    _check_phases(segmenter.phases, records)
     if not records.splits.get(split):
         there = ", ".join(f"{name} {count}" for name, count in records.splits.items())
         raise InputError(f"{records.path}: must have images in the split {split!r}. Received {there}.")
@@ -197,9 +196,10 @@ def _noted(evaluation: Evaluation, segmenter: Segmenter) -> Evaluation:
 def _evaluate(
     segmenter: Segmenter, records: RecordSet, split: str, source: dict[str, Any], folder: Path | None
 ) -> Evaluation:
-    phases, images, tables, looks = segmenter.phases, [], {}, []
+    phases, images, tables, looks = records.phases, [], {}, []
+    told_in = None if segmenter.phases.same_classes(phases) else phases
     for example in track(records.examples(split), f"Evaluating {split}", total=records.splits[split]):
-        segmentation = segmenter.segment(example.micrograph)
+        segmentation = segmenter.segment(example.micrograph, phases=told_in)
         reference, prediction = phases.to_indices(example.mask), phases.to_indices(segmentation.mask)
         table = confusion(reference, prediction, len(phases))
         values = dice_per_phase(table)
@@ -218,6 +218,20 @@ def _evaluate(
                 pixel_size_nm=example.micrograph.pixel_size_nm,
             )
     return Evaluation(phases, images, tables, source, np.array(looks))
+
+
+def _check_phases(known: Phases, records: RecordSet) -> None:
+    """Raise where the model's phases can say nothing of the records'; warn where they miss one."""
+    if known.same_classes(records.phases):
+        return
+    table = counterparts(known, records.phases)
+    told = {int(table[phase.id]) for phase in known}
+    missed = [phase.name for phase in records.phases if phase.id not in told]
+    if missed:
+        warnings.warn(
+            InputWarning(f"The model does not know {', '.join(missed)}, which therefore has Dice 0."),
+            stacklevel=3,
+        )
 
 
 def _picture(folder: Path, id_: str) -> Path:

@@ -23,9 +23,10 @@ from cathode_tf.learning.prior import Prior
 from cathode_tf.learning.run_folder import Progress
 from cathode_tf.learning.scores import confusion, dice_per_phase, judged, mean_dice, phases_in
 from cathode_tf.phases import Phases
+from cathode_tf.progress import stop_asked, tell
 
 PATIENCE = 0.5
-"""A run stops when this share of its schedule brought no better validation Dice."""
+"""A run stops when this share of its schedule brought no better validation Dice, unless told otherwise."""
 
 
 class Clock:
@@ -113,6 +114,8 @@ class Schedule(keras.callbacks.Callback):
             self.progress.stopped = "diverged"
         elif self.clock.limit_s and self.clock.elapsed_s() + self.clock.reserve_s >= self.clock.limit_s:
             self.progress.stopped = "time limit"
+        elif stop_asked():
+            self.progress.stopped = "asked"
         if self.progress.stopped:
             self.model.stop_training = True
 
@@ -127,7 +130,7 @@ class EpochEnd(keras.callbacks.Callback):
         progress: Kept up to date.
         clock: The run's clock.
         average: Of the weights; it must come before this in the list of callbacks.
-        may_stop: Whether a run without improvement ends; the machine that validates cannot stop the others.
+        patience: The run ends when this share of its schedule (0-1) brought no better validation Dice.
         prior: What the run began with, if it is to have its say in the model that is kept.
     """
 
@@ -140,12 +143,12 @@ class EpochEnd(keras.callbacks.Callback):
         progress: Progress,
         clock: Clock,
         average: WeightAverage,
-        may_stop: bool = True,
+        patience: float = PATIENCE,
         prior: Prior | None = None,
     ):
         super().__init__()
         self.twin, self.validation, self.average = twin, validation, average
-        self.folder, self.progress, self.clock, self.may_stop = folder, progress, clock, may_stop
+        self.folder, self.progress, self.clock, self.patience = folder, progress, clock, patience
         self.prior = prior
         self.phases = Phases.from_list(read_card(twin)["phases"])
         self.logs = TensorBoardLog(folder / run_folder.LOGS)
@@ -182,7 +185,7 @@ class EpochEnd(keras.callbacks.Callback):
         if best:
             progress.best_dice, progress.best_at = row["mean_dice"], clock.share()
             self._save_best(row)
-        elif self.may_stop and clock.share() - progress.best_at > PATIENCE:
+        elif clock.share() - progress.best_at > self.patience:
             progress.stopped = progress.stopped or "no improvement"
             self.model.stop_training = True
         run_folder.write_history(self.folder, progress.history)
@@ -228,6 +231,7 @@ class Telling(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.loss = float(logs["loss"])
+        tell("Training", self.clock.share(), 1.0, **self._facts())
         now, live = time.monotonic(), sys.stderr.isatty()
         if now - self.last < (0.5 if live else self.every_s):
             return
@@ -242,6 +246,15 @@ class Telling(keras.callbacks.Callback):
             f"loss {self.loss:.3f}{best}{left}"
         )
         print(f"\r{line:<110}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
+
+    def _facts(self) -> dict[str, Any]:
+        left_s, best = self.clock.left_s(), self.progress.best_dice
+        return {
+            "left_s": None if math.isnan(left_s) else left_s,
+            "step": self.clock.step,
+            "loss": self.loss if math.isfinite(self.loss) else None,
+            "best_dice": best if self.progress.history else None,
+        }
 
 
 class Forecast(keras.callbacks.Callback):

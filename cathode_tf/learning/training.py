@@ -22,7 +22,7 @@ from cathode_tf.imaging.looks import Known, looks_of
 from cathode_tf.imaging.outliers import tamed
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
-from cathode_tf.learning.callbacks import Clock, EpochEnd, Forecast, Schedule, Telling
+from cathode_tf.learning.callbacks import PATIENCE, Clock, EpochEnd, Forecast, Schedule, Telling
 from cathode_tf.learning.counterparts import partner
 from cathode_tf.learning.distribution import choose_strategy, fit_distributed, is_chief, scope, workers
 from cathode_tf.learning.losses import CombinedLoss
@@ -56,6 +56,7 @@ def train(
     prior: bool = True,
     precision: str = "auto",
     seed: int = 0,
+    patience: float = PATIENCE,
     strategy: Any = None,
     force: bool = False,
 ) -> Run:
@@ -63,6 +64,7 @@ def train(
 
     The model's pixel size is the median of the training images'; images of another are resampled to it, in
     training and validation as later when the model is used. Images of unknown pixel size are taken as they are.
+    A phase of which no training mask has a pixel is left out of the network, and a warning says so.
 
     The same call goes on with a run that was killed, as if nothing had happened; with other `epochs` or another
     `time_limit_s` it goes on too, and the schedule follows the new end.
@@ -86,6 +88,7 @@ def train(
             know all phases. A start model that has such a prior itself hands it on.
         precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.
         seed: Of weights, patches and their order.
+        patience: The run ends when this share of it (0-1) brought no better validation Dice; 1 goes to its end.
         strategy: A `tf.distribute.Strategy`. Default: all GPUs, or the machines that `TF_CONFIG` names,
             which all make the same call and see the same folders.
         force: Replace a run that is there.
@@ -98,6 +101,7 @@ def train(
             or one that has ended otherwise than `epochs` and `time_limit_s` say.
     """
     records = open_records(records) if isinstance(records, (str, Path)) else records
+    records, train_pixels = _with_phases_there(records)
     start = _chosen_start(start, records.phases, preset, None if force else Path(out))
     config: dict[str, Any] = {
         "preset": preset,
@@ -123,7 +127,6 @@ def train(
     if progress.stopped:
         return Run(folder, progress.history, progress.stopped)
     validation = _validation_images(records)
-    train_pixels = _check_training_split(records)
     steps = steps_per_epoch or _steps(train_pixels, validation, batch * patch_px**2)
 
     before = load_model(start) if start is not None else None
@@ -151,7 +154,8 @@ def train(
                 progress=progress,
                 clock=clock,
                 average=average,
-                may_stop=workers(strategy) == 1,
+                # The machine that validates cannot stop the others.
+                patience=patience if workers(strategy) == 1 else 1.0,
                 prior=_prior(twin, records.phases, before, prior),
             ),
         ]
@@ -251,8 +255,8 @@ def _validation_images(records: RecordSet) -> list[tuple[Micrograph, np.ndarray]
     return images
 
 
-def _check_training_split(records: RecordSet) -> int:
-    """The number of annotated training pixels; raises if a phase has none."""
+def _with_phases_there(records: RecordSet) -> tuple[RecordSet, int]:
+    """The records without the phases that no training mask shows, and the number of annotated training pixels."""
     if not records.rows_of("train"):
         next(records.examples("train"))  # says what is missing
     counts = np.sum([row.counts for row in records.rows_of("train")], axis=0)[:-1]
@@ -261,12 +265,21 @@ def _check_training_split(records: RecordSet) -> int:
         raise InputError(
             f"{records.path}: the training split must hold annotated pixels. Received none: all are ignored."
         )
-    if missing:
+    if len(missing) == len(records.phases) - 1:
         raise InputError(
-            f"{records.path}: the training split must hold each phase. Received no pixel of "
-            f"{', '.join(missing)}. Annotate some, or take the phase out of phases.toml and convert again."
+            f"{records.path}: the training split must hold two phases at least. Received no pixel of "
+            f"{', '.join(missing)}. Annotate some."
         )
-    return int(counts.sum())
+    if missing:
+        warnings.warn(
+            InputWarning(
+                f"No training mask has a pixel of {', '.join(missing)}: left out. This model will never name it; "
+                "annotate some where it is, and the next one will."
+            ),
+            stacklevel=3,
+        )
+        records = records.skipping(missing)
+    return records, int(counts.sum())
 
 
 def _steps(train_pixels: int, validation: list[tuple[Micrograph, np.ndarray]], step_pixels: int) -> int:

@@ -22,11 +22,13 @@ from starlette.staticfiles import StaticFiles
 
 from cathode_tf.errors import InputError
 from cathode_tf.phases import IGNORE, IGNORE_COLOR
-from cathode_tf.review import claims
+from cathode_tf.review import claims, people
+from cathode_tf.review.desk import Desk, NoProject
 from cathode_tf.review.drafts import Draft, OutOfStep
 from cathode_tf.review.runs import decode_mask, encode_mask
 from cathode_tf.review.security import Guard
-from cathode_tf.review.views import Views, uncertain_regions
+from cathode_tf.review.stations import max_body, station_routes
+from cathode_tf.review.views import Views
 from cathode_tf.rounds import ImageState, Project, record_review
 
 STATIC = Path(__file__).parent / "static"
@@ -34,21 +36,25 @@ MAX_SECONDS_A_CALL = 120.0
 """The page reports its time every few seconds; more than this in one call is a fault, not work."""
 
 
-def build_app(project: Project, *, token: str, hosts: set[str], who: str) -> Starlette:
-    """The ASGI application for one project.
+def build_app(desk: Desk | Project, *, token: str, hosts: set[str], who: str) -> Starlette:
+    """The ASGI application for one desk.
 
     Args:
-        project: What is reviewed.
+        desk: What lies on it; a project alone is reviewed, without the stations around.
         token: Secret of the printed address.
         hosts: `"127.0.0.1:8765"` and whatever else the server answers to.
         who: Name of the person, until the page gives another.
     """
-    room = _Room(project, who)
-    guard = Middleware(Guard, token=token, hosts=hosts, max_body=room.max_body)
+    if isinstance(desk, Project):
+        desk = Desk(desk, who=who)
+    room = _Room(desk)
+    guard = Middleware(Guard, token=token, hosts=hosts, max_body=room.max_body, guests=room.guests)
     one = "/api/images/{key}"
     routes = [
-        Route("/", _page("index.html")),
+        Route("/", _page("stations.html" if desk.stations else "index.html")),
+        Route("/review", _page("index.html")),
         Route("/status", _page("status.html")),
+        *(station_routes(desk) if desk.stations else ()),
         Route("/api/project", room.project_card),
         Route("/api/status", room.status),
         Route(one, room.image_card),
@@ -69,6 +75,7 @@ def build_app(project: Project, *, token: str, hosts: set[str], who: str) -> Sta
     ]
     handlers = {
         InputError: _input_error,
+        NoProject: _conflict,
         OutOfStep: _conflict,
         claims.Taken: _conflict,
         ClientDisconnect: _gone,
@@ -102,17 +109,49 @@ def _bytes(data: bytes | np.ndarray, **headers: Any) -> Response:
     return Response(body, media_type="application/octet-stream", headers=named)
 
 
+LOOK_S = 20.0
+"""Less time for a test image whose proposal is accepted as it came raises a question."""
+
+
 class _Room:
-    """The routes of one project."""
+    """The routes of the project on the desk."""
 
-    def __init__(self, project: Project, who: str) -> None:
-        self.project, self.who, self.views = project, who, Views(project)
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.who = desk, desk.who
 
-    def max_body(self) -> int:
-        """Bytes of the worst stroke on the largest image that there is now."""
+    @property
+    def project(self) -> Project:
+        return self.desk.project
+
+    @property
+    def views(self) -> Views:
+        return self.desk.views
+
+    def guests(self) -> dict[str, str]:
+        """Names of those who were invited, by token."""
+        return people.guests(self.project) if self.desk.has_project else {}
+
+    def max_body(self, path: str) -> int:
+        """Bytes of the worst stroke on the largest image that there is now, or what a station takes."""
+        most = max_body(path) if self.desk.stations else None
+        if most is not None:
+            return most
+        if not self.desk.has_project:
+            return 0
         largest = max((i.height * i.width for i in self.project.state.images.values()), default=0)
         # The worst mask has a run for each pixel, five bytes each; a stroke ten.
         return min(10 * largest + 65536, 2**28)
+
+    def _refuse_unlooked(self, image: ImageState, mask: np.ndarray | None, draft: Draft) -> None:
+        """A test image is what models are measured on: a glance at the proposal is no measurement."""
+        if image.role != "test" or image.status == "accepted" or draft.seconds >= LOOK_S:
+            return
+        proposal = self.project.proposal(image)
+        if proposal is not None and mask is not None and np.array_equal(proposal, mask):
+            raise InputError(
+                f"{image.name}: is a test image, on which every model is measured. Received its proposal untouched, "
+                f"within {LOOK_S:.0f} s. Look at each boundary; if all are right, accept it with sure=1."
+            )
 
     def _image(self, request: Request) -> ImageState:
         key = request.path_params["key"]
@@ -127,6 +166,7 @@ class _Room:
         waiting = [self._row(image, session) for image in state.queue()]
         done = [self._row(image, session) for image in state.with_status("accepted", "rejected")]
         phases = [{"name": p.name, "id": p.id, "color": p.color} for p in self.project.phases.entries]
+        off = self.project.state.off
         champion = state.champion
         return JSONResponse(
             {
@@ -134,7 +174,9 @@ class _Room:
                 "who": self.who,
                 "round": state.round,
                 "model": champion.name if champion else None,
-                "phases": phases,
+                "phases": [phase for phase in phases if phase["name"] not in off],
+                "colors": {str(phase["id"]): phase["color"] for phase in phases},
+                "stations": self.desk.stations,
                 "ignore": {"name": "ignore", "id": IGNORE, "color": IGNORE_COLOR},
                 "images": waiting + done,
             }
@@ -162,7 +204,6 @@ class _Room:
 
     def image_card(self, request: Request) -> Response:
         image = self._image(request)
-        uncertainty = self.project.uncertainty(image)
         draft = Draft(self.project, image)
         return JSONResponse(
             {
@@ -171,7 +212,7 @@ class _Room:
                 "proposed": image.proposal is not None,
                 "draft_bytes": draft.size,
                 "seconds": draft.seconds,
-                "regions": [] if uncertainty is None else uncertain_regions(uncertainty),
+                "regions": self.views.regions(image),
             }
         )
 
@@ -272,6 +313,8 @@ class _Room:
             decision = query.get("decision", "")
             mask = decode_mask(data, (image.height, image.width)) if decision == "accept" else None
             draft = Draft(self.project, image)
+            if decision == "accept" and not query.get("sure"):
+                self._refuse_unlooked(image, mask, draft)
             minutes = (draft.seconds + _number(query.get("seconds"), MAX_SECONDS_A_CALL)) / 60
             event = record_review(self.project, image.key, decision, mask=mask, who=who, minutes=minutes)
             if decision == "skip":

@@ -7,7 +7,7 @@ Each request is checked before any other code sees it: the Host (against DNS reb
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -33,17 +33,27 @@ class TooLarge(Exception):
 
 
 class Guard:
-    """ASGI middleware that lets nothing pass but our own page.
+    """ASGI middleware that lets nothing pass but our own page, and says who is before it.
 
     Args:
-        app: What it guards.
+        app: What it guards; it finds the person's name in `scope["state"]["guest"]`, None for the owner.
         token: Secret of the printed address; the page gets it as a cookie.
         hosts: Names under which the server may be addressed, with port.
-        max_body: Gives the longest body accepted, bytes, when one comes.
+        max_body: Gives the longest body accepted for a path, bytes, when one comes.
+        guests: Gives the names of others by their tokens.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, hosts: set[str], max_body: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        hosts: set[str],
+        max_body: Callable[[str], int],
+        guests: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self.app, self.token, self.hosts, self.max_body = app, token, hosts, max_body
+        self.guests = guests
         # Cookies do not know ports; two servers on one computer must not sign each other out.
         self.cookie = "cathode_review_" + token[:6].replace("-", "_")
 
@@ -52,11 +62,13 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
+        refusal = await run_in_threadpool(self._refusal, scope)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        most = 0 if scope["method"] in ("GET", "HEAD") else await run_in_threadpool(self.max_body)
+        most = (
+            0 if scope["method"] in ("GET", "HEAD") else await run_in_threadpool(self.max_body, scope["path"])
+        )
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdigit() or int(length) > most:
             await _too_large(most)(scope, receive, send)
@@ -73,18 +85,26 @@ class Guard:
         if foreign or headers.get("sec-fetch-site", "same-origin") == "cross-site":
             return PlainTextResponse("Refused: this request comes from another site.", 403)
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if given and scope["path"] == "/" and self._is_token(given):
+        if given and scope["path"] == "/" and self._knows(given)[0]:
             answer = RedirectResponse("/", 303, headers=_HEADERS)
-            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path="/")
+            answer.set_cookie(self.cookie, given, httponly=True, samesite="strict", path="/")
             return answer
-        if not self._is_token(self._cookie_of(headers)):
+        known, guest = self._knows(self._cookie_of(headers))
+        if not known:
             return PlainTextResponse(
-                "Open the whole address that `cathode-tf review` printed, with ?token=.", 401
+                "Open the whole address that `cathode-tf` printed, with ?token=, or that you were given.", 401
             )
+        scope.setdefault("state", {})["guest"] = guest
         return None
 
-    def _is_token(self, value: str) -> bool:
-        return hmac.compare_digest(value.encode(), self.token.encode())
+    def _knows(self, value: str) -> tuple[bool, str | None]:
+        """Whether someone has this token, and the name of whom, None for the owner."""
+        if hmac.compare_digest(value.encode(), self.token.encode()):
+            return True, None
+        for token, name in self.guests().items():
+            if hmac.compare_digest(value.encode(), token.encode()):
+                return True, name
+        return False, None
 
     def _cookie_of(self, headers: Headers) -> str:
         for part in headers.get("cookie", "").split(";"):

@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
+from cathode_tf.review.desk import Desk
 from cathode_tf.rounds import Project
 
 DEFAULT_PORT = 8765
 
 
 def serve(
-    project: Project,
+    project: Project | Desk,
     *,
     port: int | None = None,
     host: str = "127.0.0.1",
@@ -27,7 +28,7 @@ def serve(
     """Serve the page until interrupted.
 
     Args:
-        project: What is reviewed.
+        project: What is reviewed; or a desk, for the page with all stations.
         port: TCP port; default: 8765, or the next free one.
         host: Address to listen on; others than this computer can only reach it where this is changed.
         who: Name of the person, for the ledger.
@@ -44,14 +45,22 @@ def serve(
 
     listening = listen(host, port)
     port = listening.getsockname()[1]
-    token = _token(project)
+    desk = project if isinstance(project, Desk) else Desk(project, who=who or user_name())
+    token = _token(desk)
     names = [f"[{name}]" if ":" in name else name for name in names_of(host)]
+    if desk.stations and host in ("0.0.0.0", "::"):
+        # The owner is at this computer; the others come by its address in the network.
+        network = _network_address()
+        names = ["127.0.0.1", *names, network]
+        desk.lan_address = lambda given: f"http://{network}:{port}/?token={given}"
     hosts = {f"{name}:{port}" for name in names}
-    app = build_app(project, token=token, hosts=hosts, who=who or user_name())
+    app = build_app(desk, token=token, hosts=hosts, who=desk.who)
     address = f"http://{names[0]}:{port}/?token={token}"
     announce(address)
     if browser:
         webbrowser.open(address)
+    if desk.has_project and desk.stations:
+        desk.jobs.look_after()
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -88,9 +97,19 @@ def names_of(host: str) -> list[str]:
     return [host, "localhost", "127.0.0.1"] if local else [host]
 
 
-def _token(project: Project) -> str:
-    """The project's token; kept, so that an open page goes on when the server is started again."""
-    path = project.path / ".review-token"
+def _network_address() -> str:
+    """The address by which others in the network reach this computer; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address of documentation: only the route is asked for
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
+def _token(desk: Desk) -> str:
+    """The token of a project, or of a desk; kept, so that an open page goes on when the server is started again."""
+    path = (desk.home if desk.stations else desk.project.path) / ".review-token"
     if path.exists():
         token = path.read_text(encoding="ascii").strip()
         if len(token) >= 20:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.files import atomic_file
+from cathode_tf.files import atomic_file, read_json, write_json
 from cathode_tf.rounds import Project
+from cathode_tf.rounds.state import ImageState
 
 THUMBNAIL_PX = 160
+PICTURE_PX = 900
 SUPERPIXEL_TILE = 512
 
 
@@ -44,6 +48,76 @@ class Views:
             with atomic_file(path, force=True) as temporary:
                 temporary.write_bytes(cv2.imencode(".png", small)[1].tobytes())
         return path.read_bytes()
+
+    def with_strip(self, key: str) -> bytes:
+        """The image as a PNG for measuring its scale bar, with the data strip that was cut off below it."""
+        import cv2
+
+        from cathode_tf.imaging import display
+
+        image = self.project.image(key)
+        parts = [display(self.project.pixels(image))]
+        strip = self.project.strip(image)
+        if strip is not None:
+            parts.append(display(strip, low=0, high=100))
+        return cv2.imencode(".png", np.vstack(parts), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+    def picture(self, key: str, what: str) -> bytes | None:
+        """A JPEG of the image, `grey` or tinted with a mask: `proposal`, `accepted`, or that of a model.
+
+        Args:
+            key: The image.
+            what: One of these words, or a model's name, whose mask of a test image is kept; None where there is none.
+        """
+        import cv2
+
+        from cathode_tf.imaging import display, overlay
+
+        image = self.project.image(key)
+        pixels = self.project.pixels(image)
+        if what == "grey":
+            shown = display(pixels)
+        else:
+            mask = self._mask(image, what)
+            if mask is None:
+                return None
+            shown = overlay(pixels, mask, self.project.phases)[..., ::-1]
+        scale = min(1.0, PICTURE_PX / max(pixels.shape))
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        small = cv2.resize(shown, size, interpolation=cv2.INTER_AREA) if scale < 1 else shown
+        return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+
+    def _mask(self, image: ImageState, what: str) -> np.ndarray | None:
+        if what == "proposal":
+            return self._newest_proposal(image)
+        if what == "accepted":
+            return self.project.mask(image)
+        if not re.fullmatch(r"\d{3,6}|default", what):
+            return None
+        path = f"measured/{what}/{image.key}.png"
+        return self.project.mask_at(path, image) if (self.project.path / path).exists() else None
+
+    def _newest_proposal(self, image: ImageState) -> np.ndarray | None:
+        """The latest proposal, also one of a round that is still being proposed."""
+        number = self.project.state.round + 1
+        place = f"proposals/{image.key}/r{number:03d}"
+        if (self.project.path / f"{place}.json").exists():
+            return self.project.mask_at(f"{place}_mask.png", image)
+        return self.project.proposal(image)
+
+    def regions(self, image: ImageState) -> list[dict[str, Any]]:
+        """The least sure places of the latest proposal (`uncertain_regions`); kept, as the map is large."""
+        if image.proposal is None:
+            return []
+        stem = Path(image.proposal["uncertainty"]).stem
+        path = self.project.path / "thumbnails" / f"{image.key}-{stem}.json"
+        if path.exists():
+            return read_json(path)
+        uncertainty = self.project.uncertainty(image)
+        assert uncertainty is not None
+        found = uncertain_regions(uncertainty)
+        write_json(path, found, force=True)
+        return found
 
     def _superpixels(self, key: str, row: int, column: int, size: int) -> bytes:
         """Superpixels of one 512 px tile, uint16 (height, width) of the tile, numbered from 0.

@@ -32,6 +32,8 @@ def create_project(
     groups: Mapping[str, str] | None = None,
     test_share: float = 0.2,
     seed: int = 0,
+    name: str | None = None,
+    broken: list[tuple[Path, str]] | None = None,
 ) -> Project:
     """A new project with these images; a part of them is frozen for testing from the start.
 
@@ -46,6 +48,8 @@ def create_project(
         groups: Group of each image name; default: every image (every stack) is its own group.
         test_share: Share of the images to freeze, 0-0.9; at least one image where it is not 0.
         seed: Draws the test images.
+        name: What people call it; default: the folder's name.
+        broken: As for `add_images`.
 
     Raises:
         InputError: If `path` is not empty, there is no image, or one cannot be read.
@@ -60,13 +64,14 @@ def create_project(
         )
     with atomic_folder(path, manifest=False) as folder:
         (folder / "phases.toml").write_text(phases.to_toml(), encoding="utf-8")
-        settings = {"schema": SCHEMA, "name": path.resolve().name, "test_share": test_share, "seed": seed}
+        name = name or path.resolve().name
+        settings = {"schema": SCHEMA, "name": name, "test_share": test_share, "seed": seed}
         write_json(folder / "project.json", settings)
         project = Project(folder)
-        project.ledger.append(
-            "init", name=path.resolve().name, phases=list(phases.names), test_share=test_share
-        )
-        add_images(project, images, masks=masks, groups=groups)
+        project.ledger.append("init", name=name, phases=list(phases.names), test_share=test_share)
+        add_images(project, images, masks=masks, groups=groups, broken=broken)
+        if not project.state.images:
+            raise InputError(f"{path}: needs an image that can be read. Received none: {broken}.")
     return Project(path)
 
 
@@ -76,6 +81,7 @@ def add_images(
     *,
     masks: str | Path | None = None,
     groups: Mapping[str, str] | None = None,
+    broken: list[tuple[Path, str]] | None = None,
 ) -> list[ImageState]:
     """Copy images into the project; one that it has already (the same pixels) is left out with a warning.
 
@@ -86,6 +92,7 @@ def add_images(
         images: Image files or folders of them.
         masks: Folder of masks that exist already, matched by stem.
         groups: Group of each image name.
+        broken: Takes files that cannot be read, and why, instead of an error that ends it all.
 
     Returns:
         The images that are new.
@@ -108,7 +115,13 @@ def add_images(
     found: dict[str, np.ndarray] = {}
     seen: set[str] = set()
     for path, mask_path in track(pairs, "Reading images"):
-        micrographs = read_micrograph(path)
+        try:
+            micrographs = read_micrograph(path)
+        except InputError as error:
+            if broken is None:
+                raise
+            broken.append((path, str(error)))
+            continue
         stack = isinstance(micrographs, list)
         if stack and mask_path is not None:
             raise InputError(f"{mask_path}: masks for stacks must be given slice by slice. Split the stack.")
@@ -131,10 +144,11 @@ def add_images(
                 )
             if present is None:
                 _write_png(project.path / "images" / f"{key}.png", micrograph.pixels)
+                _keep_strip(project.path / "images" / f"{key}_strip.png", path, micrograph)
                 group = (groups or {}).get(micrograph.id) or (composed(path.stem) if stack else micrograph.id)
                 entries.append(_entry(key, micrograph, group))
     with project.ledger.locked():
-        _draw_roles(entries, project.state.images.values(), project.card["test_share"], project.card["seed"])
+        draw_roles(entries, project.state.images.values(), project.card["test_share"], project.card["seed"])
         for entry in entries:
             project.ledger.append("image", **entry)
     for key, mask in found.items():
@@ -156,9 +170,19 @@ def _entry(key: str, micrograph: Micrograph, group: str) -> dict[str, Any]:
     }
 
 
-def _draw_roles(
-    entries: list[dict[str, Any]], present: Iterable[ImageState], share: float, seed: int
-) -> None:
+def _keep_strip(out: Path, path: Path, micrograph: Micrograph) -> None:
+    """Where the pixel size is unknown, keep the data strip: the scale bar that someone will look for is there."""
+    from cathode_tf.imaging import read_micrograph
+
+    rows = int(micrograph.acquisition.get("databar_rows") or 0)
+    if micrograph.pixel_size_nm is not None or not rows or "slice_index" in micrograph.acquisition:
+        return
+    whole = read_micrograph(path, databar="none")
+    assert not isinstance(whole, list)
+    _write_png(out, whole.pixels[-rows:])
+
+
+def draw_roles(entries: list[dict[str, Any]], present: Iterable[ImageState], share: float, seed: int) -> None:
     """Set each entry's role: whole groups go to the test side until it holds its share of all images."""
     present = list(present)
     roles = {image.group: image.role for image in present}

@@ -58,6 +58,12 @@ _LINES = {
     "train": _train,
     "evaluate": _evaluate,
     "promote": _promote,
+    "baseline": lambda event, state: f"measure the default model on {len(event['test'])} test images",
+    "scale": lambda event, state: (
+        f"pixel size {event['pixel_size_nm']:.5g} nm for {len(event['keys'])} images, {event['pixel_size_source']}"
+    ),
+    "phases": lambda event, state: f"switch off {', '.join(event['off']) or 'no phase'}",
+    "regroup": lambda event, state: f"group {len(event['images'])} images anew",
     "refuse": lambda event, state: f"refuse model {event['model']:03d}: {event['verdict']}",
     "rollback": lambda event, state: f"roll back model {event['model']:03d}: {event['reason']}",
 }

@@ -61,6 +61,12 @@ class Project:
             self._state = (len(events), fold(events))
         return self._state[1]
 
+    @property
+    def active(self) -> Phases:
+        """The phases that are proposed and learned: all but those that were switched off."""
+        off = self.state.off
+        return Phases(tuple(phase for phase in self.phases if phase.name not in off)) if off else self.phases
+
     def image(self, key_or_name: str) -> ImageState:
         """The image with this key, or with this name where only one has it.
 
@@ -87,9 +93,19 @@ class Project:
         path = self.path / image.path
         return Micrograph(self.pixels(image), image.pixel_size_nm, path=path)
 
+    def strip(self, image: ImageState) -> np.ndarray | None:
+        """The data strip that was cut off below an image of unknown pixel size, (rows, width), or None."""
+        path = self.path / "images" / f"{image.key}_strip.png"
+        rows = int(image.acquisition.get("databar_rows") or 0)
+        return read_png(path, (rows, image.width)) if rows and path.exists() else None
+
     def mask(self, image: ImageState) -> np.ndarray | None:
         """Its accepted mask, uint8 ids (height, width), or None."""
         return None if image.mask is None else self._ids(self.path / image.mask, image)
+
+    def mask_at(self, path: str, image: ImageState) -> np.ndarray:
+        """A mask that was accepted for an image once, by its path within the project."""
+        return self._ids(self.path / path, image)
 
     def proposal(self, image: ImageState) -> np.ndarray | None:
         """Its latest proposed mask, uint8 ids (height, width), or None."""
@@ -118,11 +134,16 @@ class Project:
 
 def read_png(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """Grey or palette PNG as stored: palette indices stay indices."""
+    import cv2
     from PIL import Image
 
     try:
         with Image.open(path) as file:
-            pixels = np.asarray(file)
+            # OpenCV decodes faster, but would turn the ids of a palette into colours.
+            plain = file.mode in ("L", "I;16", "I")
+            pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if plain else np.asarray(file)
+            if pixels is None:  # damaged, or a name that OpenCV cannot read; Pillow says what is wrong
+                pixels = np.asarray(file)
     except (OSError, SyntaxError) as error:
         raise InputError(f"{path}: cannot be read ({error}). Restore it from a backup.") from error
     if pixels.dtype == np.int32:  # how Pillow gives 16-bit grey

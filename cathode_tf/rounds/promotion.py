@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
+from cathode_tf.learning.counterparts import translation
+from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.progress import track
 from cathode_tf.rounds.curve import NOISE
 from cathode_tf.rounds.project import Project
-from cathode_tf.rounds.state import ModelState
+from cathode_tf.rounds.state import ImageState, ModelState
 
 DRAWS = 4000
 
@@ -57,10 +60,13 @@ class Difference:
 def evaluate_models(project: Project, *, who: str | None = None) -> None:
     """Measure every model on every annotated test image that it was not measured on yet.
 
+    The model that ships with the package is measured too, where it knows the phases: what no annotation reaches.
+    Each model's masks are kept in `measured/`, to be looked at.
+
     Raises:
         InputError: If no test image is annotated.
     """
-    state, phases = project.state, project.phases
+    state = project.state
     tests = state.annotated("test")
     if not tests:
         frozen = [image.name for image in state.images.values() if image.role == "test"]
@@ -68,35 +74,62 @@ def evaluate_models(project: Project, *, who: str | None = None) -> None:
             f"{project.path}: must hold an annotated test image to compare models on. "
             f"Annotate {', '.join(frozen[:3]) or 'one'} (cathode-tf review); it is never trained on."
         )
+    measured: list[tuple[ModelState | None, dict[str, Any]]] = [(m, m.test) for m in state.models.values()]
+    if state.models and translation(Phases.default(), project.active) is not None:
+        measured.append((None, state.baseline))
     todo = [
-        (model, [i for i in tests if model.test.get(i.key, {}).get("revision") != i.revisions])
-        for model in state.models.values()
+        (model, [image for image in tests if not _is_measured(test, image, state.off)])
+        for model, test in measured
     ]
     todo = [(model, images) for model, images in todo if images]
-    if not todo:
-        return
+    for model, images in track(todo, "Measuring models", total=len(todo)):
+        found = _measure(project, model, images)
+        if model is None:
+            project.ledger.append("baseline", who=who, test=found)
+        else:
+            project.ledger.append("evaluate", who=who, model=model.number, test=found)
+
+
+def _is_measured(test: dict[str, Any], image: ImageState, off: tuple[str, ...]) -> bool:
+    """Whether a model was measured against the present mask, with the present phases."""
+    row = test.get(image.key, {})
+    return row.get("revision") == image.revisions and tuple(row.get("off", ())) == off
+
+
+def _measure(project: Project, model: ModelState | None, images: list[ImageState]) -> dict[str, Any]:
+    """Dice of a model (None: the one that ships with the package) on each image, by key."""
+    from cathode_tf.imaging import write_mask
     from cathode_tf.inference import Segmenter
     from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
 
-    for model, images in track(todo, "Measuring models", total=len(todo)):
-        segmenter = Segmenter(str(project.path / model.path))
-        found: dict[str, Any] = {}
-        for image in images:
-            mask = project.mask(image)
-            assert mask is not None
-            prediction = segmenter.segment(project.micrograph(image)).mask
-            table = confusion(phases.to_indices(mask), phases.to_indices(prediction), len(phases))
-            dice = dice_per_phase(table)
-            found[image.key] = {
-                "revision": image.revisions,
-                "dice": {
-                    n: None if np.isnan(d) else round(float(d), 6)
-                    for n, d in zip(phases.names, dice, strict=True)
-                },
-                "mean": round(mean_dice(dice), 6),
-                "confusion": table.tolist(),
-            }
-        project.ledger.append("evaluate", who=who, model=model.number, test=found)
+    segmenter = Segmenter("default" if model is None else str(project.path / model.path))
+    phases, off = project.phases, project.state.off
+    told_in = None if segmenter.phases.same_classes(phases) and not off else project.active
+    found: dict[str, Any] = {}
+    for image in images:
+        mask = project.mask(image)
+        assert mask is not None
+        mask = np.where(np.isin(mask, [phases[name].id for name in off]), np.uint8(IGNORE), mask)
+        prediction = segmenter.segment(project.micrograph(image), phases=told_in).mask
+        write_mask(measured_path(project, model, image), prediction, phases, force=True)
+        table = confusion(phases.to_indices(mask), phases.to_indices(prediction), len(phases))
+        dice = dice_per_phase(table)
+        found[image.key] = {
+            "revision": image.revisions,
+            **({"off": list(off)} if off else {}),
+            "dice": {
+                n: None if np.isnan(d) else round(float(d), 6)
+                for n, d in zip(phases.names, dice, strict=True)
+            },
+            "mean": round(mean_dice(dice), 6),
+            "confusion": table.tolist(),
+        }
+    return found
+
+
+def measured_path(project: Project, model: ModelState | None, image: ImageState) -> Path:
+    """Where a model's mask of a test image is kept."""
+    return project.path / "measured" / ("default" if model is None else model.name) / f"{image.key}.png"
 
 
 def compare_models(

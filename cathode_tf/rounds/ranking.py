@@ -17,7 +17,7 @@ from cathode_tf.files import atomic_file, read_json, write_json
 from cathode_tf.imaging.looks import look_of
 from cathode_tf.imaging.outliers import tamed
 from cathode_tf.inference.segmentation import maps_of
-from cathode_tf.learning.counterparts import told_in, translation
+from cathode_tf.learning.counterparts import counterparts, told_in, translation
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 from cathode_tf.rounds.project import Project
@@ -38,7 +38,12 @@ ORIENTATIONS: tuple[tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]],
 
 
 def propose(
-    project: Project, *, ensemble: int = 1, seed: int = 0, who: str | None = None
+    project: Project,
+    *,
+    only: Sequence[str] | None = None,
+    ensemble: int = 1,
+    seed: int = 0,
+    who: str | None = None,
 ) -> list[dict[str, Any]]:
     """Predict every image that waits for a person, rank them, and begin a round.
 
@@ -50,10 +55,14 @@ def propose(
     got first: a reference that began as the champion's proposal would favour the champion.
 
     A project without a model of its own is shown what the model that ships with the package makes of its
-    images; two to learn from come before the test images then.
+    images; two to learn from come before the test images then. Phases that were switched off are not proposed.
+
+    A round that began with `only` some images, to look at them first, goes on with the others as long as
+    nothing was decided or learned meanwhile.
 
     Args:
         project: With a promoted model, or with phases of which the shipped model knows two at least.
+        only: Keys of the images to propose masks for; default: all that wait.
         ensemble: Use so many of the newest models, the champion first.
         seed: Breaks ties.
         who: Name for the ledger; default: the user of this process.
@@ -70,12 +79,18 @@ def propose(
         raise InputError(
             f"{project.path}: every image is annotated or rejected. Add more: cathode-tf rounds add"
         )
-    names, segmenters, table = _opinions(project, ensemble)
-    number = state.round + 1
+    if only is not None:
+        waiting = [image for image in waiting if image.key in set(only)]
+        if not waiting:
+            raise InputError(
+                f"only: must name images that wait for a person. Received {', '.join(only) or 'none'}."
+            )
+    names, segmenters = _opinions(project, ensemble)
+    number = state.round if _goes_on(project, names) else state.round + 1
     results = [
         image.proposal
         if image.role == "test" and image.proposal
-        else _predict(project, image, number, names, segmenters, table)
+        else _predict(project, image, number, names, segmenters)
         for image in track(waiting, "Proposing", total=len(waiting))
     ]
     looks = standardized_looks([look_of(tamed(project.pixels(i))) for i in [*waiting, *state.annotated()]])
@@ -100,37 +115,43 @@ def propose(
     return ranked
 
 
-def _opinions(project: Project, ensemble: int) -> tuple[list[Any], list[Segmenter], np.ndarray]:
-    """Names of the models to ask, the models, and the project's id for each id of theirs."""
+def _goes_on(project: Project, names: list[Any]) -> bool:
+    """Whether the present round has images left to propose, by the same models, with nothing decided since."""
+    for event in reversed(project.ledger.events()):
+        if event["event"] in ("train", "promote", "rollback", "phases", "image") or (
+            event["event"] == "review" and event["decision"] == "accept"
+        ):
+            return False
+        if event["event"] == "propose":
+            left = [
+                image
+                for image in project.state.with_status(*OPEN)
+                if image.proposal is None
+                or (image.role != "test" and image.proposal["round"] < event["round"])
+            ]
+            return event.get("ensemble") == names and bool(left)
+    return False
+
+
+def _opinions(project: Project, ensemble: int) -> tuple[list[Any], list[Segmenter]]:
+    """Names of the models to ask, and the models, all of which know phases of the project."""
     from cathode_tf.inference import Segmenter
 
     state = project.state
     if state.champion is None:
-        table = translation(Phases.default(), project.phases)
-        if table is None:
+        if translation(Phases.default(), project.active) is None:
             raise InputError(
                 f"{project.path}: must have a model that knows its phases ({project.phases.describe()}). "
                 "Annotate two images or more (cathode-tf review), then: cathode-tf rounds train"
             )
-        return ["default"], [Segmenter("default")], table
+        return ["default"], [Segmenter("default")]
     set_stable(project)  # in case a promotion was interrupted
     numbers = [state.champion.number]
     numbers += sorted(set(state.models) - set(numbers), reverse=True)[: max(0, ensemble - 1)]
-    models = [str(project.path / state.models[n].path) for n in numbers]
-    return numbers, _segmenters(models, project.phases), np.arange(256, dtype=np.uint8)
-
-
-def _segmenters(models: Sequence[str], phases: Phases) -> list[Segmenter]:
-    from cathode_tf.inference import Segmenter
-
-    found = [Segmenter(model) for model in models]
-    for path, segmenter in zip(models, found, strict=True):
-        if not segmenter.phases.same_classes(phases):
-            raise InputError(
-                f"{path}: must have the phases of the project ({phases.describe()}). "
-                f"Received {segmenter.phases.describe()}."
-            )
-    return found
+    found = [Segmenter(str(project.path / state.models[n].path)) for n in numbers]
+    for segmenter in found:
+        counterparts(segmenter.phases, project.active)
+    return numbers, found
 
 
 def _predict(
@@ -139,7 +160,6 @@ def _predict(
     number: int,
     names: list[Any],
     segmenters: Sequence[Segmenter],
-    table: np.ndarray,
 ) -> dict[str, Any]:
     """One image's proposal; one that an interrupted call made with the same models is taken as it is."""
     import cv2
@@ -151,10 +171,14 @@ def _predict(
     card = project.path / f"{place}.json"
     if card.exists() and (made := read_json(card))["models"] == names:
         return made["proposal"]
-    mask, uncertainty, score, probabilities = _seen_from_all_sides(project.micrograph(image), segmenters)
-    write_mask(project.path / f"{place}_mask.png", table[mask], project.phases, force=True)
-    told = told_in(probabilities, segmenters[0].phases, project.phases)
-    write_probabilities(project.path / f"{place}_probabilities.png", told)
+    phases = project.active
+    mask, uncertainty, score, probabilities = _seen_from_all_sides(
+        project.micrograph(image), segmenters, phases
+    )
+    write_mask(project.path / f"{place}_mask.png", mask, project.phases, force=True)
+    full = np.zeros((*mask.shape, len(project.phases)), np.float32)
+    full[..., [project.phases.names.index(name) for name in phases.names]] = probabilities
+    write_probabilities(project.path / f"{place}_probabilities.png", full)
     with atomic_file(project.path / f"{place}_uncertainty.png", force=True) as temporary:
         temporary.write_bytes(cv2.imencode(".png", uncertainty)[1].tobytes())
     proposal = {
@@ -171,10 +195,10 @@ def _predict(
 
 
 def _seen_from_all_sides(
-    micrograph: Micrograph, segmenters: Sequence[Segmenter]
+    micrograph: Micrograph, segmenters: Sequence[Segmenter], phases: Phases
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-    """What the views agree on: mask, uncertainty (uint8), how far they differ (0-1), mean probabilities."""
-    phases = segmenters[0].phases
+    """What the views agree on, in these phases: mask, uncertainty (uint8), how far they differ (0-1), mean
+    probabilities."""
     shape = micrograph.pixels.shape
     views, margins, entropy = [], [], np.zeros(shape, np.float32)
     total = np.zeros((*shape, len(phases)), np.float32)
@@ -182,6 +206,8 @@ def _seen_from_all_sides(
         for turn, back in ORIENTATIONS:
             turned = np.ascontiguousarray(turn(micrograph.pixels))
             probabilities = segmenter.probabilities(dataclasses.replace(micrograph, pixels=turned))
+            if not segmenter.phases.same_classes(phases):
+                probabilities = told_in(probabilities, segmenter.phases, phases)
             seen = maps_of(probabilities, phases)
             views.append(back(seen.mask))
             margins.append(back(seen.margin))

@@ -101,6 +101,8 @@ class State:
         champions: Numbers of the models that were `stable`, the present one last.
         round: The round people work in now: 0 before the first proposals.
         reviews: Every decision of a person, oldest first.
+        off: Names of the phases that were switched off: neither proposed nor learned.
+        baseline: As `ModelState.test`, of the model that ships with the package.
     """
 
     name: str = ""
@@ -109,6 +111,8 @@ class State:
     champions: list[int] = field(default_factory=list)
     round: int = 0
     reviews: list[dict[str, Any]] = field(default_factory=list)
+    off: tuple[str, ...] = ()
+    baseline: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def champion(self) -> ModelState | None:
@@ -203,6 +207,25 @@ def _evaluate(state: State, event: dict[str, Any]) -> None:
     state.models[event["model"]].test.update(event["test"])
 
 
+def _baseline(state: State, event: dict[str, Any]) -> None:
+    state.baseline.update(event["test"])
+
+
+def _scale(state: State, event: dict[str, Any]) -> None:
+    for key in event["keys"]:
+        image = state.images[key]
+        image.pixel_size_nm, image.pixel_size_source = event["pixel_size_nm"], event["pixel_size_source"]
+
+
+def _phases(state: State, event: dict[str, Any]) -> None:
+    state.off = tuple(event["off"])
+
+
+def _regroup(state: State, event: dict[str, Any]) -> None:
+    for key, (group, role) in event["images"].items():
+        state.images[key].group, state.images[key].role = group, role
+
+
 def _promote(state: State, event: dict[str, Any]) -> None:
     state.champions.append(event["model"])
 
@@ -218,6 +241,10 @@ _APPLY = {
     "review": _review,
     "train": _train,
     "evaluate": _evaluate,
+    "baseline": _baseline,
+    "scale": _scale,
+    "phases": _phases,
+    "regroup": _regroup,
     "promote": _promote,
     "rollback": _rollback,
 }

@@ -49,9 +49,12 @@ def train_round(
         force: Begin again where a run with other options was interrupted.
         options: Passed to `cathode_tf.train`: `epochs`, `time_limit_s`, `preset`, `seed` ...
 
+    Phases that were switched off, and phases of which no mask has a pixel, are left out of the model.
+
     Raises:
         InputError: If there is nothing to learn from.
     """
+    from cathode_tf.datasets import open_records
     from cathode_tf.learning import train
 
     state = project.state
@@ -69,7 +72,8 @@ def train_round(
     records = write_records(project, images, f"new-{number:03d}" if new_only else None)
     begin, named = _start(project, start)
     run_path = f"runs/{number:03d}-{records['fingerprint'][:8]}"
-    run = train(project.path / records["path"], project.path / run_path, start=begin, force=force, **options)
+    learned = open_records(project.path / records["path"]).skipping(state.off)
+    run = train(learned, project.path / run_path, start=begin, force=force, **options)
     path = f"models/{number:03d}.keras"
     with atomic_file(project.path / path, force=True) as temporary:
         shutil.copyfile(run.best_path, temporary)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cathode_tf import InputError, Micrograph, Phases
+from cathode_tf import InputError, InputWarning, Micrograph, Phases
 from cathode_tf.datasets.schema import Example
 from cathode_tf.imaging.legends import INK
 from cathode_tf.inference import Segmenter, evaluate
@@ -111,9 +111,26 @@ def test_other_phases_and_empty_splits_are_refused(tiny, segmenter, image):
     records = Records(segmenter, image)
     with pytest.raises(InputError, match="must have images in the split 'train'"):
         evaluate(segmenter, records, split="train")
-    other = Segmenter(tiny(Phases.from_names(("pore", "ncm"))))
-    with pytest.raises(InputError, match="must have the phases of the model"):
+    other = Segmenter(tiny(Phases.from_names(("steel", "slag"))))
+    with pytest.raises(InputError, match="must share two names or roles"):
         evaluate(other, records)
+
+
+def test_phases_of_other_ids_are_compared_by_name_and_role(tiny, image):
+    # Particle (1) stands for ncm, pore is 0 in one and 1 in the other: the ids change places.
+    known = Segmenter(tiny(Phases.from_names(("particle", "pore"))))
+    pixels = image(40, 30, seed=0)
+    records = Records(known, image)
+    records.splits = {"test": 1}
+    records.phases = Phases.from_names(("pore", "ncm", "binder"))
+    mask = known.segment(pixels).mask
+    reference = np.where(mask == 0, 1, 0).astype(np.uint8)
+    reference[0, 0] = 2
+    records.examples = lambda split: iter([Example(pixels, reference, "a", "a")])
+    with pytest.warns(InputWarning, match="does not know binder"):
+        found = evaluate(known, records)
+    assert found.phases.names == ("pore", "ncm", "binder") and found.dice["binder"] == 0
+    assert min(value for value in (found.dice["pore"], found.dice["ncm"]) if not np.isnan(value)) > 0.99
 
 
 def test_disagreement_is_pale_where_both_agree_and_coloured_where_not():

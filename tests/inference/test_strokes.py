@@ -159,7 +159,9 @@ def test_a_model_answers_in_other_phases():
     np.testing.assert_allclose(told_in(probabilities, Phases.default(), two), [[[0.8, 0.2]]], rtol=1e-6)
     # Without a phase that stands for them, what is left sums to 1: .2 of .2.
     solid = Phases.from_names(("metal", "ncm", "additive"))
-    np.testing.assert_allclose(told_in(probabilities, Phases.default(), solid), [[[0, 2 / 9, 7 / 9]]], rtol=1e-6)
+    np.testing.assert_allclose(
+        told_in(probabilities, Phases.default(), solid), [[[0, 2 / 9, 7 / 9]]], rtol=1e-6
+    )
     with pytest.raises(InputError, match="must share two names or roles"):
         told_in(probabilities, Phases.default(), Phases.from_names(("steel", "slag")))
 

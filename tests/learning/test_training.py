@@ -15,10 +15,11 @@ import keras
 import numpy as np
 import pytest
 
-from cathode_tf import InputError, InputWarning, Phases, build_unet, train
+from cathode_tf import InputError, InputWarning, Phases, build_unet, open_records, patches, train
 from cathode_tf.learning import load_model, read_card, save_model, scores, training
 from cathode_tf.learning.callbacks import Clock, Forecast, Schedule, validate
 from cathode_tf.learning.run_folder import STATE, Progress
+from cathode_tf.learning.training import _with_phases_there
 
 from .conftest import STRIPES, stripes, write_records
 
@@ -286,9 +287,9 @@ def test_changed_records_are_noticed(run, tmp_path):
 
 def test_records_that_cannot_teach_are_refused(tmp_path):
     pairs = [stripes(i) for i in range(2)]
-    two = Phases.from_names(("pore", "ncm", "binder", "crack"))
-    records = write_records(tmp_path / "a", pairs, two, ("train", "validation"))
-    with pytest.raises(InputError, match="no pixel of crack"):
+    one = [(image, np.ones_like(mask)) for image, mask in pairs]
+    records = write_records(tmp_path / "a", one, splits=("train", "validation"))
+    with pytest.raises(InputError, match="two phases at least"):
         train(records, tmp_path / "run", **TINY)
     records = write_records(tmp_path / "b", pairs, splits=("train", "test"))
     with pytest.raises(InputError, match="validation"):
@@ -301,6 +302,24 @@ def test_records_that_cannot_teach_are_refused(tmp_path):
     with pytest.raises(InputError, match="validation split must hold"):
         train(records, tmp_path / "run", **TINY)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_phase_that_no_mask_shows_is_left_out_with_one_sentence(tmp_path):
+    phases = Phases.from_names(("crack", "pore", "ncm", "binder"))
+    mask = np.repeat(np.array([1, 2, 3], np.uint8), 16)[None].repeat(48, axis=0)
+    image = (60 * mask).astype(np.uint8)
+    seen = mask.copy()
+    seen[:4] = 0  # a crack, in the validation image alone
+    records = write_records(tmp_path / "a", [(image, mask), (image, seen)], phases, ("train", "validation"))
+    with pytest.warns(InputWarning, match=r"No training mask has a pixel of crack: left out"):
+        kept, pixels = _with_phases_there(open_records(records))
+    # 48 x 48 pixels of three phases; ids stay, and what is left out reads as ignored.
+    assert (kept.phases.names, kept.phases.ids, pixels) == (("pore", "ncm", "binder"), (1, 2, 3), 48 * 48)
+    [validation] = kept.examples("validation")
+    assert (validation.mask[:4] == 255).all() and np.array_equal(validation.mask[4:], mask[4:])
+    assert kept.rows_of("validation")[0].counts == (44 * 16, 44 * 16, 44 * 16, 4 * 48)
+    image, target = next(iter(patches(kept, "validation", patch_px=48, batch=1, augment=False)))
+    assert set(np.unique(target)) == {0, 1, 2, 255}
 
 
 @pytest.mark.slow

@@ -127,11 +127,11 @@ def test_a_project_without_a_model_is_shown_what_the_shipped_one_makes_of_its_im
     seen = ranking._seen_from_all_sides
     calls = []
 
-    def die_at_the_third(micrograph, segmenters):
+    def die_at_the_third(micrograph, segmenters, phases):
         calls.append(micrograph)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return seen(micrograph, segmenters)
+        return seen(micrograph, segmenters, phases)
 
     monkeypatch.setattr(ranking, "_seen_from_all_sides", die_at_the_third)
     with pytest.raises(KeyboardInterrupt):

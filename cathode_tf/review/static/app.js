@@ -13,6 +13,7 @@ import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const RENEW_S = 10;
+const LOOK_S = 20;
 
 class Editor {
   constructor() {
@@ -38,7 +39,8 @@ class Editor {
     localStorage.setItem("who", $("who").value);
     this.values = [...project.phases, project.ignore];
     this.colors = new Uint32Array(256);
-    for (const phase of project.phases) this.colors[phase.id] = rgba(phase.color);
+    for (const [id, color] of Object.entries(project.colors)) this.colors[id] = rgba(color);
+    $("home").hidden = !project.stations;
     this._buildPhases();
     this._buildTools();
     this.setPhase(project.phases[Math.min(1, project.phases.length - 1)].id);
@@ -176,13 +178,14 @@ class Editor {
     const { ignore } = this.project;
     if (decision === "accept" && this.labels.data.every((id) => id === ignore.id))
       return this.say("Nothing is labelled yet: paint first, or skip the image.", 4000);
+    if (decision === "accept" && this._unlooked() && !(await surely(this.card))) return;
     this.deciding = true;
     const { card, outbox } = this;
     try {
       await outbox.drain();
       if (!outbox.empty || outbox.closed)
         throw new Error("The server is away: your work is kept. Try again when it is back.");
-      const values = api.query({ decision, seconds: this.clock.take().toFixed(2) });
+      const values = api.query({ decision, sure: 1, seconds: this.clock.take().toFixed(2) });
       const body = decision === "accept" ? encodeMask(this.labels.data) : "";
       outbox.close();
       this.outbox = null;
@@ -200,6 +203,13 @@ class Editor {
       this.deciding = false;
       this.refresh();
     }
+  }
+
+  // A test image is the yardstick: one that was accepted as it came, at once, says only that a model agrees with itself.
+  _unlooked() {
+    const { card, labels } = this;
+    const seconds = this.before + (this.outbox?.seconds || 0) + this.clock.seconds;
+    return card.role === "test" && card.proposed && card.status !== "accepted" && !labels.done.length && seconds < LOOK_S;
   }
 
   _undecided(card, error) {
@@ -418,6 +428,24 @@ class Editor {
   }
 }
 
+// Asks, and gives whether the answer is yes.
+function surely(card) {
+  const dialog = $("sure");
+  const text = `${card.name} is a test image: every model will be measured on this mask. It is the model's own proposal, untouched, and you looked at it for a moment only. Is each boundary right?`;
+  return new Promise((answer) => {
+    const end = (value) => () => {
+      dialog.close();
+      answer(value);
+    };
+    const look = button("Look closer", end(false));
+    const yes = button("It is right", end(true));
+    dialog.oncancel = () => answer(false);
+    dialog.replaceChildren(element("p", "", text), look, " ", yes);
+    dialog.showModal();
+    look.focus();
+  });
+}
+
 function sentence(tool) {
   return `${tool.label}: ${tool.says}`;
 }
@@ -521,6 +549,11 @@ function listen() {
     if (hand.tool === "superpixel" && editor.superpixels && view.scale >= 0.5) editor._prepareSuperpixels();
   };
 
+  // A link to another image of the queue.
+  window.addEventListener("hashchange", () => {
+    const key = location.hash.slice(1);
+    if (key && key !== editor.opening && editor.queue.images.some((image) => image.key === key)) editor.open(key);
+  });
   for (const name of ["pointermove", "pointerdown", "keydown", "wheel"])
     document.addEventListener(name, () => editor.clock.touch(), { passive: true, capture: true });
   document.addEventListener("visibilitychange", () => {

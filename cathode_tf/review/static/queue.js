@@ -8,15 +8,29 @@ export class Queue {
     this.onopen = onopen;
     this.images = [];
     this.loads = new Map();
+    this.rows = new Map(); // by key: what it shows, and its element
   }
 
   show(images, current = this.current) {
     this.images = images;
     this.current = current;
-    this.host.replaceChildren(...images.map((image) => this._row(image)));
+    this.largest = images.reduce((most, image) => Math.max(most, image.score || 0), 1e-9);
+    // Of thousands of rows only those that changed are made anew, and none moves that need not.
+    const rows = images.map((image) => this._kept(image));
+    const there = this.host.children;
+    if (there.length !== rows.length || rows.some((row, i) => there[i] !== row)) this.host.replaceChildren(...rows);
     const open = images.filter((image) => !["accepted", "rejected"].includes(image.status)).length;
     document.getElementById("left-count").textContent = `· ${open} of ${images.length} to do`;
     this.mark(current);
+  }
+
+  _kept(image) {
+    const shows = JSON.stringify([image, this.largest]);
+    const before = this.rows.get(image.key);
+    if (before?.shows === shows) return before.row;
+    const row = this._row(image);
+    this.rows.set(image.key, { shows, row });
+    return row;
   }
 
   _row(image) {
@@ -54,8 +68,7 @@ export class Queue {
   }
 
   _relative(score) {
-    const largest = Math.max(...this.images.map((image) => image.score || 0), 1e-9);
-    return score / largest;
+    return score / this.largest;
   }
 
   mark(key) {

@@ -33,6 +33,8 @@ function tiles(status) {
 }
 
 function advice(status) {
+  // Before anything is annotated there is nothing to advise on, only what comes next.
+  if (!status.pool_annotated && !status.models.length) return element("p", "next", "Next: ", element("span", "", status.next));
   const words = { "go on": "Go on", stop: "Enough", unsure: "Not sure yet" };
   return element(
     "section",

@@ -19,7 +19,7 @@ export const TOOLS = [
   { id: "fill", key: "f", label: "Fill", says: "fill the connected region" },
   { id: "pick", key: "i", label: "Pick", says: "take the phase under the pointer (or hold Alt)" },
   { id: "replace", key: "r", label: "Replace", says: "repaint one phase only, inside the stroke" },
-  { id: "superpixel", key: "s", label: "Cells", says: "paint whole superpixels under the brush" },
+  { id: "superpixel", key: "s", label: "Superpixels", says: "paint whole superpixels under the brush" },
 ].map((tool) => ({ ...tool, icon: `<svg viewBox="0 0 24 24">${ICONS[tool.id]}</svg>` }));
 
 // editor: { labels, view, phase, size, replace (id or -1: the one under the pointer), superpixels, setPhase, note }

@@ -1,0 +1,147 @@
+"""What the page's stations show: how far each is, what to do next, and how long it will take here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cathode_tf.learning.counterparts import translation
+from cathode_tf.phases import Phases
+from cathode_tf.review import batch, work
+from cathode_tf.review.desk import Desk
+from cathode_tf.rounds import Project
+from cathode_tf.rounds.choices import PRESETS, odd_ones, phases_named
+from cathode_tf.rounds.state import OPEN
+
+STATIONS = ("images", "phases", "propose", "correct", "train", "apply", "report", "people")
+
+
+def overview(desk: Desk) -> dict[str, Any]:
+    """JSON-able: the desk, the project on it, its stations, and the one to go to next."""
+    speed = desk.worker.speed()
+    found: dict[str, Any] = {
+        "who": desk.who,
+        "folder": str(desk.folder) if desk.folder else None,
+        "recent": desk.recent(),
+        "speed": speed,
+        "copying": desk.copying,
+        "presets": [
+            {"id": id_, "title": title, "phases": phases_named(names).to_list()}
+            for id_, (title, names) in PRESETS.items()
+        ],
+        "project": None,
+        "next": "images",
+    }
+    if desk.has_project:
+        desk.jobs.look_after()
+        found["project"] = _project(desk, speed.get("s_per_megapixel"))
+        found["next"] = found["project"].pop("next")
+    return found
+
+
+def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
+    project = desk.project
+    state = project.state
+    images = list(state.images.values())
+    odd = {
+        image.key
+        for what in ("pixel_size_nm", "width", "height")
+        for image, is_odd in zip(images, odd_ones([getattr(i, what) for i in images]), strict=True)
+        if is_odd
+    }
+    # A model of this project in its place says more of this computer than a probe before the first.
+    last = desk.jobs.latest("propose", "done")
+    pace = last["result"]["s_per_megapixel"] / work.VIEWS if last else s_per_megapixel
+    coming = {key for job in desk.jobs.list() if job["state"] == "running" for key in _coming(project, job)}
+    rows = [
+        {
+            "key": image.key,
+            "name": image.name,
+            "width": image.width,
+            "height": image.height,
+            "pixel_size_nm": image.pixel_size_nm,
+            "pixel_size_source": image.pixel_size_source,
+            "group": image.group,
+            "role": image.role,
+            "status": image.status,
+            "proposed": image.proposal is not None or image.key in coming,
+            "score": image.proposal["score"] if image.proposal else None,
+            "model": image.proposal["model"] if image.proposal else None,
+            "odd": image.key in odd,
+            **{name: image.acquisition.get(name) for name in ("vendor", "kV", "detector", "date")},
+        }
+        for image in images
+    ]
+    waiting = state.with_status(*OPEN)
+    return {
+        "name": state.name,
+        "path": str(project.path),
+        "writable": _writable(project),
+        "images": rows,
+        "phases": [{**p, "off": p["name"] in state.off} for p in project.phases.to_list()],
+        "fixed_phases": any(image.proposal or image.revisions for image in images) or bool(state.models),
+        "can_propose": state.champion is not None
+        or translation(Phases.default(), project.active) is not None,
+        "can_regroup": not (state.annotated() or state.models),
+        "round": state.round,
+        "pool_annotated": len(state.annotated("pool")),
+        "test_annotated": len(state.annotated("test")),
+        "test_images": sum(image.role == "test" for image in images),
+        "champion": state.champion.name if state.champion else None,
+        "challenger": state.challenger.name if state.challenger else None,
+        "champions": len(state.champions),
+        "first": [image.key for image in work.first_three(project)],
+        "seconds_first": None if pace is None else work.propose_seconds(work.first_three(project), pace),
+        "seconds_all": None if pace is None else work.propose_seconds(waiting, pace),
+        "minutes": None if pace is None else work.training_minutes(project, pace),
+        "step_s": None if pace is None else round(work.step_seconds(project, pace), 2),
+        "jobs": desk.jobs.list()[:12],
+        "batches": batch.batches(project),
+        "next": _next(project, desk),
+    }
+
+
+def _coming(project: Project, job: dict[str, Any]) -> list[str]:
+    """Images of a running `propose` whose masks are there before the round is."""
+    if job["kind"] != "propose":
+        return []
+    number = project.state.round + 1
+    keys = job["options"].get("only") or [image.key for image in project.state.with_status("new")]
+    return [key for key in keys if (project.path / f"proposals/{key}/r{number:03d}.json").exists()]
+
+
+def _writable(project: Project) -> bool:
+    import os
+
+    return os.access(project.path, os.W_OK)
+
+
+def _next(project: Project, desk: Desk) -> str:
+    """The station that brings the project on: one clear next step."""
+    state = project.state
+    running = [job["kind"] for job in desk.jobs.list() if job["state"] not in ("done", "failed", "stopped")]
+    if running:
+        return running[0]
+    pool = {image.key for image in state.annotated("pool")}
+    if not state.round and not pool:
+        return "propose" if desk.jobs.list() or _chosen(project) else "phases"
+    if not pool or (state.champion is None and not state.annotated("test") and _has_tests(project)):
+        return "correct"
+    if state.champion is None:
+        return "train"
+    if state.challenger is not None:
+        return "train"
+    if pool - set(state.champion.images):
+        return "train"
+    done = desk.jobs.latest("apply", "done")
+    if done is None:
+        return "apply"
+    return "report"
+
+
+def _has_tests(project: Project) -> bool:
+    return any(image.role == "test" for image in project.state.with_status(*OPEN))
+
+
+def _chosen(project: Project) -> bool:
+    """Whether someone said which phases these images show."""
+    return any(event["event"] == "phases" for event in project.ledger.events())

@@ -1,0 +1,235 @@
+"""What the jobs of a page do: a project and what was asked in, files and events of the project out.
+
+Each kind calls the functions that its verb on the command line calls, and goes on where a killed one was.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from cathode_tf.errors import InputError
+from cathode_tf.files import read_json
+from cathode_tf.rounds import Project
+from cathode_tf.rounds.state import OPEN, ImageState
+
+VIEWS = 4
+"""`propose` looks at each image in so many orientations."""
+
+STEP_PER_MEGAPIXEL = 4.0
+"""A training step of 16 patches takes about as long as segmenting so many megapixels once; a guess for the first
+training, later ones know better."""
+
+LEAST_MINUTES, MOST_MINUTES = 1.0, 30.0
+
+
+class Ended(Exception):
+    """The person asked for an end: `state` is `stopped` or `paused`."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class Stages:
+    """How far work of several stages is, and how long it will still take.
+
+    Args:
+        expected: Label that a stage's progress is told under, and how long it takes, seconds; in order.
+        may_not_end: Whether stopping or pausing between two images is out of the question.
+    """
+
+    def __init__(self, expected: Sequence[tuple[str, float]], *, may_not_end: bool = False) -> None:
+        self.expected = list(expected)
+        self.may_not_end = may_not_end
+        self.at, self.part = 0, 0.0
+        self.left: float | None = None
+        self._began = time.monotonic()
+
+    def heard(self, label: str, done: float, total: float | None, left_s: float | None) -> None:
+        """A stage tells of its progress."""
+        for index, (name, _) in enumerate(self.expected):
+            if name == label and index > self.at:
+                self.at, self._began = index, time.monotonic()
+        if self.expected and self.expected[self.at][0] == label:
+            self.part = min(1.0, done / total) if total else 0.0
+            spent = time.monotonic() - self._began
+            # Two of ten tell more than one, whose first call also compiles.
+            pace = spent / self.part - spent if self.part and done > 1 else None
+            self.left = left_s if left_s is not None else pace
+
+    def share(self) -> float:
+        """0-1 of all stages, by the time they take."""
+        whole = sum(seconds for _, seconds in self.expected) or 1.0
+        before = sum(seconds for _, seconds in self.expected[: self.at])
+        return min(1.0, (before + self.part * self.expected[self.at][1]) / whole)
+
+    def left_s(self) -> float:
+        """Seconds to go."""
+        mine = self.expected[self.at][1] * (1 - self.part) if self.left is None else self.left
+        return round(mine + sum(seconds for _, seconds in self.expected[self.at + 1 :]), 1)
+
+
+Note = Callable[..., None]
+
+
+class Work(Protocol):
+    """One job: `stages`, and `run`, which may note facts in the job's state and gives its result."""
+
+    stages: Stages
+
+    def run(self, note: Note) -> dict[str, Any]:
+        """Do it."""
+
+
+class Propose:
+    """Masks by the present model, for a few images to look at first, or for all that wait."""
+
+    def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
+        self.project, self.who = project, who
+        self.only = options.get("only")
+        waiting = project.state.with_status(*OPEN)
+        chosen = [image for image in waiting if self.only is None or image.key in self.only]
+        self.stages = Stages([("Proposing", float(options.get("expected_s") or 10.0 * len(chosen)))])
+
+    def run(self, note: Note) -> dict[str, Any]:
+        from cathode_tf.rounds import propose
+
+        began = time.monotonic()
+        ranked = propose(self.project, only=self.only, who=self.who)
+        pixels = sum(
+            image.height * image.width
+            for row in ranked
+            if (image := self.project.image(row["key"])).proposal is not None
+        )
+        seconds = time.monotonic() - began
+        return {
+            "keys": [row["key"] for row in ranked],
+            "seconds": round(seconds, 1),
+            "s_per_megapixel": round(seconds / max(pixels / 1e6, 1e-6), 2),
+        }
+
+
+class Train:
+    """Learn from all that is annotated, then measure every model on the test images."""
+
+    def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
+        self.project, self.who = project, who
+        self.minutes = float(options.get("minutes") or LEAST_MINUTES)
+        if not (math.isfinite(self.minutes) and 0 < self.minutes <= 24 * 60):
+            raise InputError(f"minutes: must be above 0, at most a day. Received {self.minutes:g}.")
+        self.model = state.get("model")  # trained by a process that was killed before it measured
+        measuring = float(options.get("measure_s") or 20.0)
+        limit = 60 * self.minutes
+        stages = [("Training", limit + 8.0), ("Measuring models", measuring)]
+        self.stages = Stages(stages if project.state.annotated("test") else stages[:1])
+
+    def run(self, note: Note) -> dict[str, Any]:
+        from cathode_tf.rounds import evaluate_models, train_round
+        from cathode_tf.rounds.verdict import what_changed
+
+        if self.model is None:
+            model = train_round(self.project, who=self.who, time_limit_s=60 * self.minutes, patience=1.0)
+            self.model = model.number
+            note(model=self.model)
+        if self.project.state.annotated("test"):
+            evaluate_models(self.project, who=self.who)
+        return {"model": self.model, "verdict": what_changed(self.project, self.model)}
+
+
+class Apply:
+    """Masks for all images of the project, or of another folder; each is kept as it is made."""
+
+    def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
+        self.project, self.folder = project, options.get("folder")
+        self.stages = Stages([("Segmenting", float(options.get("expected_s") or 30.0))])
+
+    def run(self, note: Note) -> dict[str, Any]:
+        from cathode_tf.review.batch import apply_to_folder, apply_to_project
+
+        if self.folder:
+            return apply_to_folder(self.project, Path(self.folder))
+        return apply_to_project(self.project)
+
+
+class Report:
+    """Numbers with intervals, tables and one page, from the masks that `Apply` left."""
+
+    def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
+        self.project, self.batch = project, str(options.get("batch") or "project")
+        self.stages = Stages([("Measuring", 5.0 * max(1, len(project.state.images))), ("Drawing", 8.0)])
+
+    def run(self, note: Note) -> dict[str, Any]:
+        from cathode_tf.review.batch import report_on
+
+        return report_on(self.project, self.batch)
+
+
+WORK: dict[str, Callable[[Project, dict[str, Any], str, dict[str, Any]], Work]] = {
+    "propose": Propose,
+    "train": Train,
+    "apply": Apply,
+    "report": Report,
+}
+
+
+def first_three(project: Project) -> list[ImageState]:
+    """A few images to look at first: one that measures, and two to learn from that lie apart in the list."""
+    waiting = [image for image in project.state.queue() if image.proposal is None] or project.state.queue()
+    pool = [image for image in waiting if image.role == "pool"]
+    tests = [image for image in waiting if image.role == "test"]
+    chosen = [*pool[:1], *tests[:1], *pool[len(pool) // 2 :][:1]]
+    unique = {image.key: image for image in [*chosen, *waiting]}
+    return list(unique.values())[:3]
+
+
+def propose_seconds(images: Sequence[ImageState], s_per_megapixel: float) -> float:
+    """How long `propose` takes for these images, where the model takes so long for a megapixel."""
+    pixels = sum(image.height * image.width for image in images)
+    return round(VIEWS * s_per_megapixel * pixels / 1e6 + 1.5 * len(images), 1)
+
+
+def measuring_seconds(project: Project, s_per_megapixel: float) -> float:
+    """How long it takes to measure the new model, and on the first time the default, on the test images."""
+    tests = project.state.annotated("test")
+    pixels = sum(image.height * image.width for image in tests)
+    models = 1 if project.state.baseline else 2
+    return round(models * (5.0 + 2 * s_per_megapixel * pixels / 1e6), 1)
+
+
+def training_minutes(project: Project, s_per_megapixel: float) -> float:
+    """How long to train on this computer: more for more images, until more brings little.
+
+    A hundred steps teach a network that begins with the default model what a few images show; each image beyond
+    is worth some more, up to four hundred.
+    """
+    steps = min(400, 100 + 25 * len(project.state.annotated("pool")))
+    minutes = steps * step_seconds(project, s_per_megapixel) / 60
+    return min(MOST_MINUTES, max(LEAST_MINUTES, math.ceil(2 * minutes) / 2))
+
+
+def newest_history(project: Project) -> list[dict[str, float]]:
+    """`minutes` and validation `mean_dice` after each epoch of the newest run, a running one too."""
+    import csv
+
+    paths = sorted((project.path / "runs").glob("*/history.csv"))
+    if not paths:
+        return []
+    with open(paths[-1], newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {"minutes": round(float(row["seconds"]) / 60, 3), "mean_dice": round(float(row["mean_dice"]), 4)}
+        for row in rows
+    ]
+
+
+def step_seconds(project: Project, s_per_megapixel: float) -> float:
+    """How long a training step takes here: as in the last training, or guessed from how fast the model segments."""
+    cards = sorted((project.path / "runs").glob("*/card.json"))
+    trained = read_json(cards[-1])["trained_on"] if cards else {}
+    if trained.get("steps"):
+        return float(trained["seconds"]) / int(trained["steps"])
+    return STEP_PER_MEGAPIXEL * s_per_megapixel
