@@ -16,17 +16,14 @@ from pathlib import Path
 
 import click
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "imaging"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 OUTCOMES = ("right", "warned", "refused", "wrong")
 
 
 @click.command()
 def main() -> None:
-    import members
-    import members_objects  # noqa: F401
-    import members_pixels  # noqa: F401
-    import members_scale  # noqa: F401
+    from tests.imaging import members, members_objects, members_pixels, members_scale  # noqa: F401
 
     found: dict[str, Counter] = {}
     for member in members.MEMBERS:

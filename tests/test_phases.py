@@ -106,8 +106,8 @@ def test_a_default_colour_keeps_away_from_the_given_ones(tmp_path):
     # "#d95f02" is what nobody can tell from "#d55e00", the default of the second phase.
     tables = [{"name": "pore", "id": 0}, {"name": "binder", "id": 3}, {"name": "ncm", "id": 1}]
     given = Phases.from_list([*tables[:2], tables[2] | {"color": "#d95f02"}])
-    assert [phase.color for phase in given] == ["#56b4e9", "#f0e442", "#d95f02"]
-    assert [phase.color for phase in Phases.from_list(tables)] == ["#56b4e9", "#d55e00", "#f0e442"]
+    assert [phase.color for phase in given] == ["#56b4e9", "#009e73", "#d95f02"]
+    assert [phase.color for phase in Phases.from_list(tables)] == ["#56b4e9", "#009e73", "#d55e00"]
     assert len({phase.color for phase in Phases.from_names("abcdefgh")}) == 8
     assert len(Phases.from_names("abcdefghij")) == 10
 

@@ -9,7 +9,7 @@ import cathode_tf
 
 LIBRARY = Path(cathode_tf.__file__).parent
 FILES = sorted([*LIBRARY.rglob("*.py"), *(LIBRARY.parent / "tools").glob("*.py")])
-OTHER_OPENERS = {"Image", "zarr", "webbrowser", "tarfile", "zipfile", "tifffile"}
+OTHER_OPENERS = {"Image", "zarr", "webbrowser", "tarfile", "zipfile", "tifffile", "desk", "self"}
 """Their `open` opens no text."""
 RESERVED = set('<>:"|?*')
 
@@ -31,7 +31,7 @@ def _call_faults(call: ast.Call) -> list[str]:
     function = call.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     owner = function.value if isinstance(function, ast.Attribute) else None
-    of = owner.id if isinstance(owner, ast.Name) else ""
+    of = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
     said = {keyword.arg: keyword.value for keyword in call.keywords}
     texts = [a.value for a in [*call.args, *said.values()] if isinstance(a, ast.Constant)]
     if name == "open" and of not in OTHER_OPENERS and "encoding" not in said:
@@ -39,7 +39,7 @@ def _call_faults(call: ast.Call) -> list[str]:
         modes += [n.value for n in ast.walk(said.get("mode", ast.Pass())) if isinstance(n, ast.Constant)]
         if not any(isinstance(mode, str) and "b" in mode and set(mode) <= set("rwaxb+") for mode in modes):
             return ["opens text without an encoding"]
-    if name in ("read_text", "write_text") and "encoding" not in said:
+    if owner is not None and name in ("read_text", "write_text") and "encoding" not in said:
         return [f"{name} without an encoding"]
     if name == "fork" or (name in ("get_context", "set_start_method") and "fork" in texts):
         return ["forks, which Windows cannot; a process started otherwise must do"]

@@ -10,8 +10,8 @@ import click
 
 @click.command(
     "synthesize",
-    epilog="\b\nExamples:\n  cathode-tf synthesize --count 12 --out sections --set fragmentation=0.4"
-    "\n  cathode-tf synthesize --stack --count 60 --out cuts --cutting drift_px=2",
+    epilog="\b\nExample: cathode-tf synthesize --count 12 --out sections --set fragmentation=0.4"
+    "\n         cathode-tf synthesize --stack --count 60 --out cuts --cutting drift_px=2",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Number of sections.")

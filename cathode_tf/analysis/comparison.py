@@ -208,9 +208,9 @@ def compare(
         if not 0 < margin < math.inf:
             raise InputError(f"margin {name}: must be above 0, and finite. Received {margin}.")
         if name not in used:
-            known = ", ".join(dict.fromkeys(item.quantity for item in differences))
+            named = ", ".join(dict.fromkeys(item.quantity for item in differences))
             raise InputError(
-                f"margin {name}: must name a quantity of both batches ({known}), or quantity/phase."
+                f"margin {name}: must name a quantity of both batches ({named}), or quantity/phase."
             )
     return Comparison(tuple(differences), *names, first["masks"], second["masks"])
 

@@ -333,7 +333,7 @@ def fitting(name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phas
             f"Received {labels.dtype} {labels.shape}."
         )
     solid = np.isin(mask, [phases[each].id for each in phases.with_role("particle")])
-    both, either = np.count_nonzero(solid & (labels > 0)), np.count_nonzero(solid | (labels > 0))
+    both, either = int((solid & (labels > 0)).sum()), int((solid | (labels > 0)).sum())
     if both < FITS * either:
         warnings.warn(
             f"{name}: its label image must show the particles of the mask. They share {both / max(either, 1):.0%}: "

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import tifffile
+
 LOSSLESS = {
     "NONE", "CCITTRLE", "CCITT_T4", "CCITTFAX3", "CCITT_T6", "CCITTFAX4", "CCIRLEW", "LZW", "ADOBE_DEFLATE", "DEFLATE",
     "PACKBITS", "THUNDERSCAN", "NEXT", "LZMA", "ZSTD", "ZSTD_DEPRECATED", "PNG", "JBIG", "JBIG_BW", "JBIG_COLOR",
@@ -26,11 +28,19 @@ _NAMES = {
 
 def lossy_name(page: Any) -> str:
     """Name of the compression that pixels may have been lost in; "" where none can have been."""
-    name = getattr(page.compression, "name", f"compression {page.compression}")
+    name = _name_of(page.compression)
     if name in LOSSLESS:
         return ""
     called = _NAMES.get(name, name)
     return "" if _keeps_all(called, _first_bytes(page), page.dtype) else called
+
+
+def _name_of(compression: Any) -> str:
+    """Its name; pages of some writers give the number alone."""
+    try:
+        return tifffile.COMPRESSION(int(compression)).name
+    except ValueError:
+        return f"compression {compression}"
 
 
 def _first_bytes(page: Any) -> bytes:
@@ -51,7 +61,7 @@ def _unpacked(content: bytes, packing: int) -> bytes:
     from imagecodecs import zlib_decode, zstd_decode
 
     try:
-        return (zstd_decode if packing == 2 else zlib_decode)(content)
+        return bytes((zstd_decode if packing == 2 else zlib_decode)(content))
     except Exception:  # a damaged file says so where its pixels are decoded
         return b""
 

@@ -129,6 +129,8 @@ def refuse_odd_size(pixel_size_nm: float | None, source: str = "--pixel-size-nm"
         source: Where it was read.
     """
     low, high = PLAUSIBLE_NM
+    if pixel_size_nm is not None and not pixel_size_nm > 0:
+        raise InputError(f"{source}: must be above 0. Received {pixel_size_nm}.")
     if pixel_size_nm is not None and not low <= pixel_size_nm <= high:
         raise InputError(
             f"{source}: must be {low:g} to {high:,.0f} nm a pixel. Received {pixel_size_nm:g} nm: is it in another "

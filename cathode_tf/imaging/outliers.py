@@ -148,7 +148,7 @@ def fences_of(samples: np.ndarray) -> Fences:
     for lowest in (True, False):
         end = values.min() if lowest else values.max()
         rest = values[values != end]
-        if 2 * rest.size <= values.size or rest.size < FEWEST_LEVELS:
+        if 2 * rest.size <= values.size or not _many(rest):
             continue
         low, high = _quantiles(rest)
         gap = float(rest.min()) - float(end) if lowest else float(end) - float(rest.max())
@@ -157,8 +157,14 @@ def fences_of(samples: np.ndarray) -> Fences:
             no_data.append(float(end))
             values = rest
     low, high = _quantiles(values)
-    width = high - low if len(values) >= FEWEST_LEVELS and high > low else np.inf
+    width = high - low if _many(values) and high > low else np.inf
     return Fences(low - width, high + width, float(np.median(values)), tuple(no_data))
+
+
+def _many(values: np.ndarray) -> bool:
+    """Whether there are as many different numbers as an image has that outliers can stand out from."""
+    few = values[:: max(1, values.size // 1024)]
+    return len(np.unique(few)) >= FEWEST_LEVELS or len(np.unique(values)) >= FEWEST_LEVELS
 
 
 def _quantiles(values: np.ndarray) -> tuple[float, float]:

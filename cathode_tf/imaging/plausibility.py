@@ -31,7 +31,9 @@ def grey_order(
 
     Example:
         >>> mask = np.repeat(np.array([[0, 1]], np.uint8), 300, 1).repeat(2, 0)
-        >>> swapped = grey_order(200 - 150 * mask, mask, Phases.default())
+        >>> pixels = 200 - 150 * mask
+        >>> pixels[0, 0] = 255  # where white is saturated, metal may fill the pores
+        >>> swapped = grey_order(pixels, mask, Phases.default())
         >>> swapped.startswith("pore is brighter than ncm (median grey 200 and 50)")
         True
     """

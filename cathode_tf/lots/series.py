@@ -207,8 +207,8 @@ def moderated(u: np.ndarray, n: np.ndarray) -> np.ndarray:
         n: (m,) images behind each, at least 2.
 
     Example:
-        >>> moderated(np.array([0.01, 0.02, 0.03]), np.array([4, 4, 4])).round(4).tolist()  # as alike as chance has it
-        [0.0216, 0.0216, 0.0216]
+        >>> moderated(np.array([0.01, 0.02, 0.03]), np.array([4, 4, 4])).round(4).tolist()  # drawn together
+        [0.0181, 0.0203, 0.0235]
 
     Reference:
         Smyth, Stat. Appl. Genet. Mol. Biol. 3 (2004) art. 3.

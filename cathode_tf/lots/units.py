@@ -48,7 +48,7 @@ def convert(value: float, unit: str, to: str) -> float | None:
     """The number in another unit; None where one is not known to be the other.
 
     Example:
-        >>> convert(20, "mg/cm2", "g/m2"), convert(35, "%", ""), convert(1, "N/mm", "bar") is None
+        >>> convert(20, "mg/cm2", "g/m2"), round(convert(35, "%", ""), 9), convert(1, "N/mm", "bar") is None
         (200.0, 0.35, True)
     """
     unit, to = same_unit(unit), same_unit(to)

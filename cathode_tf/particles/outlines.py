@@ -57,9 +57,9 @@ def _by_looks(
 ) -> None:
     """Give pixels that two particles claim back to the larger one where they look like it."""
     looks = [_look(grey[window][inside & (claimed[window] == 1)]) for window, inside in outlines]
-    for small in np.argsort(areas, kind="stable"):
+    for small in np.argsort(areas, kind="stable").tolist():
         window, inside = outlines[small]
-        for large in np.flatnonzero(areas >= areas[small]):
+        for large in np.flatnonzero(areas >= areas[small]).tolist():
             if large == small:
                 continue
             both = _common(window, inside, *outlines[large])

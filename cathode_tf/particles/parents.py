@@ -322,7 +322,7 @@ def _cracks(gaps: np.ndarray, surface: np.ndarray, diameter: float) -> tuple[np.
     lengths = midline_lengths(labels, number)
     half = cv2.distanceTransform(np.pad(gaps, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     widest = np.zeros(number)
-    np.maximum.at(widest, labels.ravel(), 2 * half[1:-1, 1:-1].ravel() - 1)
+    np.maximum.at(widest, labels.ravel().astype(np.intp), 2 * half[1:-1, 1:-1].ravel() - 1)
     open_ = np.zeros(number, bool)
     open_[labels[surface]] = True
     least = np.maximum(MIN_CRACK_PX, np.where(open_, SHORTEST, ENCLOSED) * diameter)

@@ -94,7 +94,7 @@ class Jobs:
         if kind not in KINDS:
             raise InputError(f"job: must be one of {', '.join(KINDS)}. Received {kind!r}.")
         with self.project.ledger.locked():
-            open_ = [job for job in self.list() if job["kind"] == kind and job["state"] not in OVER]
+            open_ = [job for job in self.cards() if job["kind"] == kind and job["state"] not in OVER]
             if open_:
                 raise InputError(f"{kind}: is at work already ({open_[0]['id']}).")
             number = max((int(path.name[:3]) for path in self._folders()), default=0) + 1
@@ -105,14 +105,14 @@ class Jobs:
         self._hand(folder)
         return self.card(folder)
 
-    def list(self) -> list[dict[str, Any]]:
+    def cards(self) -> list[dict[str, Any]]:
         """All jobs, the newest first."""
         return [self.card(folder) for folder in reversed(self._folders())]
 
     def latest(self, kind: str, *states: str) -> dict[str, Any] | None:
         """The newest job of a kind (in one of these states)."""
         return next(
-            (job for job in self.list() if job["kind"] == kind and (not states or job["state"] in states)),
+            (job for job in self.cards() if job["kind"] == kind and (not states or job["state"] in states)),
             None,
         )
 

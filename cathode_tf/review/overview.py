@@ -51,7 +51,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
     # A model of this project in its place says more of this computer than a probe before the first.
     last = desk.jobs.latest("propose", "done")
     pace = last["result"]["s_per_megapixel"] / work.VIEWS if last else s_per_megapixel
-    coming = {key for job in desk.jobs.list() if job["state"] == "running" for key in _coming(project, job)}
+    coming = {key for job in desk.jobs.cards() if job["state"] == "running" for key in _coming(project, job)}
     rows = [
         {
             "key": image.key,
@@ -94,7 +94,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
         "seconds_all": None if pace is None else work.propose_seconds(waiting, pace),
         "minutes": None if pace is None else work.training_minutes(project, pace),
         "step_s": None if pace is None else round(work.step_seconds(project, pace), 2),
-        "jobs": desk.jobs.list()[:12],
+        "jobs": desk.jobs.cards()[:12],
         "batches": batch.batches(project),
         "next": _next(project, desk),
     }
@@ -118,12 +118,12 @@ def _writable(project: Project) -> bool:
 def _next(project: Project, desk: Desk) -> str:
     """The station that brings the project on: one clear next step."""
     state = project.state
-    running = [job["kind"] for job in desk.jobs.list() if job["state"] not in ("done", "failed", "stopped")]
+    running = [job["kind"] for job in desk.jobs.cards() if job["state"] not in ("done", "failed", "stopped")]
     if running:
         return running[0]
     pool = {image.key for image in state.annotated("pool")}
     if not state.round and not pool:
-        return "propose" if desk.jobs.list() or _chosen(project) else "phases"
+        return "propose" if desk.jobs.cards() or _chosen(project) else "phases"
     if not pool or (state.champion is None and not state.annotated("test") and _has_tests(project)):
         return "correct"
     if state.champion is None:

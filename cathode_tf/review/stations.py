@@ -191,7 +191,7 @@ class _Stations:
 
     def jobs(self, request: Request) -> Response:
         self.desk.jobs.look_after()
-        return JSONResponse(self.desk.jobs.list()[:20])
+        return JSONResponse(self.desk.jobs.cards()[:20])
 
     def start_job(self, wish: dict[str, Any], who: str) -> dict[str, Any]:
         kind, project = str(wish["kind"]), self.desk.project

@@ -55,7 +55,7 @@ def build_verify_app(
         Route("/api/verify/{point:int}", room.answer, methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    guard = Middleware(Guard, token=token, hosts=hosts, max_body=lambda: MAX_BODY)
+    guard = Middleware(Guard, token=token, hosts=hosts, max_body=lambda path: MAX_BODY)
     handlers = {InputError: lambda request, error: JSONResponse({"error": str(error)}, 400)}
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
 

@@ -77,7 +77,8 @@ def _before(state: State, model: ModelState) -> ModelState | None:
     """What the model has to beat: the champion, or, if it is that itself, the champion before it."""
     champions = [state.models[number] for number in state.champions if number < model.number]
     if state.champion is not None and state.champion.number != model.number:
-        return state.champion if model.number not in state.champions else (champions or [None])[-1]
+        if model.number not in state.champions:
+            return state.champion
     return champions[-1] if champions else None
 
 

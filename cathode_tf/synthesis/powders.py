@@ -159,7 +159,7 @@ def _shaded(
     grey *= np.clip(1 + rng.choice([0.02, 0.1, 0.25]) * texture, 0.2, 2)
     ground = rng.uniform(0.0, 0.6) * (1 + 0.15 * smooth_field(rng, height, width, 60.0))
     grey = np.where(inside, np.maximum(grey, 0.05), ground).astype(np.float32)
-    grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.4, 1.6))
+    grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.4, 1.6)).astype(np.float32, copy=False)
     grey += rng.uniform(0.005, 0.1) * rng.standard_normal(grey.shape, dtype=np.float32)
     scale = rng.uniform(70, 190)
     return np.clip(grey * scale + rng.uniform(0, 40), 0, 255).astype(np.uint8)

@@ -78,7 +78,7 @@ def project_thickness_nm(folder: Path) -> tuple[float, str] | None:
             continue
         for file in files[:20]:
             if file.is_file() and file.stat().st_size < 5_000_000:
-                text = file.read_text("utf-8", "replace")
+                text = file.read_text(encoding="utf-8", errors="replace")
                 match = re.search(
                     r"SliceThickness\s*(?:>|=|\"?\s*:)\s*\"?([\d.]+(?:[eE][-+]?\d+)?)\s*(nm|um|µm|m)?\b", text
                 )
@@ -148,7 +148,7 @@ def _tescan(raster: RasterFile) -> Cut | None:
             break
     else:
         return None
-    text = sidecar.read_text("utf-8", "replace")
+    text = sidecar.read_text(encoding="utf-8", errors="replace")
     fields = {k: v.strip() for k, v in re.findall(r"([A-Za-z]\w*)[ \t]*=([^\r\n\0]*)", text)}
     angle, thick = number_of(fields.get("CrossSectionAngle", "")), number_of(fields.get("PixelSizeZ", ""))
     on = fields.get("TiltCorrection", "").lower()

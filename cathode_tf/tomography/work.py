@@ -48,12 +48,12 @@ class Work:
         found: list[dict[str, Any]] = []
         path = self.folder / name
         if path.exists():
-            for line in path.read_text("utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     found.append(json.loads(line))
                 except ValueError:
                     break
-            path.write_text("".join(json.dumps(entry) + "\n" for entry in found), "utf-8")
+            path.write_text("".join(json.dumps(entry) + "\n" for entry in found), encoding="utf-8")
         return found
 
     def log(self, name: str, entry: dict[str, Any]) -> None:

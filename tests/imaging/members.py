@@ -64,7 +64,7 @@ def scene(height=64, width=64):
     """Dark ground, a bright rectangle of 30 x 20 px off the centre, and a ramp, so that no turn looks like another."""
     pixels = np.full((height, width), 60, np.uint8)
     pixels += np.arange(width, dtype=np.uint8)[None] // 2
-    pixels[5:35, 8:28] = 220
+    pixels[5:35, 8:28] = (200 + np.arange(height, dtype=np.uint8) % 32)[5:35, None]
     return pixels
 
 

@@ -4,12 +4,13 @@ import json
 import unicodedata
 
 import numpy as np
-from members import BOX, BW, DEFAULT, judge, labelled, member, scene, truth
 from PIL import Image
 
 from cathode_tf.imaging import find_images, match_masks, read_annotation, read_instances
 from cathode_tf.imaging.runs import encode_brush, encode_coco_string, encode_runs
 from cathode_tf.phases import Phases
+
+from .members import BOX, BW, DEFAULT, judge, labelled, member, scene, truth
 
 FLAT = [float(v) for point in BOX for v in point]
 TINY = [[0.125, 0.1], [0.4, 0.1], [0.4, 0.5], [0.125, 0.5]]

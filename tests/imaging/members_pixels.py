@@ -5,11 +5,12 @@ import struct
 
 import numpy as np
 import tifffile
-from members import BW, DEFAULT, judge, labelled, member, scene, truth
 from PIL import Image
 
 from cathode_tf.imaging import read_annotation, read_mask, read_micrograph
 from cathode_tf.phases import Phases
+
+from .members import BW, DEFAULT, judge, labelled, member, scene, truth
 
 
 def pixels_of(path):

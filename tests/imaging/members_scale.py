@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from members import judge, member
 from PIL import Image
 
 from cathode_tf.imaging import read_micrograph
+
+from .members import judge, member
 
 PIXELS = np.random.default_rng(0).integers(0, 200, (96, 128), np.uint8)
 HALF, CUT = PIXELS[::2, ::2], PIXELS[:, :50]

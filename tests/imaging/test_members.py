@@ -1,16 +1,8 @@
 """What other programs were seen to read wrong is read right here, or named: each situation makes its own file."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import members
-import members_objects
-import members_pixels
-import members_scale
+from . import members, members_objects, members_pixels, members_scale
 
 ALL = [*members.MEMBERS]
 

@@ -1,9 +1,11 @@
 """Integer pixels are kept; others are scaled by a rule whose constants undo it."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -32,7 +34,10 @@ def test_float_is_stretched_from_minimum_to_maximum(tmp_path):
     ).filter(lambda a: np.isfinite(a).all() and np.abs(a.astype(float)).max() < 1e300)
 )
 def test_scaling_is_undone_by_its_constants(values):
-    pixels, scaling = scale_to_uint16(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        pixels, scaling = scale_to_uint16(values)
+    assume("outliers_px" not in scaling)  # what no specimen shows is toned down, and said to be
     restored = scaling["offset"] + scaling["scale"] * pixels.astype(np.float64)
     span = float(values.max()) - float(values.min())
     # Half a step of rounding, and the float arithmetic of numbers of this size.

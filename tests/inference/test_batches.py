@@ -24,10 +24,13 @@ def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
     seen = []
 
     class Model:
-        phases, card, fingerprint = PHASES, {"pixel_size_nm": None}, "abc"
+        phases, card, fingerprint, sources = PHASES, {"pixel_size_nm": None}, "abc", []
 
         def __init__(self, path):
             pass
+
+        def kind(self, micrograph):
+            return None
 
         def segment(self, micrograph):
             seen.append(micrograph.pixel_size_nm)

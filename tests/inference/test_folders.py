@@ -120,8 +120,8 @@ def test_what_segment_made_is_no_image(segmenter, images, tmp_path):
         segment_files(segmenter, [images], out, uncertainty=True)
     # Beside the images, by name; in a folder of their own, by the ledger.
     report = segment_files(segmenter, [images], images, uncertainty=True, resume=True)
-    assert len(report.left_out) == 12 and len(report.skipped) == 3 and not report.scores
-    with pytest.raises(InputError, match="Received only 12 files that segment wrote"):
+    assert len(report.left_out) == 15 and len(report.skipped) == 3 and not report.scores
+    with pytest.raises(InputError, match="Received only 15 files that segment wrote"):
         segment_files(segmenter, [tmp_path / "out"], tmp_path / "again")
     (images / "segmented.json").write_text('{"mine": 1}')
     with pytest.raises(InputError, match=r"segmented\.json: must be the list"):
@@ -198,9 +198,13 @@ def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path
     """50 pixels a micrometre are 20 nm each, of which the model's are four; slices are 50 nm apart."""
     segmenter = Segmenter(tiny(card={"pixel_size_nm": 10.0}), tile_px=100)
     slices = np.stack([image(120, 90, index) for index in range(2)])
-    options = {"imagej": True, "resolution": (50, 50), "metadata": {"unit": "um", "spacing": 0.05}}
+    options = {
+        "imagej": True,
+        "resolution": (50, 50),
+        "metadata": {"axes": "ZYX", "unit": "um", "spacing": 0.05},
+    }
     tifffile.imwrite(tmp_path / "stack.tif", slices, **options)
-    tifffile.imwrite(tmp_path / "single.tif", slices[0], **options)
+    tifffile.imwrite(tmp_path / "single.tif", slices[0], **options | {"metadata": {"unit": "um"}})
     micrograph = read_micrograph(tmp_path / "single.tif")
     expected = segmenter.segment(micrograph)
     assert expected.mask.shape == (120, 90)
@@ -248,7 +252,7 @@ def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
     noted = read_json(out / "segmented.json")["done"].values()
     assert [(e["pixel_size_nm"], e["pixel_size_source"]) for e in noted] == [(20, "given by hand")] * 3
     with tifffile.TiffFile(out / "stack_mask.tif") as file:
-        assert file.pages[1].description == "pixel size 20 nm: given by hand"
+        assert file.pages[0].description == "pixel size 20 nm: given by hand"
     monkeypatch.setattr(image_files, "LARGE_PX", 1000)
     segment_files(segmenter, [tmp_path / "in" / "single.tif"], tmp_path / "large", pixel_size_nm=20)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "large" / "single_mask.tif"), expected)

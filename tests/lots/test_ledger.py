@@ -27,7 +27,8 @@ def test_an_analysis_of_real_masks_is_read_whole(tmp_path):
     masks = {}
     for number in range(3):
         mask = np.zeros((120, 120), np.uint8)
-        mask[:, : 40 + number] = 1  # ncm: 40, 41, 42 of 120
+        # ncm: 40, 41, 42 of 120 columns, each time elsewhere, or they would count as one place.
+        mask[:, 39 * number : 39 * number + 40 + number] = 1
         masks[f"m{number}"] = mask
     folder = analyze(masks, Phases.default(), pixel_size_nm=50).write(tmp_path / "a")
     found = read_analysis(folder)

@@ -132,7 +132,7 @@ def test_voxel_edges_travel_to_the_analysis(tmp_path, folder):
         metadata={"axes": "ZYX", "PhysicalSizeX": 0.01, "PhysicalSizeY": 0.01, "PhysicalSizeZ": 20.0,
                   "PhysicalSizeZUnit": "nm"},
     )  # fmt: skip
-    imagej = {"imagej": True, "metadata": {"spacing": 20.0, "unit": "nm"}}
+    imagej = {"imagej": True, "metadata": {"axes": "ZYX", "spacing": 20.0, "unit": "nm"}}
     tifffile.imwrite(tmp_path / "ij.tif", labels, resolution=(0.1, 0.1), **imagej)
     np.save(tmp_path / "n.npy", labels)
     (tmp_path / "n.json").write_text('{"voxel_nm": [20, 10, 10]}')

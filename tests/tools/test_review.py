@@ -56,7 +56,7 @@ def test_an_address_of_the_newer_internet_stands_in_brackets(small_project, monk
     from cathode_tf.review import serve, server
 
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: sockets[0].close())
-    monkeypatch.setattr(server, "_listen", lambda host, port: socket.create_server(("127.0.0.1", 0)))
+    monkeypatch.setattr(server, "listen", lambda host, port: socket.create_server(("127.0.0.1", 0)))
     told = []
     serve(small_project, host="::1", browser=False, announce=told.append)
     assert told[0].startswith("http://[::1]:")
