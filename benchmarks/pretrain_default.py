@@ -3,7 +3,7 @@
     python benchmarks/pretrain_default.py --out /tmp/pretrain --steps 20000 --workers 2
 
 Worker processes cut sections from randomised bodies (`Parameters.random`: SE and BSE pictures of the same cut, and
-nano-CT; no real pixel) while the network learns from those that are there; the longer it runs, the more it has
+nano-CT; a few drawn powders; no real pixel) while the network learns from those that are there; the longer it runs, the more it has
 seen. Masks of SEM sections are the truth; those of nano-CT are drawn by thresholds, as annotators of nano-CT do
 (`cathode_tf.synthesis.annotate`). Run again with the same folder, it goes on where it was stopped: weights, optimiser
 and sections are kept there. `--start MODEL` begins with the weights of a model. With `KERAS_BACKEND=jax` or `torch`
@@ -31,6 +31,7 @@ import numpy as np
 SECTION_PX = 288
 CUTS = 2
 SHARE_OF_NANO_CT = 0.3
+SHARE_OF_POWDERS = 0.1
 HELD_BACK = 40
 """The first so many files are never trained on; they choose the best weights."""
 
@@ -40,12 +41,34 @@ HELD_BACK = 40
 
 def draw_file(folder: Path, seed: int, number: int) -> None:
     """Cut the sections of body `number` and write their pictures and masks as one file."""
-    from cathode_tf.synthesis import Parameters, annotate, synthesize
-
     path = folder / f"{number:06d}.npz"
     if path.exists():
         return
-    nano_ct = np.random.default_rng([seed, number]).random() < SHARE_OF_NANO_CT
+    kind = np.random.default_rng([seed, number]).random()
+    if kind < SHARE_OF_POWDERS:
+        images, masks = powders(np.random.default_rng([seed, number, 1]))
+    else:
+        images, masks = sections(seed, number, nano_ct=kind < SHARE_OF_POWDERS + SHARE_OF_NANO_CT)
+    unfinished = path.with_suffix(".part.npz")
+    np.savez_compressed(unfinished, images=np.stack(images), masks=np.stack(masks))
+    os.replace(unfinished, path)
+
+
+def powders(rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Powders seen from above: particles are ncm, all else is pore."""
+    from cathode_tf.synthesis.powders import draw_powder
+
+    drawn = [
+        draw_powder(rng, SECTION_PX, SECTION_PX, float(np.exp(rng.uniform(np.log(18), np.log(120)))))
+        for _ in range(CUTS)
+    ]
+    return [powder.image for powder in drawn], [powder.mask.astype(np.uint8) for powder in drawn]
+
+
+def sections(seed: int, number: int, *, nano_ct: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Pictures and masks of the cuts through one body."""
+    from cathode_tf.synthesis import Parameters, annotate, synthesize
+
     draw = partial(Parameters.random, modality="nano-ct" if nano_ct else "sem")
     images, masks = [], []
     for sample in synthesize(
@@ -62,9 +85,7 @@ def draw_file(folder: Path, seed: int, number: int) -> None:
             if image is not None:
                 images.append(image)
                 masks.append(mask)
-    unfinished = path.with_suffix(".part.npz")
-    np.savez_compressed(unfinished, images=np.stack(images), masks=np.stack(masks))
-    os.replace(unfinished, path)
+    return images, masks
 
 
 def keep_drawing(folder: Path, seed: int, first: int, step: int, most: int) -> None:

@@ -241,8 +241,10 @@ def _joined(pieces: list[_Piece]) -> list[list[int]]:
     """Which pieces are one particle, as lists of their numbers."""
     whole = functools.reduce(operator.add, pieces)
     large = [piece for piece in pieces if piece.area >= LARGE * whole.area]
+    if len(large) < 2:  # none is large where there are crumbs alone
+        return [list(whole.numbers)]
     alone = sum(piece.area * piece.fullness for piece in large) / sum(piece.area for piece in large)
-    if len(large) < 2 or whole.fullness >= min(alone, FULL):
+    if whole.fullness >= min(alone, FULL):
         return [list(whole.numbers)]
     while len(large) > 1:
         tried = [

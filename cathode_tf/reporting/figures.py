@@ -32,7 +32,12 @@ def svg(figure: Figure) -> str:
 
     buffer = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cathode_tf", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(
+            buffer,
+            format="svg",
+            bbox_inches="tight",
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        )
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 

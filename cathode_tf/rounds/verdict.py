@@ -76,9 +76,9 @@ def what_changed(project: Project, number: int | None = None) -> dict[str, Any] 
 def _before(state: State, model: ModelState) -> ModelState | None:
     """What the model has to beat: the champion, or, if it is that itself, the champion before it."""
     champions = [state.models[number] for number in state.champions if number < model.number]
-    if state.champion is not None and state.champion.number != model.number:
-        if model.number not in state.champions:
-            return state.champion
+    champion, is_one = state.champion, model.number in state.champions
+    if champion is not None and champion.number != model.number and not is_one:
+        return champion
     return champions[-1] if champions else None
 
 

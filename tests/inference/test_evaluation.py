@@ -130,7 +130,8 @@ def test_phases_of_other_ids_are_compared_by_name_and_role(tiny, image):
     with pytest.warns(InputWarning, match="does not know binder"):
         found = evaluate(known, records)
     assert found.phases.names == ("pore", "ncm", "binder") and found.dice["binder"] == 0
-    assert min(value for value in (found.dice["pore"], found.dice["ncm"]) if not np.isnan(value)) > 0.99
+    # A pixel of a tie may fall otherwise when it is told in other phases; ids that change places would give 0.
+    assert min(value for value in (found.dice["pore"], found.dice["ncm"]) if not np.isnan(value)) > 0.9
 
 
 def test_disagreement_is_pale_where_both_agree_and_coloured_where_not():

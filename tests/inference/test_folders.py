@@ -12,6 +12,8 @@ import tifffile
 from cathode_tf import InputError, InputWarning, Micrograph
 from cathode_tf.files import read_json
 from cathode_tf.imaging import read_mask, read_micrograph
+from cathode_tf.imaging.rasters import open_raster
+from cathode_tf.imaging.volumes import tiff_edges
 from cathode_tf.inference import Segmenter, beam, folders, image_files
 from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.segmentation import scale_to_model, segment_at_scale
@@ -213,11 +215,12 @@ def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path
     segment_files(segmenter, [tmp_path / "stack.tif"], tmp_path / "out")
     with tifffile.TiffFile(tmp_path / "out" / "stack_mask.tif") as file:
         np.testing.assert_array_equal(file.pages[0].asarray(), expected.mask)
-        assert file.pages[0].get_resolution("CENTIMETER") == pytest.approx((5e5, 5e5))
-        assert file.pages[0].description == "pixel size 20 nm: ImageJ XResolution with unit"
+        assert "pixel_size_source=ImageJ voxel size" in file.pages[0].description
+    with open_raster(tmp_path / "out" / "stack_mask.tif") as raster:
+        assert tiff_edges(raster)[0] == pytest.approx((50, 20, 20))
     stated = read_json(tmp_path / "out" / "stack_mask.json")
     assert stated["voxel_nm"] == pytest.approx([50, 20, 20])
-    assert stated["pixel_size_source"] == "ImageJ XResolution with unit"
+    assert stated["pixel_size_source"] == "ImageJ voxel size"
     monkeypatch.setattr(image_files, "LARGE_PX", 1000)
     report = segment_files(segmenter, [tmp_path / "single.tif"], tmp_path / "out", uncertainty=True)
     for name in ("mask", "margin", "entropy"):
@@ -252,7 +255,7 @@ def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
     noted = read_json(out / "segmented.json")["done"].values()
     assert [(e["pixel_size_nm"], e["pixel_size_source"]) for e in noted] == [(20, "given by hand")] * 3
     with tifffile.TiffFile(out / "stack_mask.tif") as file:
-        assert file.pages[0].description == "pixel size 20 nm: given by hand"
+        assert "pixel_size_source=given by hand" in file.pages[0].description
     monkeypatch.setattr(image_files, "LARGE_PX", 1000)
     segment_files(segmenter, [tmp_path / "in" / "single.tif"], tmp_path / "large", pixel_size_nm=20)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "large" / "single_mask.tif"), expected)

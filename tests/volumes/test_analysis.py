@@ -274,7 +274,7 @@ def test_a_damaged_volume_is_one_sentence(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"" if "empty" in name else b"no volume at all")
     with (
-        pytest.raises(InputError, match="cannot be read|must be a(n image| TIFF)"),
+        pytest.raises(InputError, match=r"cannot be read|must be a"),
         open_volume(path, Phases.default()),
     ):
         pass
