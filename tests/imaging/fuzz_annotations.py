@@ -193,8 +193,12 @@ def run(number, seed=0):
             path = Path(temporary) / f"n{index}.{'xml' if kind == 'cvat' else 'json'}"
             path.write_text(content if kind == "cvat" else json.dumps(content))
             try:
-                found, there = objects_read(path), count(kind, content)
-                if there is not None and found < there:
+                with warnings.catch_warnings(record=True) as said:
+                    warnings.simplefilter("always")
+                    found, there = objects_read(path), count(kind, content)
+                # Of several annotations of a task one counts, and a sentence says that the others do not.
+                named = any("annotations; that of" in str(warning.message) for warning in said)
+                if there is not None and found < there and not named:
                     wrong.append(f"{kind} {index}: {found} of {there} objects; {path.read_text()[:2000]}")
             except InputError as error:
                 if path.name not in str(error):

