@@ -25,6 +25,7 @@ import keras
 import numpy as np
 import tifffile
 
+from cathode_tf.datasets.standardization import RULE
 from cathode_tf.imaging import display, read_micrograph
 from cathode_tf.learning import load_model
 from cathode_tf.learning.models import DEFAULT, save_model, write_card
@@ -223,6 +224,8 @@ def main() -> None:
     if options.install:
         # Trained over all scales, so no pixel size is its own.
         told = {"pixel_size_nm": None, "title": "default", "about": ABOUT, "fails": FAILS, "measured": dice}
+        # The newest rule differs from the plain one, by which it was trained, on hot pixels and "no data" alone.
+        told["standardization"] = RULE
         write_card(model, {**card, **told})
         save_model(model, DEFAULT, force=True)
         print(f"\n{DEFAULT}: {DEFAULT.stat().st_size / 1e6:.2f} MB")

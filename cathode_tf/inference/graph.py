@@ -107,10 +107,12 @@ class SegmentationGraph(tf.Module):
         # Most images need no tiles; without the loops over them this is traced in a tenth of the time.
         @tf.function(input_signature=[_PIXELS])
         def segment_single(pixels):
+            pixels = parts.prepared(pixels)
             return parts.single(pixels, *image_constants(pixels), parts.finish)
 
         @tf.function(input_signature=[_PIXELS])
         def probabilities_single(pixels):
+            pixels = parts.prepared(pixels)
             return parts.single(pixels, *image_constants(pixels), parts.keep)
 
         @tf.function(input_signature=[])
@@ -229,7 +231,7 @@ class _Parts:
         """All maps of one image (h, w) uint16."""
         tf.debugging.assert_positive(tf.size(pixels), "image: must hold at least one pixel. Received none.")
         height, width = tf.unstack(tf.shape(pixels))
-        pixels = pixels if self.rule == RULES[0] else tamed(pixels)
+        pixels = self.prepared(pixels)
         mean, inverse = image_constants(pixels)
         maps = tf.cond(
             self.grid.fits((tf.cast(height, tf.int64), tf.cast(width, tf.int64))),
@@ -243,6 +245,10 @@ class _Parts:
         doubt = tf.cast(tf.reduce_sum(tf.cast(maps["entropy"], tf.int64)), tf.float64)
         fractions = tf.cast(tf.cast(counts, tf.float64) / size, tf.float32)
         return {**maps, "phase_fractions": fractions, "score": tf.cast(doubt / size / 255.0, tf.float32)}
+
+    def prepared(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The pixels (h, w) uint16 as the rule of the model's card wants them before anything is measured."""
+        return pixels if self.rule == RULES[0] else tamed(pixels)
 
     def single(self, pixels: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, finish: Any) -> Maps:
         """An image that needs no tiles goes through the network as it is."""

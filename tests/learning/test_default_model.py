@@ -24,7 +24,7 @@ def test_card_tells_what_it_was_trained_on_and_where_it_fails(default):
     card = default[1]
     assert Phases.from_list(card["phases"]).same_classes(Phases.default())
     assert "no real pixel" in card["about"] and "cracks" in card["fails"]
-    assert {"synthetic SEM, held out", "real nano-CT of NMC cathodes"} <= set(card["measured"])
+    assert {"synthetic SE, held out", "real nano-CT of NMC cathodes"} <= set(card["measured"])
 
 
 @pytest.mark.parametrize("preset", ["demo", "nano-ct"])
