@@ -3,8 +3,8 @@
     python benchmarks/pretrain_default.py --out /tmp/pretrain --steps 20000 --workers 2
 
 Worker processes cut sections from randomised bodies (`Parameters.random`: SE and BSE pictures of the same cut, and
-nano-CT; a few drawn powders; no real pixel) while the network learns from those that are there; the longer it runs, the more it has
-seen. Masks of SEM sections are the truth; those of nano-CT are drawn by thresholds, as annotators of nano-CT do
+nano-CT; a few drawn powders; no real pixel) while the network learns from those that are there; the longer it runs,
+the more it has seen. Masks of SEM sections are the truth; those of nano-CT are drawn by thresholds, as annotators do
 (`cathode_tf.synthesis.annotate`). Run again with the same folder, it goes on where it was stopped: weights, optimiser
 and sections are kept there. `--start MODEL` begins with the weights of a model. With `KERAS_BACKEND=jax` or `torch`
 and `--minutes 9` the same script fits a borrowed GPU machine. Then
