@@ -116,3 +116,16 @@ def test_constant_and_inverted_images_give_finite_answers(segmenter, image):
     uniform = segmenter.segment(np.full((64, 64), 7, np.uint8)).mask
     # Far from the edges all pixels of a constant image look alike.
     assert len(np.unique(uniform[24:40, 24:40])) == 1
+
+
+def test_a_hot_pixel_changes_nothing_elsewhere(tiny, image):
+    """16 bits of which 8 are used: by mean and spread alone one pixel of 65535 would darken all others."""
+    clean = image(40, 50).astype(np.uint16)
+    hot = clean.copy()
+    hot[20, 25] = 65535
+    segmenter = Segmenter(tiny())
+    away = np.ones(clean.shape, bool)
+    away[0:40, 5:45] = False  # as far as the small network sees
+    mask, expected = segmenter.segment(hot).mask, segmenter.segment(clean).mask
+    assert (mask != expected)[away].mean() < 0.01
+    assert (mask != expected).mean() < 0.2
