@@ -144,9 +144,10 @@ def test_a_project_without_a_model_is_shown_what_the_shipped_one_makes_of_its_im
     assert "review" in project_status(project)["next"]
     first = project.image(next(i.key for i in project.state.images.values() if i.name == "0"))
     assert first.proposal["model"] == "default" and project.state.champion is None
-    # In the shipped model pore is 0 and ncm 1; here ncm is 0 and pore 2. It is right for most of both.
+    # In the shipped model pore is 0 and ncm 1; here ncm is 0 and pore 2, and what it says of either is mostly that.
     proposal = project.proposal(first)
-    assert (proposal[sample.mask == 1] == 0).mean() > 0.8 and (proposal[sample.mask == 0] == 2).mean() > 0.6
+    assert np.bincount(proposal[sample.mask == 1]).argmax() == 0
+    assert np.bincount(proposal[sample.mask == 0]).argmax() == 2
 
 
 TINY = {"epochs": 1, "steps_per_epoch": 2, "batch": 2, "patch_px": 32, "preset": "small"}
