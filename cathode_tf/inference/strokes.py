@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from cathode_tf.errors import InputError
+from cathode_tf.inference.forest import forest_answer
 from cathode_tf.phases import IGNORE, Phases
 
 SCALES_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -36,6 +37,10 @@ SLIP = 0.1
 
 RIDGE = 0.03
 """What holds the weights to those of the model's own answer; the more blocks, the less."""
+
+SAY_OF_TEXTURE = 0.4
+"""The say of a forest that the strokes teach on texture alone, where the model agrees with none of them; where it
+agrees with all, the forest has none."""
 
 LEAST = 1e-3
 """Probabilities below this are taken as this."""
@@ -131,9 +136,39 @@ def follow_strokes(
         RIDGE / blocks,
     )
     answer = _apply(maps, found)
+    if len(np.unique(targets)) > 2:  # two phases, and what is not painted
+        agreed = _softmax(painted[:, : len(phases)] / _LOG_SCALE)[
+            np.arange(len(places)), targets.ravel()[places]
+        ]
+        doubt = 1 - max(0.0, 2 * float((weights * agreed).sum() / blocks) - 1) ** 2
+        answer = _join(answer, pixels, places, targets.ravel()[places], weights, SAY_OF_TEXTURE * doubt)
     stays = targets != IGNORE
     answer[stays] = np.eye(len(phases), dtype=np.float32)[targets[stays]]
     return answer
+
+
+def _join(
+    answer: np.ndarray,
+    pixels: np.ndarray,
+    places: np.ndarray,
+    painted: np.ndarray,
+    weights: np.ndarray,
+    say: float,
+) -> np.ndarray:
+    """`answer` times what a forest of the painted pixels says, to the powers of 1 - `say` and `say`, as probabilities.
+
+    Of phases that nobody painted a forest knows nothing: they keep their share.
+    """
+    there = np.unique(painted)
+    texture, skill = forest_answer(pixels, places, painted, weights)
+    texture /= texture.sum(-1, keepdims=True)
+    say *= skill
+    joined = answer.copy()
+    joined[..., there] = (
+        np.maximum(answer[..., there], LEAST) ** (1 - say)
+        * (texture * answer[..., there].sum(-1, keepdims=True)) ** say
+    )
+    return joined / joined.sum(-1, keepdims=True)
 
 
 def _feature_maps(probabilities: np.ndarray, pixels: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,0 +1,118 @@
+"""The texture of one image, and a random forest that a few strokes teach to tell its phases by it.
+
+Whether grey pixels are a particle or the wall behind an open pore is not in their grey: it is in edges and texture
+around them, at several scales. A forest of trees finds in a few strokes which of many features tell; it is the method
+of trainable segmentation (Weka, ilastik), here as one of two witnesses. No TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import blake2b
+
+import cv2
+import numpy as np
+
+SCALES_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Features are seen at these widths (standard deviations of Gaussians), in pixels of the image."""
+
+TREES, DEPTH, SHARE = 40, 10, 0.5
+"""Trees, how deep they go, and what share of the painted pixels each of them sees."""
+
+LARGE_PX = 1 << 19
+"""Images of more pixels are looked at in half their size: a stroke must be followed while a person waits."""
+
+LEAST = 1e-3
+"""No tree is surer than this that a phase is not there."""
+
+_KEPT = 2
+_CHUNK = 1 << 16
+_looked_at: OrderedDict[bytes, tuple[int, np.ndarray]] = OrderedDict()
+
+
+def textures(pixels: np.ndarray) -> tuple[int, np.ndarray]:
+    """Grey, edges and the two curvatures of a 2-D image at each of `SCALES_PX`; the last images' are remembered.
+
+    Args:
+        pixels: uint8 or uint16 (height, width).
+
+    Returns:
+        By what the image was made smaller (1 or 2), and float16 (rows, columns, features) of that smaller image.
+    """
+    key = blake2b(
+        np.ascontiguousarray(pixels).data, digest_size=16, salt=str(pixels.shape).encode()[:16]
+    ).digest()
+    if key not in _looked_at:
+        while len(_looked_at) >= _KEPT:
+            _looked_at.popitem(last=False)
+        _looked_at[key] = _features(pixels)
+    _looked_at.move_to_end(key)
+    return _looked_at[key]
+
+
+def _features(pixels: np.ndarray) -> tuple[int, np.ndarray]:
+    by = 2 if pixels.size > LARGE_PX else 1
+    grey = pixels.astype(np.float32)
+    if by > 1:
+        size = (-(-grey.shape[1] // by), -(-grey.shape[0] // by))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    mean, std = cv2.meanStdDev(grey)
+    grey = (grey - np.float32(mean[0, 0])) / np.float32(max(std[0, 0], 1e-6))
+    found = np.empty((*grey.shape, 4 * len(SCALES_PX)), np.float16)
+    for index, scale in enumerate(SCALES_PX):
+        width = max(scale / by, 0.5)
+        smooth = cv2.GaussianBlur(grey, (0, 0), width)
+        across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+        xx, yy, xy = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((2, 0), (0, 2), (1, 1)))
+        spread = np.sqrt((xx - yy) ** 2 + 4 * xy**2)
+        # Derivatives fall with the width: times it, they are of one size, and half precision keeps them.
+        found[..., 4 * index] = smooth
+        found[..., 4 * index + 1] = width * np.sqrt(across**2 + down**2)
+        found[..., 4 * index + 2] = width**2 * (xx + yy + spread)
+        found[..., 4 * index + 3] = width**2 * (xx + yy - spread)
+    return by, found
+
+
+def forest_answer(
+    pixels: np.ndarray, places: np.ndarray, phases: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Probabilities of the painted phases all over an image, as a forest that saw the painted pixels tells them.
+
+    Args:
+        pixels: uint8 or uint16 (height, width).
+        places: int (n,), flat positions of painted pixels.
+        phases: int (n,), what was painted there.
+        weights: float (n,), what each counts.
+
+    Returns:
+        float32 (height, width, found phases), in the order of `np.unique(phases)`; a phase whose pixels weigh next
+        to nothing may be left with the least. And from 0 to 1 how much better than a guess each tree foretells painted
+        pixels that it did not see.
+
+    Reference:
+        Breiman, Random forests, Machine Learning 45 (2001) 5; features as Arganda-Carreras et al., Trainable Weka
+        Segmentation, Bioinformatics 33 (2017) 2424.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    by, found = textures(pixels)
+    rows, columns = np.divmod(places, pixels.shape[1])
+    # Thinned by weight, none twice: pixels that a tree did not see must be others than those it saw.
+    drawn = np.random.default_rng(0).random(len(places)) < weights / weights.max()
+    forest = RandomForestClassifier(TREES, max_depth=DEPTH, max_samples=SHARE, oob_score=True, random_state=0)
+    forest.fit(found[rows // by, columns // by][drawn], phases[drawn])
+    chance = np.unique(phases[drawn], return_counts=True)[1].max() / drawn.sum()
+    skill = max(0.0, (forest.oob_score_ - chance) / (1 - chance)) if chance < 1 else 0.0
+    flat = found.reshape(-1, found.shape[-1])
+    there = np.unique(phases)
+    small = np.zeros((len(flat), len(there)), np.float32)
+    columns_of = np.searchsorted(there, forest.classes_)
+    for begin in range(0, len(flat), _CHUNK):
+        small[begin : begin + _CHUNK, columns_of] = forest.predict_proba(flat[begin : begin + _CHUNK])
+    answer = small.reshape(*found.shape[:2], -1)
+    if by > 1:
+        height, width = pixels.shape
+        full = (by * answer.shape[1], by * answer.shape[0])
+        answer = cv2.resize(answer, full, interpolation=cv2.INTER_LINEAR).reshape(full[1], full[0], -1)
+        answer = answer[:height, :width]
+    return np.maximum(answer, LEAST), skill
