@@ -182,7 +182,7 @@ def answers(lots: list[Lot], out: Path, name: str) -> None:
     print(f"\n{len(lots)} lots, {len(lots) * CUTS // 2} sections")
     true = truths(lots, out)
     built = contrast(lots, true["crack_length_density"])
-    print(f"Built in: porosity {LIMIT} + {START - LIMIT:.2f} exp(-q / {GAMMA:g}); bodies' crack length density new - old: "
+    print(f"Built in: porosity {LIMIT} + {START - LIMIT:.2f} exp(-q / {GAMMA:g}); the bodies' cracks, new - old: "
           f"{built:+.3f} 1/um.")  # fmt: skip
     for kind, words in KINDS.items():
         book = ledger(lots, out, kind, name)
