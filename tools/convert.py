@@ -88,6 +88,8 @@ def command(
         material = Phases.from_toml(phases)
     else:
         material = open_records(out).phases if options["add"] else Phases.default()
+        if not options["add"]:
+            click.echo(f"No --phases was given; taken are {material.describe()}.")
     convert(
         images,
         masks,

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from cathode_tf.datasets import open_records
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.tools.main import cli, main
 
 
@@ -28,6 +28,14 @@ def images(tmp_path):
 
 def run(*arguments):
     return CliRunner().invoke(cli, ["convert", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_convert_says_which_phases_it_assumed(images):
+    for path in (images / "images").glob("*_mask.png"):
+        cv2.imwrite(str(path), cv2.imread(str(path), -1) // 128)
+    with pytest.warns(InputWarning, match="no image shows additive or binder"):
+        result = run(images / "images", "--out", images / "set", "--jobs", 1)
+    assert result.output.startswith("No --phases was given; taken are 0 pore, 1 ncm, 2 additive, 3 binder.")
 
 
 def test_convert_says_what_it_wrote_and_adds_to_it(images):
