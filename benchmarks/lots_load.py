@@ -1,16 +1,20 @@
 """A ledger of 10,000 lots of 20 images: how long entering, charts and the report take, and how large the file is.
 
-    python benchmarks/lots_load.py --ledger /tmp/load.db               # goes on where it was stopped
+    python benchmarks/lots_load.py --ledger /tmp/load.db
     python benchmarks/lots_load.py --ledger /tmp/load.db --lots 1000
 
 Each analysis is what `analyze` makes of sections, its numbers moved a little: all of its quantities, the measures of
-20 images, a microscope's settings, the picture of a typical section. Times are of the wall and of the processor; on a
-machine that does other things, too, the second says more.
+20 images, a microscope's settings, the picture of a typical section. The first 200 lots are entered, and timed; their
+rows are copied with other names, hashes and values until there are 10,000; the last 200 are entered, and timed. Times
+are of the wall and of the processor; on a machine that does other things, too, the second says more.
 """
 
 import argparse
+import contextlib
 import dataclasses
+import datetime
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -29,7 +33,7 @@ from cathode_tf.lots.settings import Setting
 from cathode_tf.progress import track
 from cathode_tf.synthesis import synthesize
 
-IMAGES = 20
+IMAGES, FIRST = 20, 200
 QUANTITY = "fraction/pore"
 
 
@@ -73,8 +77,8 @@ def moved(intake: Intake, lot: int, random: np.random.Generator) -> Intake:
     )
 
 
-def enter(ledger: Ledger, lots: int, intake: Intake, picture: bytes) -> np.ndarray:
-    """Enter lots until there are so many; (n, 2) seconds of the wall and of the processor for each `add`."""
+def enter(ledger: Ledger, lots: range, intake: Intake, picture: bytes) -> np.ndarray:
+    """Enter lots; (n, 2) seconds of the wall and of the processor for each `add`."""
     microscope = {
         "vendor": "a vendor",
         "kV": 5.0,
@@ -83,17 +87,49 @@ def enter(ledger: Ledger, lots: int, intake: Intake, picture: bytes) -> np.ndarr
         "dwell_us": 3.0,
     }
     took = []
-    for lot in track(range(len(ledger.lots()), lots), "Adding"):
+    for lot in track(lots, "Adding"):
         random = np.random.default_rng(lot)
         mine = moved(intake, lot, random)
         micrographs = {i["name"]: Micrograph(random.bytes(32).hex(), microscope) for i in mine.images}
-        settings = [Setting("line_load", float(random.integers(100, 400)), None, "N/mm"),
-                    Setting("loading", 200 + random.normal(), None, "g/m2")]  # fmt: skip
+        settings = [
+            Setting("line_load", float(random.integers(100, 400)), None, "N/mm"),
+            Setting("loading", 200 + random.normal(), None, "g/m2"),
+        ]
+        day = datetime.date(2000, 1, 1) + datetime.timedelta(lot)
         wall, processor = time.perf_counter(), time.process_time()
-        ledger.add(mine, Place(f"L{lot:05d}", sheet="1"), made_on=f"{2000 + lot // 365}-01-01", settings=settings,
-                   micrographs=micrographs, picture=picture)  # fmt: skip
+        ledger.add(
+            mine, Place(f"L{lot:05d}", sheet="1"), made_on=day.isoformat(), settings=settings,
+            micrographs=micrographs, picture=picture,
+        )  # fmt: skip
         took.append((time.perf_counter() - wall, time.process_time() - processor))
     return np.array(took)
+
+
+COPIES = """
+INSERT INTO lots SELECT id + :o, printf('L%05d', id - 1 + :o), slurry_id, date(made_on, :o || ' days') FROM lots
+    WHERE id <= :n;
+INSERT INTO places SELECT id + :o, lot_id + :o, sheet, position_m, lane, section, spelled FROM places WHERE id <= :n;
+INSERT INTO analyses SELECT id + :o, place_id + :o, system_id, date(measured_on, :o || ' days'), folder,
+    lower(hex(randomblob(32))), pixel_size_nm, images, trust, facts, picture, added_at, who, NULL, NULL
+    FROM analyses WHERE id <= :n;
+INSERT INTO images SELECT NULL, analysis_id + :o,
+    printf('lot%d_', analysis_id - 1 + :o) || substr(name, instr(name, '_') + 1), field,
+    lower(hex(randomblob(32))), lower(hex(randomblob(32))), instrument, measures FROM images WHERE analysis_id <= :n;
+INSERT INTO numbers SELECT quantity_id, analysis_id + :o, value * (1 + 0.00002 * (random() % 1000)), low, high, u,
+    u_common, n, notes FROM numbers WHERE analysis_id <= :n;
+INSERT INTO settings SELECT NULL, lot_id + :o, sheet, kind, name, value * (1 + 0.00002 * (random() % 1000)), text, unit,
+    u, source, added_at, who, NULL FROM settings WHERE lot_id <= :n;
+INSERT INTO events SELECT NULL, at, who, event, facts FROM events WHERE id <= :n;
+"""
+
+
+def copy(path: Path, lots: int) -> None:
+    """Copy the rows of the first lots until there are so many."""
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        for offset in track(range(FIRST, lots, FIRST), "Copying"):
+            with raw:
+                for statement in COPIES.split(";\n")[:-1]:
+                    raw.execute(statement, {"o": offset, "n": min(FIRST, lots - offset)})
 
 
 def told(took: np.ndarray) -> str:
@@ -124,26 +160,22 @@ def main() -> None:
     )
     parser.add_argument("--ledger", type=Path, required=True)
     parser.add_argument("--lots", type=int, default=10_000)
-    parser.add_argument(
-        "--minutes", type=float, default=None, help="stop entering after this; call again to go on"
-    )
     options = parser.parse_args()
-    ledger = Ledger(options.ledger) if options.ledger.exists() else Ledger.create(options.ledger)
+    ledger = Ledger.create(options.ledger)
     with tempfile.TemporaryDirectory() as scratch:
         intake, picture = pattern(Path(scratch))
         print(
             f"{len(intake.numbers)} numbers an analysis, {IMAGES} images, a picture of {len(picture)} bytes"
         )
-        begun = time.monotonic()
-        took = np.zeros((0, 2))
-        have = len(ledger.lots())
-        while have < options.lots:
-            have = min(have + 500, options.lots)
-            took = enter(ledger, have, intake, picture)
-            print(f"| `add` of one lot, {have:,} in the ledger | {told(took)} |", flush=True)
-            if options.minutes and time.monotonic() - begun > 60 * options.minutes:
-                print("Stopped for the time; call again to go on.")
-                return
+        print(
+            f"| `add` of one of the first {FIRST} lots | {told(enter(ledger, range(FIRST), intake, picture))} |"
+        )
+        copy(options.ledger, options.lots - FIRST)
+        took = enter(ledger, range(options.lots - FIRST, options.lots), intake, picture)
+        print(
+            f"| `add` of one of the last {FIRST}, {len(ledger.lots()):,} in the ledger | {told(took)} |",
+            flush=True,
+        )
         print(f"| file | {options.ledger.stat().st_size / 2**20:.0f} MiB |")
         for kind in ("individuals", "moving_range", "ewma", "cusum"):
             timed(f"{kind} chart", lambda kind=kind: monitor(ledger, QUANTITY, kind=kind))

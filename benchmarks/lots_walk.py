@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from cathode_tf.analysis import Settings, analyze
-from cathode_tf.imaging import read_mask, read_micrograph
 from cathode_tf.imaging.phase_files import phases_beside
+from cathode_tf.inference.batches import Masks
 from cathode_tf.lots import Ledger
 from cathode_tf.lots.causes import Causes, causes
 from cathode_tf.lots.report import write_lots_report
@@ -103,7 +103,7 @@ def run(*words: object) -> None:
 
 
 def measure(lot: Lot, out: Path, kind: str) -> None:
-    """One of the lot's three analyses, if it is not there yet."""
+    """One of the lot's three analyses, if it is not there yet: what `cathode-tf analyze` writes, without its page."""
     source, masks = out / "sections" / lot.name, out / "masks" / lot.name
     if (out / kind / lot.name).exists():
         return
@@ -111,21 +111,12 @@ def measure(lot: Lot, out: Path, kind: str) -> None:
         sections(lot, source)
     if kind != "true" and not masks.exists():
         run("segment", "default", source / "images", "--out", masks)
-    if kind == "model":
-        run("analyze", masks, "--pixel-size-nm", PIXEL_NM, "--out", out / kind / lot.name)
-        return
-    folder = source / "masks" if kind == "true" else masks
-    settings = Settings() if kind == "true" else Settings(crack_evidence="micrograph")
-    paths = [path for path in sorted(folder.glob("*.png")) if not path.stem.endswith("_overlay")]
+    paths = sorted((source / "masks").glob("*.png") if kind == "true" else masks.glob("*_mask.png"))
     phases, _ = phases_beside(paths, source / "phases.toml" if kind == "true" else None)
-    triples = [(path.stem, read_mask(path, phases), micrograph(source, path)) for path in paths]
-    found = analyze(triples, phases, pixel_size_nm=PIXEL_NM, settings=settings)
-    found.write(out / kind / lot.name)
-
-
-def micrograph(source: Path, mask: Path) -> np.ndarray:
-    """What was segmented."""
-    return read_micrograph(source / "images" / f"{mask.stem.removesuffix('_mask')}.tif").pixels
+    batch = Masks(paths, phases, PIXEL_NM)
+    settings = Settings(crack_evidence="micrograph" if kind == "both" else "mask")
+    found = analyze(batch, phases, pixel_size_nm=PIXEL_NM, settings=settings)
+    dataclasses.replace(found, stories=batch.stories).write(out / kind / lot.name)
 
 
 def comma(number: float) -> str:
