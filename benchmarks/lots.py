@@ -1,28 +1,36 @@
 """Simulated plants with known causes and shifts: what the ledger's charts, bridges and effects are worth.
 
-    python benchmarks/lots.py            # everything but the load, some minutes
-    python benchmarks/lots.py --load     # a ledger of 10,000 lots of 20 images, 72 numbers each
+    python benchmarks/lots.py                  # everything, some minutes
+    python benchmarks/lots.py --only charts    # or effects, whole
 
-Each plant has 200 lots of 4 to 40 images, sheet and lot effects, factors, and a change of model in the middle.
+Lots have 4 to 40 images, so that the uncertainty of a point changes from lot to lot. `whole` takes 200 lots with sheet
+and lot effects, factors and a change of model in the middle through the ledger itself.
 """
 
 import argparse
-import copy
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
-from cathode_tf.lots.bridges import bridge_study
+from cathode_tf.lots import Ledger, Place
+from cathode_tf.lots.bridges import build_bridge, system_names
+from cathode_tf.lots.causes import causes
 from cathode_tf.lots.charts import Options, control_chart
+from cathode_tf.lots.intake import Intake, Number, uncertainties
 from cathode_tf.lots.mixed import fit_mixed
+from cathode_tf.lots.monitoring import freeze, monitor
 from cathode_tf.lots.phase_one import phase_one
 from cathode_tf.lots.run_length import run_length
-from cathode_tf.lots.series import moderated
+from cathode_tf.lots.series import moderated, read_series
+from cathode_tf.lots.settings import Setting
+from cathode_tf.statistics import Estimate
 
-PROCESS_SD, IMAGE_SD = 1.0, 4.0
+PROCESS_SD, SHEET_SD, IMAGE_SD = 1.0, 0.5, 4.0
 PHASE = 40
+MODEL_CHANGE, MODEL_SHIFT = 100, 3.0
+"""Of 200 lots the second hundred is measured by another model, which finds more."""
 
 
 def lots_of(random, count, shift_at=None, shift=1.0):
@@ -128,79 +136,93 @@ def effects(count, seed):
         print(f"| {lots} | {rows} | {total} | {inside / total:.1%} |")
 
 
-def bridges(plants, seed):
-    """A model change in the middle moves everything by 3 sd; images of 8 lots measured with both repair it."""
+def whole(plants, seed):
+    """Plants through the ledger: factors, lots, sheets, images, another model from lot 100 on, a bridge of 8 lots."""
     random = np.random.default_rng(seed)
-    jumps, repaired, alarms_before, alarms_after, watched = [], [], 0, 0, 0
+    truth = {"line_load": 0.01, "calender": 1.0, "thickness": 0.0, "drying": 0.05}
+    spans = {}
+    inside = dict.fromkeys(truth, 0)
+    jumps, left, alarms, told = [], [], [0, 0], []
     for _ in range(plants):
-        x, u, _ = lots_of(random, 200)
-        shift = 3.0
-        new = x + np.where(np.arange(200) >= 100, shift, 0)
-        images = 10 + IMAGE_SD * random.normal(size=64)
-        both = bridge_study(images, images + shift + 0.8 * random.normal(size=64))
-        carried = x + both.offset.value
-        whole = np.concatenate([carried[:100], new[100:]])
-        u_whole = np.hypot(u, np.where(np.arange(200) < 100, both.offset_u, 0))
-        jumps.append(new[100:].mean() - new[:100].mean())
-        repaired.append(whole[100:].mean() - whole[:100].mean())
-        for values, own, before in ((new, u, True), (whole, u_whole, False)):
-            phase = phase_one(values[:PHASE], own[:PHASE], spread="all")
-            count = len(control_chart("individuals", values[100:], own[100:], phase).alarms)
-            alarms_before, alarms_after = alarms_before + before * count, alarms_after + (not before) * count
-        watched += 100
-    found, left = f"{np.mean(jumps):+.2f} sd", f"{np.mean(repaired):+.2f} +- {np.std(repaired):.2f} sd"
-    print(f"\nA jump of 3 sd at a change of model, {plants} plants:")
-    print(f"without a bridge {found}, an alarm in {alarms_before / watched:.0%} of the lots;")
-    print(f"with one of 64 images {left}, an alarm in {alarms_after / watched:.1%}.")
+        with tempfile.TemporaryDirectory() as folder:
+            ledger = Ledger.create(Path(folder) / "plant.db")
+            true = fill(ledger, random, truth, spans)
+            before = next(iter(system_names(ledger, "porosity")))
+            old, new = read_series(ledger, "porosity", system=before), read_series(ledger, "porosity")
+            apart = np.concatenate([old.values, new.values[-MODEL_CHANGE:]])
+            phase = freeze(ledger, "porosity", first=PHASE, spread="all", system=before)
+            chart = control_chart("individuals", apart[MODEL_CHANGE:], new.u[-MODEL_CHANGE:], phase)
+            alarms[0] += len(chart.alarms)
+            bridge = build_bridge(ledger, "porosity", before=before)
+            seen = monitor(ledger, "porosity")
+            assert seen.frozen and len(seen.chart.labels) == 200
+            error = seen.series.values - true - MODEL_SHIFT
+            jumps.append((apart - true)[MODEL_CHANGE:].mean() - (apart - true)[:MODEL_CHANGE].mean())
+            left.append(error[MODEL_CHANGE:].mean() - error[:MODEL_CHANGE].mean())
+            alarms[1] += sum(a.index >= MODEL_CHANGE for a in seen.chart.alarms)
+            told.append(1 / seen.run_length.estimated)
+            assert abs(bridge.offset.value - MODEL_SHIFT) < 1
+            found = causes(ledger, "porosity", factors=list(truth))
+            for factor, slope in truth.items():
+                low, high = found[factor].change.ci
+                inside[factor] += low <= slope * spans.get(factor, 1.0) <= high
+            ledger.close()
+    later = plants * MODEL_CHANGE
+    print(f"\n{plants} plants of 200 lots, two sheets each, through the ledger:")
+    print(
+        f"jump without a bridge {np.mean(jumps):+.2f}, alarms in {alarms[0] / later:.0%} of the later lots;"
+    )
+    print(f"with one {np.mean(left):+.2f} +- {np.std(left):.2f}, alarms in {alarms[1] / later:.1%} "
+          f"(told: {np.mean(told):.1%}).")  # fmt: skip
+    print(
+        "effects inside their interval: " + ", ".join(f"{name} {n} of {plants}" for name, n in inside.items())
+    )
 
 
-def load(lots):
-    """A ledger of many lots: how long an analysis takes to enter, and a chart to draw; how large it is."""
-    from cathode_tf.lots import Ledger, Place
-    from cathode_tf.lots.intake import Intake, Number, uncertainties
-    from cathode_tf.lots.monitoring import monitor
-    from cathode_tf.statistics import Estimate
+def fill(ledger, random, truth, spans):
+    """Enter a plant; the true value of each lot, without what a model adds. `spans`: highest minus lowest setting."""
+    load = random.choice([100.0, 150.0, 200.0, 300.0], 200)
+    new = random.permutation(200) % 2
+    thickness, drying = 75 + random.normal(size=200), 120 + 5 * random.normal(size=200)
+    spans.update(line_load=np.ptp(load), thickness=np.ptp(thickness), drying=np.ptp(drying))
+    process = truth["line_load"] * load + truth["calender"] * new + truth["drying"] * drying
+    process += PROCESS_SD * random.normal(size=200)
+    measured = np.zeros(200)
+    both = random.choice(MODEL_CHANGE, 8, replace=False)
+    for lot in range(200):
+        settings = [
+            Setting("line_load", load[lot], None, "N/mm"),
+            Setting("calender", None, ("old", "new")[new[lot]], ""),
+            Setting("thickness", thickness[lot], None, "um"),
+            Setting("drying", drying[lot], None, "C"),
+        ]
+        made_on = f"2026-{lot // 28 + 1:02d}-{lot % 28 + 1:02d}"
+        sheets = process[lot] + SHEET_SD * random.normal(size=2)
+        measured[lot] = sheets.mean()
+        for sheet, value in enumerate(sheets):
+            images = value + IMAGE_SD * random.normal(size=random.integers(4, 41))
+            place = Place(f"L{lot:03d}", sheet=str(sheet))
+            for model in ("a", "b"):
+                if (lot < MODEL_CHANGE) == (model == "a") or (lot in both and model == "b"):
+                    seen = images + (MODEL_SHIFT + 0.8 * random.normal(size=len(images))) * (model == "b")
+                    ledger.add(
+                        analysis(seen, model, random), place, made_on=made_on,
+                        settings=settings if model == "a" or lot >= MODEL_CHANGE else (),
+                    )  # fmt: skip
+    return measured
 
-    random = np.random.default_rng(0)
-    flags = {"NECK_DEPTH": "particles counted by neck depth: 51 at 0.17, 46 at 0.35, 41 at 0.7"}
 
-    def estimate(k):
-        value, u = 0.3 + 0.01 * k + 0.01 * random.normal(), 0.004
-        return Estimate(
-            value, ci=(value - 0.009, value + 0.009), n=20, method=f"method {k}", reference="a reference",
-            components={"between_images": u, "integral_range": 0.9 * u}, flags=flags if k % 3 == 0 else {},
-        )  # fmt: skip
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "plant.db"
-        ledger = Ledger.create(path)
-        took = []
-        for lot in range(lots):
-            numbers = []
-            for k in range(72):
-                found = estimate(k)
-                numbers.append(Number(f"q{k}", "ncm", found, *uncertainties(found)))
-            images = tuple(
-                {"name": f"lot{lot}_{i}", "field": None, "mask_sha256": random.bytes(32).hex(),
-                 "measures": {f"q{k}/ncm": float(random.normal()) for k in range(8)}}
-                for i in range(20)
-            )  # fmt: skip
-            intake = Intake(
-                Path(f"/plant/{lot}"), random.bytes(32).hex(), 50.0, tuple(numbers), images, {"masks": "model a"},
-                {"masks": "a model's"}, copy.copy({"version": "0.2"}),
-            )  # fmt: skip
-            start = time.perf_counter()
-            ledger.add(intake, Place(f"L{lot:05d}", sheet="1"), made_on=f"{2000 + lot // 365}-01-01")
-            took.append(time.perf_counter() - start)
-        late = np.array(took[-min(500, lots) :])
-        print(f"\n{lots} lots of 20 images, 72 numbers each: {path.stat().st_size / 2**20:.0f} MiB. `add`: median "
-              f"{1000 * np.median(late):.0f} ms, 99 % below {1000 * np.quantile(late, 0.99):.0f} ms.")  # fmt: skip
-        for kind in ("individuals", "ewma", "cusum"):
-            start, cpu = time.perf_counter(), time.process_time()
-            monitor(ledger, "q3/ncm", kind=kind)
-            wall, used = time.perf_counter() - start, time.process_time() - cpu
-            print(f"{kind} chart of all: {wall:.2f} s ({used:.2f} s of processor).")
-        ledger.close()
+def analysis(values, model, random):
+    """What `read_analysis` makes of an analysis whose images have these values."""
+    n, mean, u = len(values), float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
+    half = float(stats.t.ppf(0.975, n - 1)) * u
+    found = Estimate(mean, ci=(mean - half, mean + half), n=n, components={"between_images": u})
+    images = tuple({"name": f"image{i}", "field": None, "mask_sha256": None, "measures": {"porosity/pore": float(x)}}
+                   for i, x in enumerate(values))  # fmt: skip
+    number = Number("porosity", "pore", found, *uncertainties(found))
+    return Intake(
+        Path("/plant"), random.bytes(32).hex(), 50.0, (number,), images, {"masks": f"model {model}"}, {}, {}
+    )
 
 
 def main():
@@ -210,14 +232,15 @@ def main():
     parser.add_argument("--plants", type=int, default=400)
     parser.add_argument("--effects", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--load", type=int, nargs="?", const=10_000)
+    parser.add_argument("--only", choices=["charts", "effects", "whole"])
     options = parser.parse_args()
-    if options.load:
-        load(options.load)
-        return
-    charts(options.plants, options.seed)
-    effects(options.effects, options.seed)
-    bridges(options.plants, options.seed)
+    for name, run, count in (
+        ("charts", charts, options.plants),
+        ("effects", effects, options.effects),
+        ("whole", whole, max(options.plants // 10, 1)),
+    ):
+        if options.only in (None, name):
+            run(count, options.seed)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "statistics",
         "analysis",
         "reporting",
+        "lots",
         "rounds",
     },
     "reporting": {"imaging", "tomography", "statistics", "particles", "volumes", "analysis"},

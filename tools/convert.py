@@ -43,6 +43,7 @@ Example:
     help="Cut stacks into blocks, one a split, and leave so many slices out between them.",
 )
 @click.option("--pixel-size-nm", type=float, help="Overrides what the files say.")
+@click.option("--odd-pixel-size", is_flag=True, help="Yes, a pixel below 0.05 or above 100,000 nm is meant.")
 @click.option("--databar", default="auto", show_default=True, help="auto, none, or how many rows to cut.")
 @click.option("--max-megapixels", default=400.0, show_default=True, help="Larger images are refused.")
 @click.option(
@@ -66,6 +67,7 @@ def command(
     masks: Path | None,
     out: Path,
     phases: Path | None,
+    odd_pixel_size: bool,
     databar: str,
     jobs: int | None,
     **options,
@@ -81,13 +83,18 @@ def command(
         raise click.UsageError("--runner-option goes with --runner.")
     from cathode_tf import InputError, Phases
     from cathode_tf.datasets import convert, open_records
+    from cathode_tf.imaging.micrographs import refuse_odd_size
 
+    if not odd_pixel_size:
+        refuse_odd_size(options["pixel_size_nm"])
     if databar not in ("auto", "none") and not databar.isdigit():
         raise InputError(f"--databar: must be auto, none, or a number of rows. Received {databar!r}.")
     if phases:
         material = Phases.from_toml(phases)
     else:
         material = open_records(out).phases if options["add"] else Phases.default()
+        if not options["add"]:
+            click.echo(f"No --phases was given; taken are {material.describe()}.")
     convert(
         images,
         masks,

@@ -369,6 +369,9 @@ def capability(ledger, quantity, lower, upper, system) -> None:
     "--factor", "factors", multiple=True, help="Whose effect you want; repeatable; default: all that vary."
 )
 @click.option(
+    "--without", multiple=True, help="Setting to leave out, as thickness after the press; repeatable."
+)
+@click.option(
     "--form",
     type=click.Choice(["auto", "linear", "quadratic", "exponential"]),
     default="auto",
@@ -378,15 +381,16 @@ def capability(ledger, quantity, lower, upper, system) -> None:
 @_system
 @click.option("--out", type=click.Path(path_type=Path), help="Write the effects to this CSV.")
 @_force
-def causes(ledger, quantity, factors, form, system, out, force) -> None:
+def causes(ledger, quantity, factors, without, form, system, out, force) -> None:
     """Tell which settings QUANTITY goes with, by how much, how surely, and what confounds them."""
     from cathode_tf.files import atomic_file
     from cathode_tf.lots.causes import causes as causes_of
     from cathode_tf.lots.units import name_of
 
     found = causes_of(
-        opened(ledger), quantity, factors=[name_of(factor) for factor in factors], form=form, system=system
-    )
+        opened(ledger), quantity, factors=[name_of(each) for each in factors],
+        without=[name_of(each) for each in without], form=form, system=system,
+    )  # fmt: skip
     click.echo(f"{found.series.name}: {counted(found.fit.lots, 'lot')}, {counted(found.images, 'image')}.")
     if factors:
         click.echo(found.answer)

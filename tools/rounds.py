@@ -108,13 +108,17 @@ def phases(project, off, all_on, who) -> None:
 @_project
 @click.argument("images", nargs=-1)
 @click.option("--pixel-size-nm", type=float, required=True, help="Edge of a pixel.")
+@click.option("--odd-pixel-size", is_flag=True, help="Yes, a pixel below 0.05 or above 100,000 nm is meant.")
 @click.option("--source", default="given by hand", show_default=True, help="Where it is known from.")
 @_who
-def scale(project, images, pixel_size_nm, source, who) -> None:
+def scale(project, images, pixel_size_nm, odd_pixel_size, source, who) -> None:
     """Set the pixel size of IMAGES (names); of all images without one where none is named."""
+    from cathode_tf.imaging.micrographs import refuse_odd_size
     from cathode_tf.rounds import Project
     from cathode_tf.rounds.choices import set_scale
 
+    if not odd_pixel_size:
+        refuse_odd_size(pixel_size_nm)
     opened = Project(project)
     known = opened.state.images.values()
     keys = images or [image.key for image in known if image.pixel_size_nm is None]

@@ -22,12 +22,13 @@ from cathode_tf.datasets.encoding import Row, Source, read_examples, row_of
 from cathode_tf.datasets.record_set import RecordSet, open_records, versions
 from cathode_tf.datasets.schema import Example, check_example, deserialize
 from cathode_tf.datasets.standardization import image_statistics
-from cathode_tf.datasets.summary import summarize_rows
+from cathode_tf.datasets.summary import doubtful_phases, summarize_rows
 from cathode_tf.datasets.tfrecord import read_frames
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import pixel_sha256
 from cathode_tf.imaging import MAX_MEGAPIXELS
 from cathode_tf.imaging.folders import suggest_suffix
+from cathode_tf.imaging.plausibility import grey_order
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
 
@@ -134,6 +135,7 @@ class _Looked:
         self.phases: Phases | None = None
         self.rows: list[Row] = []
         self.thumbnails: list[np.ndarray] = []
+        self.doubts: dict[str, str] = {}
 
     def error(self, kind: str, where: str | Path, message: str) -> None:
         self.report.findings.append(Finding("error", kind, str(where), message))
@@ -143,6 +145,7 @@ class _Looked:
 
     def look(self, example: Example, counts: tuple[int, ...], split: str) -> None:
         """Take note of one readable example, and look at its pixels."""
+        assert self.phases is not None
         row = row_of(example, pixel_sha256(example.image), pixel_sha256(example.mask), counts, split)
         self.rows.append(row)
         self.thumbnails.append(thumbnail(example.image))
@@ -156,6 +159,9 @@ class _Looked:
                 self.warn(
                     "saturated image", row.id, f"{share:.0%} of the pixels have the {name} end ({value})."
                 )
+        doubt = grey_order(example.image, example.mask, self.phases, example.acquisition)
+        if doubt:
+            self.doubts[row.id] = doubt
         if not any(row.counts[:-1]):
             self.warn("no label", row.id, "all of the mask is ignored (255).")
 
@@ -173,6 +179,9 @@ class _Looked:
                 for name, share in facts["fractions"].items():
                     if share == 0:
                         self.warn("missing phase", facts["split"], f"no pixel of {name}.")
+            for sentence in doubtful_phases(self.rows, self.phases, self.doubts):
+                if not sentence.startswith("no image shows"):  # said above, of each split
+                    self.warn("doubtful phase", self.report.path, f"{sentence}.")
         self.report.findings.sort(key=lambda finding: finding.severity)
         return self.report
 

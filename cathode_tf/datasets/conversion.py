@@ -22,6 +22,7 @@ from cathode_tf.datasets.encoding import Row, Source, Staged, encode_all
 from cathode_tf.datasets.record_set import RecordSet, fingerprint_of, next_version, open_records, versions
 from cathode_tf.datasets.sheets import check_regex, read_groups, read_splits
 from cathode_tf.datasets.splits import parse_ratios
+from cathode_tf.datasets.summary import doubtful_phases
 from cathode_tf.datasets.writing import foreign_entry, write_pointers, write_version
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_folder, refuse_overwrite
@@ -162,6 +163,7 @@ def convert(
     if not add:
         with atomic_folder(out, force=force, manifest=False) as folder:
             staged = _stage(sources, folder / ".staging", encode)
+            _tell_doubts(staged, phases, ())
             staged = _allot(staged, rule, wanted, ())
             version = _version_after(out, previous, staged, phases)
             write_version(folder / version, staged, phases, version=version, split_rule=rule)
@@ -173,7 +175,9 @@ def convert(
     version = next_version(previous.version, "minor")
     with _alone(out), tempfile.TemporaryDirectory(prefix=_STAGING, dir=out) as staging:
         staged = _stage(sources, Path(staging), encode, previous.metadata["image_dtype"])
-        staged = _allot(_only_new(staged, previous), rule, wanted, previous.rows)
+        staged = _only_new(staged, previous)
+        _tell_doubts(staged, phases, previous.rows)
+        staged = _allot(staged, rule, wanted, previous.rows)
         if not staged:
             return out
         with atomic_folder(out / version, manifest=False) as folder:
@@ -325,6 +329,13 @@ def _stage(
 def _encode(sources: Sequence[Source], staging: Path, encode: Encode) -> list[Staged]:
     done = track(encode(sources, staging), "Converting images", total=len(sources))
     return [item for staged in done for item in staged]
+
+
+def _tell_doubts(staged: Sequence[Staged], phases: Phases, earlier: Sequence[Row]) -> None:
+    """Warn of phases that cannot be what they are called, of the new images and of all together."""
+    doubts = {item.row.id: item.doubt for item in staged if item.doubt}
+    for sentence in doubtful_phases([*earlier, *(item.row for item in staged)], phases, doubts):
+        warnings.warn(f"masks: {sentence}.", InputWarning, stacklevel=3)
 
 
 def _allot(

@@ -30,6 +30,7 @@ from cathode_tf.imaging import (
     open_stack_masks,
     read_annotation,
 )
+from cathode_tf.imaging.plausibility import grey_order
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.stacks import SLICE
 from cathode_tf.phases import Phases
@@ -91,6 +92,7 @@ class Staged:
     bytes: int
     dtype: str
     stack: str  # "" for an image that is no slice of a stack
+    doubt: str = ""  # why its phases may be swapped
 
 
 def encode_all(sources: Sequence[Source], staging: Path, jobs: int = 1) -> Iterator[list[Staged]]:
@@ -157,7 +159,8 @@ def encode_source(source: Source, staging: Path) -> tuple[list[Staged], list[str
                 file.writelines(frame(message))
             row = row_of(example, image_sha256, mask_sha256, counts)
             stack = composed(source.image.stem) if "slice_index" in example.acquisition else ""
-            staged.append(Staged(row, path, path.stat().st_size, example.image.dtype.name, stack))
+            doubt = grey_order(example.image, example.mask, source.phases, example.acquisition)
+            staged.append(Staged(row, path, path.stat().st_size, example.image.dtype.name, stack, doubt))
     messages = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
     return staged, list(dict.fromkeys(messages))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ from cathode_tf.datasets.record_set import RecordSet
 from cathode_tf.datasets.schema import Example
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import display, overlay
+from cathode_tf.imaging.plausibility import odd_shares
 from cathode_tf.phases import Phases, rgb
+from cathode_tf.words import counted
+
+MOSTLY_IGNORED = 0.5
 
 
 def summarize(records: RecordSet) -> list[dict[str, Any]]:
@@ -47,6 +51,26 @@ def summarize_rows(rows: Sequence[Row], phases: Phases) -> dict[str, Any]:
         "fractions": dict(zip(phases.names, (counts[:-1] / labelled).tolist(), strict=True)),
         "ignored_fraction": float(counts[-1] / counts.sum()),
     }
+
+
+def doubtful_phases(rows: Sequence[Row], phases: Phases, doubts: Mapping[str, str]) -> list[str]:
+    """Sentences on phases that cannot be what they are called, by their grey, their share, or because none is there.
+
+    Args:
+        rows: Of an index, all that there are.
+        phases: Of the masks.
+        doubts: What `grey_order` says, by id.
+    """
+    told = []
+    if doubts:
+        id_, doubt = next(iter(doubts.items()))
+        others = f" and {counted(len(doubts) - 1, 'other image')}" if len(doubts) > 1 else ""
+        told.append(f"{id_}{others}: {doubt}")
+    found = summarize_rows(rows, phases) if rows else None
+    # Of a few strokes the shares say nothing.
+    if found is not None and found["ignored_fraction"] < MOSTLY_IGNORED:
+        told += odd_shares(found["fractions"], phases)
+    return told
 
 
 def draw_records(

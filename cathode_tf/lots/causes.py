@@ -19,10 +19,11 @@ from cathode_tf.lots.design import (
     Factor,
     design,
     factors_of,
+    is_carried,
     joined,
     settings_table,
 )
-from cathode_tf.lots.effects import BENT, Effect, LotData, abs_text, effect_of
+from cathode_tf.lots.effects import BENT, Effect, LotData, abs_text, effect_of, is_sure, with_unheld
 from cathode_tf.lots.ledger import Ledger
 from cathode_tf.lots.mixed import MixedFit, fit_mixed
 from cathode_tf.lots.series import Series, read_series
@@ -64,6 +65,12 @@ class Causes:
         effect = self.effects[0]
         others = [name for name in self.design.factors if name != effect.factor and self.design.index(name)]
         held = f", {some(others, 4)} being held" if others else ""
+        if effect.unheld is not None and is_sure(effect.unheld) and effect.verdict != "moves":
+            way = "higher" if (effect.unheld.value or 0) > 0 else "lower"
+            return (
+                f"Answer: {way} by {abs_text(effect.unheld)} with {effect.factor}, if {some(list(effect.results))} "
+                "came out of it, as after the press; otherwise not shown."
+            )
         if effect.aliased:
             return f"Answer: {self.series.name} changed, but whether by {effect.factor} cannot be told from these lots."
         if effect.verdict != "moves":
@@ -103,6 +110,7 @@ def causes(
     name: str,
     *,
     factors: Sequence[str] = (),
+    without: Sequence[str] = (),
     form: str = "auto",
     system: str | None = None,
 ) -> Causes:
@@ -112,7 +120,8 @@ def causes(
         ledger: With analyses and settings of its lots.
         name: `quantity/phase`.
         factors: Whose effects are wanted; default: all that vary and are known for every lot. Thickness and loading are
-            carried in any case.
+            carried in any case, unless they stand in `without`.
+        without: Settings to leave out: what is a result of the factors, and not a setting beside them.
         form: Of the first factor: `"linear"`, `"quadratic"`, `"exponential"`, or `"auto"`: linear unless the
             lots show a bend.
         system: Measuring system; default: that of the newest analysis.
@@ -124,8 +133,9 @@ def causes(
         raise InputError(f"form: must be {', '.join(FORMS)}. Received {form!r}.")
     series = read_series(ledger, name, by="sheet", system=system)
     table, units = settings_table(ledger, kind=None)
-    _check_known(factors, units)
-    settings = joined(series.points, table)
+    _check_known("--factor", factors, units)
+    _check_known("--without", without, units)
+    settings = joined(series.points, table.drop(columns=list(without)))
     chosen, notes = _choose(settings, units, factors)
     keep = settings[chosen].notna().all(axis=1).to_numpy() if chosen else np.ones(len(settings), bool)
     if not keep.all():
@@ -133,7 +143,7 @@ def causes(
         notes.append(f"Left out for want of settings: {some(missing, 5)}.")
     points = series.points[keep].reset_index(drop=True)
     found = factors_of(settings[keep].reset_index(drop=True), units, chosen)
-    asked = [factor for factor in factors if factor in found] or [c for c in chosen if not _carried(c)]
+    asked = [factor for factor in factors if factor in found] or [c for c in chosen if not is_carried(c)]
     if not any(factor.varies for factor in found.values()):
         raise InputError("causes: no setting varies between the lots, so nothing can be learnt. Import some.")
     plan = _fitting(found, asked, points["lot"].nunique(), notes)
@@ -144,7 +154,8 @@ def causes(
     data = LotData(series, points, y, u, plan, fit)
     effects = []
     for factor in [*[a for a in asked if a in plan.factors], *[f for f in plan.factors if f not in asked]]:
-        effects.append(effect_of(data, factor, form if factor == asked[0] else "auto"))
+        shape = form if factor == asked[0] else "auto"
+        effects.append(with_unheld(data, effect_of(data, factor, shape), shape))
     notes = [*_drift_notes(effects, asked), *notes, *_series_notes(series)]
     return Causes(
         series, settings[keep].reset_index(drop=True), plan, fit, tuple(effects), tuple(notes),
@@ -152,15 +163,11 @@ def causes(
     )  # fmt: skip
 
 
-def _check_known(factors: Sequence[str], units: Mapping[str, str]) -> None:
+def _check_known(option: str, factors: Sequence[str], units: Mapping[str, str]) -> None:
     for factor in factors:
         if factor not in units:
             known = ", ".join(sorted(units)) or "none; import some: cathode-tf lots import LEDGER factors.csv"
-            raise InputError(f"--factor: must be a setting of the ledger ({known}). Received {factor!r}.")
-
-
-def _carried(name: str) -> bool:
-    return any(word in name for word in CARRIED)
+            raise InputError(f"{option}: must be a setting of the ledger ({known}). Received {factor!r}.")
 
 
 def _choose(
@@ -176,7 +183,7 @@ def _choose(
             continue
         if not known.all():
             gaps.append(column)
-        elif not asked or _carried(column) or column in units:
+        elif not asked or is_carried(column) or column in units:
             chosen.append(column)
     lacking = [word for word in CARRIED if not any(word in name for name in chosen)]
     if lacking:
@@ -192,7 +199,7 @@ def _choose(
 
 def _fitting(found: Mapping[str, Factor], asked: Sequence[str], lots: int, notes: list[str]) -> Design:
     """The design of as many factors as the lots can carry: those asked for, those always carried, then the rest."""
-    order = [*asked, *[name for name in found if name not in asked and _carried(name)]]
+    order = [*asked, *[name for name in found if name not in asked and is_carried(name)]]
     order += [name for name in found if name not in order]
     while True:
         plan = design({name: found[name] for name in order}, [a for a in asked if a in order])
@@ -206,10 +213,20 @@ def _fitting(found: Mapping[str, Factor], asked: Sequence[str], lots: int, notes
 def _drift_notes(effects: Sequence[Effect], asked: Sequence[str]) -> list[str]:
     notes = []
     for effect in effects:
-        if effect.factor not in asked or effect.verdict == "not shown":
+        if effect.factor not in asked:
             continue
-        if effect.confounded and not effect.aliased:
-            names = ", ".join(f"{name} (r = {r:.2f})" for name, r in effect.confounded.items())
+        if effect.unheld is not None:
+            names = some(list(effect.results))
+            notes.append(
+                f"{names} mostly changed together with {effect.factor}. What is measured after the press comes out of "
+                f"it, and held beside it hides what {effect.factor} does: {effect.change} with, {effect.unheld} "
+                f"without (--without {' --without '.join(effect.results)})."
+            )
+        if effect.verdict == "not shown":
+            continue
+        others = {name: r for name, r in effect.confounded.items() if name not in effect.results}
+        if others and not effect.aliased:
+            names = ", ".join(f"{name} (r = {r:.2f})" for name, r in others.items())
             notes.append(
                 f"{effect.factor} mostly changed together with {names}; the model parts them as far as the lots do, "
                 "and "

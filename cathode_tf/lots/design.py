@@ -79,6 +79,11 @@ class Design:
         return [i for i, name in enumerate(self.names) if self.of.get(name) == factor]
 
 
+def is_carried(name: str) -> bool:
+    """Whether a setting is always kept in the model."""
+    return any(word in name for word in CARRIED)
+
+
 def settings_table(ledger: Ledger, *, kind: str | None = FACTOR) -> tuple[pd.DataFrame, dict[str, str]]:
     """Current settings: a row a (lot, sheet), sheet "" for the lot itself, a column a name; and the units."""
     s = t.settings.c

@@ -13,7 +13,7 @@ from scipy import stats
 
 from cathode_tf.errors import InputError
 from cathode_tf.lots.calendering import CalenderingFit, fit_calendering
-from cathode_tf.lots.design import CONFOUNDED, Design, Factor, association, design
+from cathode_tf.lots.design import CONFOUNDED, Design, Factor, association, design, is_carried
 from cathode_tf.lots.mixed import MixedFit, fit_mixed
 from cathode_tf.lots.series import Series
 from cathode_tf.statistics import Estimate
@@ -44,6 +44,8 @@ class Effect:
         more_lots: Lots like these that would make it sure (80 %), if it is as large as it seems; 0: it is sure; None:
             no sensible number.
         law: The exponential law, if that is the form.
+        results: Thickness or loading that go with the factor, and may be what it did, as thickness after the press is.
+        unheld: The change if these are not held; None where there are none.
     """
 
     factor: str
@@ -58,14 +60,15 @@ class Effect:
     time: float = 0.0
     more_lots: int | None = 0
     law: CalenderingFit | None = None
+    results: tuple[str, ...] = ()
+    unheld: Estimate | None = None
 
     @property
     def verdict(self) -> str:
         """`"moves"`, `"not shown"` or `"cannot be told apart"`."""
         if self.aliased:
             return "cannot be told apart"
-        ci = self.change.ci
-        return "moves" if ci is not None and (ci[0] > 0 or ci[1] < 0) else "not shown"
+        return "moves" if is_sure(self.change) else "not shown"
 
     def sentence(self, quantity: str) -> str:
         """What a process engineer wants to know, in a line or two."""
@@ -84,6 +87,11 @@ class Effect:
             if self.more_lots:
                 text += f" About {counted(self.more_lots, 'more lot')} would make one of this size sure."
         return text
+
+
+def is_sure(change: Estimate | None) -> bool:
+    """Whether the interval of a change excludes none."""
+    return change is not None and change.ci is not None and (change.ci[0] > 0 or change.ci[1] < 0)
 
 
 def abs_text(change: Estimate) -> str:
@@ -147,6 +155,17 @@ def effect_of(data: LotData, name: str, form: str) -> Effect:
     if factor.levels:
         return _levels(data, factor, fields)
     return _numeric(data, factor, form, fields)
+
+
+def with_unheld(data: LotData, effect: Effect, form: str) -> Effect:
+    """The effect, and what it would be were what may be a result of its factor not held beside it."""
+    together = {*effect.confounded, *effect.aliased}
+    results = tuple(name for name in data.plan.factors if name in together and is_carried(name))
+    if not results or is_carried(effect.factor):
+        return effect
+    kept = {name: factor for name, factor in data.plan.factors.items() if name not in results}
+    found = effect_of(_replaced(data, design(kept, [effect.factor])), effect.factor, form)
+    return replace(effect, results=results, unheld=None if found.aliased else found.change)
 
 
 def _aliases(plan: Design, name: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from cathode_tf.errors import InputError
-from cathode_tf.review import batch, downloads, people, work
+from cathode_tf.review import batch, downloads, lots, people, work
 from cathode_tf.review.desk import Desk
 from cathode_tf.review.folders import folder_table, subfolders
 from cathode_tf.review.overview import overview
@@ -57,6 +57,8 @@ def station_routes(desk: Desk) -> list[Route]:
         Route("/api/app/batch/{name}", make.batch),
         Route("/api/app/report/{name}", make.report),
         Route("/api/app/download/{what}", make.download),
+        Route("/api/app/lots", make.lots),
+        Route("/api/app/lots/report", make.lots_report),
         Route("/api/app/people", make.people),
         Route("/api/app/people", make.wish(make.change_people, owner=True), methods=["POST"]),
         Route("/api/images/{key}/strip", make.strip),
@@ -256,6 +258,16 @@ class _Stations:
         return downloads.download(
             self.desk.project, request.path_params["what"], request.query_params.get("batch", "project")
         )
+
+    def lots(self, request: Request) -> Response:
+        _owner_only(request)
+        found = [{"name": path.name, "path": str(path)} for path in lots.ledgers(self.desk)]
+        return JSONResponse({"ledgers": found})
+
+    def lots_report(self, request: Request) -> Response:
+        _owner_only(request)
+        page = lots.report_of(self.desk, request.query_params.get("ledger", ""))
+        return Response(page, media_type="text/html")
 
     def people(self, request: Request) -> Response:
         project = self.desk.project

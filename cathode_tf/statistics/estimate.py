@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from cathode_tf.errors import InputError
 
@@ -101,7 +101,7 @@ class Estimate:
         if self.ci is None or self.value is None:
             return None
         wider = max(self.ci[1] - self.value, self.value - self.ci[0])
-        return wider / float(stats.norm.ppf(0.5 + self.level / 2))
+        return wider / float(special.ndtri(0.5 + self.level / 2))
 
     def with_flag(self, flag: str, reason: str) -> Estimate:
         """The same estimate with one more flag."""
@@ -235,7 +235,7 @@ def ratio_estimate(
             f"all {n} {unit_of_replication}s give exactly {ratio:.4g}, so their spread tells no uncertainty"
         )
         return Estimate(ratio, flags={NO_INTERVAL: reason}, **fields)
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * u
+    half = float(special.stdtrit(n - 1, 0.5 + LEVEL / 2)) * u
     return quantity(ratio, half, bounds=bounds, components={f"between_{unit_of_replication}s": u}, **fields)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cathode_tf.datasets import convert
 from cathode_tf.datasets.checking import check, sentences
 from cathode_tf.datasets.duplicates import alike, thumbnail
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 
 from .conftest import write_pair
 
@@ -37,6 +37,28 @@ def test_good_images_and_a_good_set_pass_without_a_word(tmp_path, phases):
     assert (report.ok, report.findings) == (True, [])
     assert [row["split"] for row in report.table] == ["train", "validation", "test"]
     assert json.loads(json.dumps(report.to_dict()))["ok"]
+
+
+def test_phases_that_cannot_be_are_named_when_checked_and_when_converted(tmp_path, phases):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for index in range(3):
+        mask = np.zeros((64, 64), np.uint8)
+        mask[: 12 + index] = 1  # called ncm, and dark; what is called pore is bright, and most of the image
+        grey = np.where(mask, 40, 190) + np.random.default_rng(index).integers(0, 9, mask.shape)
+        grey[0, 0] = 255
+        cv2.imwrite(str(folder / f"a{index}.png"), grey.astype(np.uint8))
+        cv2.imwrite(str(folder / f"a{index}_mask.png"), mask)
+    found = check(folder, phases=phases)
+    told = [finding.message for finding in found.findings if finding.kind == "doubtful phase"]
+    assert "a0 and 2 other images: pore is brighter than ncm (median grey 194 and 44)" in told[0]
+    assert told[1] == "pore covers 80 % of the area, where 2 to 75 % are usual."
+    with pytest.warns(InputWarning) as caught:
+        convert(folder, out=tmp_path / "set", phases=phases)
+    text = "\n".join(str(warning.message) for warning in caught)
+    for words in ("pore is brighter than ncm", "pore covers 80 %", "no image shows additive or binder"):
+        assert f"masks: {words}" in text or words in text
+    assert "doubtful phase" in {finding.kind for finding in check(tmp_path / "set").findings}
 
 
 def test_everything_wrong_with_a_folder_is_listed_at_once(tmp_path, phases):

@@ -69,6 +69,33 @@ def test_a_change_once_in_time_says_what_it_cannot_rule_out(plant):
     assert "unless something that is not in the ledger" in found.answer
 
 
+def test_thickness_after_the_press_does_not_hide_what_the_press_did(plant):
+    # Of 60 um without pores at 0.40: thickness = 36 / (1 - porosity), which is what the load made of it.
+    def porosity(row):
+        return 0.40 - 0.0004 * row["line_load"]
+
+    loads = np.tile([100, 200, 300], 5)
+    random = np.random.default_rng(3)
+    rows = [
+        {"line_load": q, "thickness": 36 / (1 - porosity({"line_load": q})) + 0.2 * random.normal()}
+        for q in loads
+    ]
+    fill(plant, rows, porosity)
+    found = causes(plant.ledger, "fraction/pore", factors=["line_load"])
+    effect = found["line_load"]
+    assert effect.results == ("thickness",)
+    assert effect.verdict == "not shown"  # nothing is left to it beside its own result
+    assert effect.unheld.ci[0] < -0.08 < effect.unheld.ci[1] < -0.05
+    assert found.answer.startswith("Answer: lower by 0.0")
+    assert "if thickness came out of it" in found.answer
+    assert "--without thickness" in found.notes[0]
+    alone = causes(plant.ledger, "fraction/pore", factors=["line_load"], without=["thickness"])
+    assert alone["line_load"].change.value == pytest.approx(effect.unheld.value)
+    assert alone.answer.startswith("Answer: yes, lower by 0.0")
+    with pytest.raises(InputError, match=r"--without: must be a setting"):
+        causes(plant.ledger, "fraction/pore", without=["speed"])
+
+
 def test_a_bend_is_seen_and_the_law_of_calendering_preferred(plant):
     loads = np.tile([20, 60, 120, 240, 480], 5)
     fill(

@@ -9,6 +9,7 @@ import tifffile
 from cathode_tf import convert, open_records
 from cathode_tf.errors import InputWarning
 from cathode_tf.imaging import iter_masks, label_image, read_instances, read_mask, read_micrograph
+from cathode_tf.imaging.plausibility import grey_order
 from cathode_tf.phases import Phases
 
 # (file, pixel size in nm, rows of the databar) as the card of the data states them; the databars were looked at.
@@ -100,6 +101,17 @@ def test_nano_ct_slices_and_labels(real_data):
         assert set(np.unique(mask)) == {0, 1, 2}
         assert micrograph.pixels.dtype == np.uint16 and micrograph.pixel_size_nm is None
         assert (micrograph.pixels.min(), micrograph.pixels.max()) == (0, 65535)
+
+
+def test_swapped_phases_of_nano_ct_are_seen_and_the_right_ones_left_alone(real_data):
+    right, swapped = (
+        Phases.from_names(names) for names in (("ncm", "binder", "pore"), ("pore", "binder", "ncm"))
+    )
+    for label in sorted((real_data / "nmc_xct").glob("*_label.tif")):
+        pixels = read_micrograph(label.with_name(label.name.replace("_label", ""))).pixels
+        mask = read_mask(label, right, shape=pixels.shape)
+        assert grey_order(pixels, mask, right) == ""
+        assert "pore is brighter than ncm" in grey_order(pixels, mask, swapped)
 
 
 @pytest.mark.slow

@@ -376,7 +376,12 @@ def test_a_guest_reviews_but_reaches_no_folder(desk, client, small_project):
     assert guest.get(f"/?token={token}").status_code == 200
     state = guest.get("/api/app").json()
     assert (state["owner"], state["guest"]) == (False, "Bob")
-    for path in ("/api/app/folders?path=/", "/api/app/files"):
+    for path in (
+        "/api/app/folders?path=/",
+        "/api/app/files",
+        "/api/app/lots",
+        "/api/app/lots/report?ledger=a",
+    ):
         assert guest.get(path).status_code == 403
     for wish in ("open", "create", "people"):
         assert guest.post(f"/api/app/{wish}", json={"path": "/", "invite": "Eve"}).status_code == 403
@@ -388,6 +393,27 @@ def test_a_guest_reviews_but_reaches_no_folder(desk, client, small_project):
     assert small_project.ledger.events()[-1]["who"] == "Bob"
     assert tell(client, "/api/app/people", remove="Bob").status_code == 200
     assert guest.get("/api/app").status_code == 401
+
+
+def test_a_ledger_of_lots_beside_the_project_is_shown_and_no_other_file(client, small_project, tmp_path):
+    pytest.importorskip("sqlalchemy")
+    from cathode_tf.analysis import analyze
+    from cathode_tf.lots import Ledger, Place
+    from cathode_tf.phases import Phases
+
+    mask = np.zeros((48, 48), np.uint8)
+    mask[:, :20] = 1
+    path = small_project.path.parent / "plant.db"
+    ledger = Ledger.create(path)
+    folder = analyze({"a": mask, "b": np.roll(mask, 9, 0)}, Phases.default()).write(tmp_path / "analysis")
+    ledger.add(folder, Place("L1"))
+    ledger.close()
+    (small_project.path.parent / "notes.db").write_text("no ledger")
+    assert client.get("/api/app/lots").json() == {"ledgers": [{"name": "plant.db", "path": str(path)}]}
+    page = client.get("/api/app/lots/report", params={"ledger": str(path)})
+    assert page.status_code == 200 and "L1" in page.text
+    elsewhere = client.get("/api/app/lots/report", params={"ledger": "/etc/passwd"})
+    assert elsewhere.status_code == 400 and "must be a ledger beside" in elsewhere.json()["error"]
 
 
 def test_two_people_on_one_image_are_compared(client, small_project):

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from cathode_tf.datasets import open_records
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.tools.main import cli, main
 
 
@@ -28,6 +28,22 @@ def images(tmp_path):
 
 def run(*arguments):
     return CliRunner().invoke(cli, ["convert", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_convert_says_which_phases_it_assumed(images):
+    for path in (images / "images").glob("*_mask.png"):
+        cv2.imwrite(str(path), cv2.imread(str(path), -1) // 128)
+    with pytest.warns(InputWarning, match="no image shows additive or binder"):
+        result = run(images / "images", "--out", images / "set", "--jobs", 1)
+    assert result.output.startswith("No --phases was given; taken are 0 pore, 1 ncm, 2 additive, 3 binder.")
+
+
+def test_a_pixel_size_in_metres_needs_a_yes(images):
+    words = (images / "images", "--out", images / "set", "--phases", images / "phases.toml", "--jobs", 1)
+    with pytest.raises(InputError, match=r"must be 0.05 to 100,000 nm a pixel. Received 2.5e-08 nm"):
+        run(*words, "--pixel-size-nm", 25e-9)
+    run(*words, "--pixel-size-nm", 0.02, "--odd-pixel-size")
+    assert {row.pixel_size_nm for row in open_records(images / "set").rows} == {np.float32(0.02)}
 
 
 def test_convert_says_what_it_wrote_and_adds_to_it(images):

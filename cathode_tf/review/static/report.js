@@ -33,5 +33,18 @@ export async function draw(desk) {
     el("div.bar", {}, item("report", "Report (HTML)", found.report), item("xlsx", "Tables (XLSX)", found.report), item("tables", "Tables (CSV, JSON)", found.report), item("masks", "Masks"), item("figures", "Figures"), item("project", "The whole project (zip)")),
     el("p.quiet.small", {}, "The project's zip opens on another computer by Images, “open its zip”. Images are kept by the hash of their pixels, so a label never ends up on another image."),
   );
+  if (desk.state.owner) parts.push(...(await lots(found.report ? project.path : null)));
   return parts;
+}
+
+// What the numbers of this batch say beside those of other lots, where a ledger lies beside the project.
+async function lots(path) {
+  const { ledgers } = await api.json("/api/app/lots");
+  const open = ({ name, path: file }) => el("a.button", { href: `/api/app/lots/report?ledger=${encodeURIComponent(file)}`, target: "_blank" }, name.replace(/\.db$/, ""));
+  const how = ledgers.length ? "cathode-tf lots add LEDGER" : "cathode-tf lots init plant.db && cathode-tf lots add plant.db";
+  return [
+    el("h2", {}, "Lots"),
+    ledgers.length ? el("div.bar", { id: "ledgers" }, ...ledgers.map(open)) : null,
+    path && el("p.quiet.small", {}, "To keep these numbers beside those of other lots: ", el("code", {}, `${how} "${path}/batches/${batch}/analysis" --lot NAME`)),
+  ].filter(Boolean);
 }

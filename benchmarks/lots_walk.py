@@ -1,0 +1,212 @@
+"""From bodies to a verdict: a plant whose laws are known, imaged, segmented by the shipped model, analysed, asked.
+
+    python benchmarks/lots_walk.py --out /tmp/walk               # goes on where it was stopped
+    python benchmarks/lots_walk.py --out /tmp/walk --minutes 9   # stops after so long
+
+Twelve lots: five line loads with the old calender, then with the new one. Porosity falls with line load as
+0.24 + 0.16 exp(-q / 150), whichever the calender; the share of broken particles is 0.05 + 0.25 (1 - exp(-q / 200)), and
+0.15 more with the new calender. Thickness before the press, loading and drying vary, and do nothing. Of each lot a body
+is met at eight depths, and imaged at four of them: backscattered electrons, 384 px of 80 nm. Every lot is measured
+three times: with the true masks, with those of `cathode-tf segment default`, and with these and the micrographs as
+evidence of cracks.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cathode_tf.analysis import Settings, analyze
+from cathode_tf.imaging.phase_files import phases_beside
+from cathode_tf.inference.batches import Masks
+from cathode_tf.lots import Ledger
+from cathode_tf.lots.causes import Causes, causes
+from cathode_tf.lots.report import write_lots_report
+from cathode_tf.lots.series import read_series
+from cathode_tf.progress import track
+from cathode_tf.synthesis import Parameters, synthesize, write_samples
+from cathode_tf.tools.main import cli
+
+LOADS = (50, 100, 180, 180, 300, 480)
+CUTS, SIDE, PIXEL_NM = 8, 384, 80
+LIMIT, START, GAMMA = 0.24, 0.40, 150.0
+MORE_BROKEN = 0.15
+KINDS = {"model": "the model's masks", "true": "true masks", "both": "the model's masks and the micrographs"}
+ASKED = {
+    "fraction/pore": ("line_load", "exponential"),
+    "crack_length_density": ("calender", "auto"),
+    "fragments_per_particle": ("calender", "auto"),
+    "cracked_particle_fraction": ("calender", "auto"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Lot:
+    """One lot as it was made."""
+
+    name: str
+    date: str
+    line_load: float
+    calender: str
+    others: tuple[float, float, float]  # thickness before the press (um), loading (g/m2), drying (degrees C)
+    porosity: float
+    broken: float
+
+    @property
+    def parameters(self) -> Parameters:
+        """Of its bodies: a loose cathode, and what the press made of it."""
+        loose = Parameters.preset("bse").replace(
+            ncm_fraction=0.49, additive_fraction=0.09, binder_fraction=0.02, particle_um=5, crack_um=0.25,
+            fragmentation=self.broken, pixel_size_nm=PIXEL_NM,
+        )  # fmt: skip
+        return loose.calendered(1 - (1 - loose.porosity) / (1 - self.porosity))
+
+
+def plant(seed: int = 0) -> list[Lot]:
+    """The lots in the order in which they were made."""
+    random = np.random.default_rng(seed)
+    lots = []
+    for calender in ("old", "new"):
+        for load in random.permutation(LOADS).tolist():
+            porosity = LIMIT + (START - LIMIT) * np.exp(-load / GAMMA) + 0.004 * random.normal()
+            broken = 0.05 + 0.25 * (1 - np.exp(-load / 200)) + MORE_BROKEN * (calender == "new")
+            others = (75 + random.normal(), 200 + 2 * random.normal(), 120 + 5 * random.normal())
+            day = len(lots) + 1
+            lots.append(
+                Lot(
+                    f"L{day:02d}",
+                    f"2026-03-{day:02d}",
+                    load,
+                    calender,
+                    others,
+                    porosity,
+                    broken + 0.02 * random.normal(),
+                )
+            )
+    return lots
+
+
+def sections(lot: Lot, folder: Path) -> None:
+    """Images, true masks and truth of four sections through a body that meets its fractions over eight."""
+    cuts = synthesize(
+        CUTS, seed=int(lot.name[1:]), height=SIDE, width=SIDE, parameters=lot.parameters, cuts=CUTS
+    )
+    write_samples([cuts[i] for i in range(0, CUTS, 2)], folder)
+
+
+def run(*words: object) -> None:
+    """A command, as one types it."""
+    cli.main([str(word) for word in words], standalone_mode=False)
+
+
+def measure(lot: Lot, out: Path, kind: str) -> None:
+    """One of the lot's three analyses, if it is not there yet: what `cathode-tf analyze` writes, without its page."""
+    source, masks = out / "sections" / lot.name, out / "masks" / lot.name
+    if (out / kind / lot.name).exists():
+        return
+    if not source.exists():
+        sections(lot, source)
+    if kind != "true" and not masks.exists():
+        run("segment", "default", source / "images", "--out", masks)
+    paths = sorted((source / "masks").glob("*.png") if kind == "true" else masks.glob("*_mask.png"))
+    phases, _ = phases_beside(paths, source / "phases.toml" if kind == "true" else None)
+    batch = Masks(paths, phases, PIXEL_NM)
+    settings = Settings(crack_evidence="micrograph" if kind == "both" else "mask")
+    found = analyze(batch, phases, pixel_size_nm=PIXEL_NM, settings=settings)
+    dataclasses.replace(found, stories=batch.stories).write(out / kind / lot.name)
+
+
+def comma(number: float) -> str:
+    """As a German spreadsheet writes it."""
+    return f"{number:.1f}".replace(".", ",")
+
+
+def ledger(lots: list[Lot], out: Path, kind: str) -> Ledger:
+    """The lots' analyses of one kind and the table of settings, entered by the commands that one types."""
+    path, table = out / f"{kind}.db", out / "factors.csv"
+    path.unlink(missing_ok=True)
+    rows = [
+        ";".join([lot.name, lot.date, f"{lot.line_load:g}", lot.calender, *map(comma, lot.others)])
+        for lot in lots
+    ]
+    head = "lot;date;line load [N/mm];calender;thickness before [µm];loading [g/m²];drying [°C]"
+    table.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    run("lots", "init", path)
+    for lot in lots:
+        masks = out / "masks" / lot.name if kind != "true" else out / "sections" / lot.name / "masks"
+        run("lots", "add", path, out / kind / lot.name, "--masks", masks)
+    run("lots", "import", path, table)
+    return Ledger(path)
+
+
+def truths(lots: list[Lot], out: Path) -> dict[str, np.ndarray]:
+    """By quantity: what is true of each lot: of its body the porosity, of its sections the cracks."""
+    densities = []
+    for lot in lots:
+        told = json.loads((out / "sections" / lot.name / "truth.json").read_text()).values()
+        length = sum(each["fragmentation"]["crack_length_um"] for each in told)
+        densities.append(length / sum(row["section_area_um2"] for each in told for row in each["particles"]))
+    return {
+        "fraction/pore": np.array([lot.porosity for lot in lots]),
+        "crack_length_density": np.array(densities),
+    }
+
+
+def answers(lots: list[Lot], out: Path) -> None:
+    """What was built in, and what is found with each kind of masks."""
+    true = truths(lots, out)
+    new = np.array([lot.calender == "new" for lot in lots])
+    built = true["crack_length_density"]
+    print(f"{len(lots)} lots, {len(lots) * CUTS // 2} sections. Built in: porosity {LIMIT} + {START - LIMIT:.2f} "
+          f"exp(-q / {GAMMA:g}); cracks, new - old calender {built[new].mean() - built[~new].mean():+.3f} 1/um, "
+          f"of {built[~new].mean():.3f}.")  # fmt: skip
+    for kind, words in KINDS.items():
+        book = ledger(lots, out, kind)
+        print(f"\n## With {words}")
+        for quantity, values in true.items():
+            found = read_series(book, quantity, pooled=False)
+            slope, offset = np.polyfit(values, found.values, 1)
+            print(f"{quantity}: r with the truth {np.corrcoef(values, found.values)[0, 1]:.2f}, found = {slope:.2f} "
+                  f"true {offset:+.3f}; mean {found.values.mean():.3f} of {values.mean():.3f}")  # fmt: skip
+        for quantity, (factor, form) in ASKED.items():
+            told(causes(book, quantity, factors=[factor], form=form))
+        write_lots_report(book, out / f"{kind}.html", force=True, title=f"Twelve lots: {words}")
+        book.close()
+
+
+def told(found: Causes) -> None:
+    """The answer, the law where one was fitted, and what else the model holds."""
+    effect = found.effects[0]
+    print(f"{found.series.name}: {found.answer}")
+    print("  " + effect.sentence(found.series.name))
+    if effect.law is not None:
+        print(f"  limit {effect.law.limit}, at no load {effect.law.start}, gamma {effect.law.gamma}")
+    for other in found.effects[1:]:
+        print(f"  {other.factor}: {other.change} ({other.verdict})")
+    for note in found.notes:
+        print(f"  {note}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=None)
+    options = parser.parse_args()
+    begun = time.monotonic()
+    lots = plant()
+    todo = [(lot, kind) for kind in KINDS for lot in lots]
+    for lot, kind in track(todo, "Measuring"):
+        measure(lot, options.out, kind)
+        if options.minutes and time.monotonic() - begun > 60 * options.minutes:
+            print("Stopped for the time; call again to go on.")
+            return
+    answers(lots, options.out)
+
+
+if __name__ == "__main__":
+    main()
