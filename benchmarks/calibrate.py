@@ -13,7 +13,6 @@ that it goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import pickle
 import time
 from collections import defaultdict
@@ -22,44 +21,33 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from trust_bodies import MODALITIES, DrawnBody, draw_body, read_body
+from trust_answers import Answers
+from trust_bodies import MODALITIES, DrawnBody
 
-from cathode_tf.analysis.image import Settings, measure_image
+from cathode_tf.analysis.image import ImageMeasures, Settings, measure_image
 from cathode_tf.analysis.segmentation import Values, measure_draws, values_of
 from cathode_tf.analysis.summary import Batch
-from cathode_tf.imaging import Micrograph
-from cathode_tf.inference import Segmenter
 from cathode_tf.inference.draws import DRAWS, draw_masks
-from cathode_tf.inference.separation import separate
-from cathode_tf.learning import load_model
 from cathode_tf.learning.calibration import Calibration, Looked, calibrate, draw_reliability, look
-from cathode_tf.learning.models import DEFAULT, save_model, write_card
 from cathode_tf.statistics.spreads import Spread, fit_spread, scaled
 
+CUTS = 2
 ABOUT = "sections of randomised synthetic bodies (SE, BSE, nano-CT) that the model did not learn from"
 Row = dict[str, tuple[float, float, float]]
 """By `quantity/phase`: how far draws moved, how far they lie apart, how far the truth lies from the mask."""
 
 
-def micrograph_of(body: DrawnBody, cut: int) -> Micrograph:
-    """The picture of one section."""
-    return Micrograph(body.images[cut], pixel_size_nm=body.pixel_size_nm)
-
-
-def row_of(segmenter: Segmenter, calibration: Calibration, body: DrawnBody) -> Row:
+def row_of(answers: Answers, calibration: Calibration, body: DrawnBody) -> Row:
     """What the first section of a body teaches."""
-    phases, micrograph = segmenter.phases, micrograph_of(body, 0)
+    phases, answer = answers.phases, answers.to(body, CUTS)
     settings = Settings(fragmentation=body.number // len(MODALITIES) % 3 == 0)
     given = {"pixel_size_nm": body.pixel_size_nm, "settings": settings}
 
-    def numbers(image) -> Values:
+    def numbers(image: ImageMeasures) -> Values:
         return values_of(Batch((image,), phases, body.pixel_size_nm, settings))
 
-    probabilities = segmenter.probabilities(micrograph)
-    mask = phases.to_ids(probabilities.argmax(-1))
-    labels = separate(mask, phases, micrograph)
-    draws = draw_masks(probabilities, calibration, phases, count=DRAWS, seed=body.number)
-    found = measure_draws("section", mask, draws, phases, labels=labels, **given)
+    draws = draw_masks(answer.probabilities[0], calibration, phases, count=DRAWS, seed=body.number)
+    found = measure_draws("section", answer.masks[0], draws, phases, labels=answer.labels[0], **given)
     base, drawn = numbers(found.base), [numbers(each) for each in found.draws]
     true = measure_image("section", body.masks[0], phases, labels=body.labels[0], quick=True, **given)
     truth = numbers(true)
@@ -84,17 +72,27 @@ def fit(rows: list[Row]) -> dict[str, Spread]:
     return {key: spread for key, spread in sorted(fitted.items()) if spread is not None}
 
 
-def looks(segmenter: Segmenter, body: DrawnBody) -> list[Looked]:
+def looks(answers: Answers, body: DrawnBody) -> list[Looked]:
     """What the fits of the probabilities need of a body's sections."""
     channels = np.zeros(256, np.uint8)
-    channels[list(segmenter.phases.ids)] = range(len(segmenter.phases))
+    channels[list(answers.phases.ids)] = range(len(answers.phases))
+    probabilities = answers.to(body, CUTS).probabilities
     found = [
-        look(
-            segmenter.probabilities(micrograph_of(body, cut)), channels[mask], body=str(body.number), seed=cut
-        )
+        look(probabilities[cut], channels[mask], body=str(body.number), seed=cut)
         for cut, mask in enumerate(body.masks)
     ]
     return [each for each in found if each is not None]
+
+
+def install(path: Path, calibration: Calibration) -> None:
+    """Write what was found into the card of a `.keras` file."""
+    from cathode_tf.learning import load_model
+    from cathode_tf.learning.models import save_model, write_card
+
+    model, card = load_model(path)
+    write_card(model, {**card, "calibration": calibration.to_dict()})
+    save_model(model, path, force=True)
+    print(f"wrote the card of {path}")
 
 
 def main() -> None:
@@ -110,10 +108,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     end = time.monotonic() + 60 * options.minutes
     options.bodies.mkdir(parents=True, exist_ok=True)
-    model, card = load_model(options.model)
-    segmenter = Segmenter(model)
-    weights = hashlib.sha256(b"".join(np.ascontiguousarray(w).tobytes() for w in model.get_weights()))
-    state = options.bodies / f"calibration_{weights.hexdigest()[:12]}.pkl"
+    answers = Answers(options.model, options.bodies)
+    state = answers.folder / "calibration.pkl"
     looked: dict[int, list[Looked]] = {}
     rows: dict[int, Row] = {}
     if state.exists():
@@ -125,8 +121,8 @@ def main() -> None:
     for number in bodies(looked):
         if time.monotonic() > end:
             break
-        looked[number] = looks(segmenter, read_body(draw_body(options.bodies, number, 2)))
-        state.write_bytes(pickle.dumps((looked, {})))
+        looked[number] = looks(answers, answers.body(number, CUTS))
+        state.write_bytes(pickle.dumps((looked, rows)))
     if bodies(looked):
         print(f"looked at {len(looked)} of {options.count} bodies; run again to go on")
         return
@@ -138,7 +134,7 @@ def main() -> None:
     for number in bodies(rows):
         if time.monotonic() > end:
             break
-        rows[number] = row_of(segmenter, calibration, read_body(draw_body(options.bodies, number, 2)))
+        rows[number] = row_of(answers, calibration, answers.body(number, CUTS))
         state.write_bytes(pickle.dumps((looked, rows)))
     if bodies(rows):
         print(f"measured {len(rows)} of {options.count} sections; run again to go on")
@@ -150,13 +146,9 @@ def main() -> None:
     for key, values in spreads.items():
         if key.startswith(("fraction/", "coverage/", "surface", "x50_3", "number_density", "crack_length")):
             print(f"| {key} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
-    cv2.imwrite(str(options.bodies / "reliability.png"), draw_reliability(calibration)[..., ::-1])
+    cv2.imwrite(str(answers.folder / "reliability.png"), draw_reliability(calibration)[..., ::-1])
     if options.install:
-        file = DEFAULT if options.model == "default" else Path(options.model)
-        file = file / "best.keras" if file.is_dir() else file
-        write_card(model, {**card, "calibration": calibration.to_dict()})
-        save_model(model, file, force=True)
-        print(f"wrote the card of {file}")
+        install(answers.path, calibration)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ slices. The model's card must hold a calibration (`calibrate.py`). Goes on where
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import time
@@ -24,14 +25,14 @@ from typing import Any
 import cv2
 import numpy as np
 from scipy import stats
-from trust_bodies import DrawnBody, draw_body, read_body
+from trust_answers import Answers
+from trust_bodies import DrawnBody
 
 from cathode_tf.analysis import Analysis, Settings, analyze
 from cathode_tf.analysis.segmentation import together
-from cathode_tf.imaging import Micrograph, read_micrograph
-from cathode_tf.inference import Segmenter
-from cathode_tf.inference.draws import DRAWS
-from cathode_tf.inference.separation import separate
+from cathode_tf.imaging import read_micrograph
+from cathode_tf.inference.draws import DRAWS, draw_masks
+from cathode_tf.learning.calibration import Calibration
 from cathode_tf.phases import Phases
 from cathode_tf.statistics import Estimate
 from cathode_tf.statistics.spreads import scaled
@@ -80,21 +81,24 @@ def cell_of(key: str, estimate: Estimate | None, plain: Estimate | None, truth: 
     return {"key": key, "value": estimate.value, "ci": estimate.ci, "sampling": plain.ci, "truth": truth}
 
 
-def cells_of(segmenter: Segmenter, body: DrawnBody) -> list[Cell]:
+def cells_of(answers: Answers, body: DrawnBody) -> list[Cell]:
     """What the first sections of a body say of it, one to four of them."""
-    phases = segmenter.phases
+    phases, sections = answers.phases, 1 + body.number % 4
+    calibration = Calibration.from_dict(answers.card["calibration"])
+    assert calibration is not None
+    answer = answers.to(body, sections)
     batch = []
-    for cut in range(1 + body.number % 4):
-        micrograph = Micrograph(body.images[cut], pixel_size_nm=body.pixel_size_nm)
-        found, draws = segmenter.segment_with_draws(micrograph, DRAWS)
-        batch.append((str(cut), found.mask, None, separate(found.mask, phases, micrograph), draws))
+    for cut in range(sections):
+        seed = 16 * body.number + cut
+        draws = draw_masks(answer.probabilities[cut], calibration, phases, count=DRAWS, seed=seed)
+        batch.append((str(cut), answer.masks[cut], None, answer.labels[cut], draws))
     analysis = analyze(batch, phases, pixel_size_nm=body.pixel_size_nm, settings=SETTINGS)
     mine, plain, truth = numbers(analysis), numbers(replace(analysis, drawn={})), truth_of(body, phases)
     cells = [cell_of(key, mine[key], plain.get(key), truth.get(key)) for key in mine]
-    return [{**cell, "sections": len(batch)} for cell in cells if cell is not None]
+    return [{**cell, "sections": sections, "body": body.number} for cell in cells if cell is not None]
 
 
-def real_cells(segmenter: Segmenter, folder: Path) -> list[Cell]:
+def real_cells(segmenter: Any, folder: Path) -> list[Cell]:
     """Whole nano-CT slices: fractions of the mask against those of the labels, the segmentation's part alone."""
     phases, cells = segmenter.phases, []
     names = sorted(path.stem for path in folder.glob("*.tif") if "label" not in path.stem)
@@ -173,21 +177,26 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="the nano-CT slices instead")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    segmenter = Segmenter(options.model)
-    if segmenter.calibration is None:
+    answers = Answers(options.model, options.bodies)
+    if Calibration.from_dict(answers.card.get("calibration")) is None:
         parser.error(f"{options.model} has no calibration; run benchmarks/calibrate.py --install")
     if options.real:
-        print(table(real_cells(segmenter, Path(os.environ["CATHODE_TF_REAL_DATA"]) / "nmc_xct")))
+        from cathode_tf.inference import Segmenter
+
+        print(
+            table(real_cells(Segmenter(answers.path), Path(os.environ["CATHODE_TF_REAL_DATA"]) / "nmc_xct"))
+        )
         return
     end = time.monotonic() + 60 * options.minutes
-    state = options.bodies / f"coverage_{segmenter.fingerprint[:12]}.json"
+    told = hashlib.sha256(json.dumps(answers.card["calibration"]).encode()).hexdigest()[:8]
+    state = answers.folder / f"coverage_{told}.json"
     done: dict[str, list[Cell]] = json.loads(state.read_text()) if state.exists() else {}
     for number in range(FIRST, FIRST + options.count):
         if str(number) in done:
             continue
         if time.monotonic() > end:
             break
-        done[str(number)] = cells_of(segmenter, read_body(draw_body(options.bodies, number, CUTS)))
+        done[str(number)] = cells_of(answers, answers.body(number, CUTS))
         state.write_text(json.dumps(done))
     mine = [done[str(n)] for n in range(FIRST, FIRST + options.count) if str(n) in done]
     print(f"{len(mine)} bodies\n\n" + table([cell for cells in mine for cell in cells]))
