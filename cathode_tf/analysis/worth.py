@@ -96,8 +96,8 @@ class Worth:
         return f"Intervals count in what the model itself doubts, {self._how()}."
 
     def _how(self) -> str:
-        measured = f"held against {counted(self.doubt or 0, 'image')} with known masks"
-        return measured if self.doubt else "held against nothing"
+        measured = f"as held against {counted(self.doubt or 0, 'image')} with known masks"
+        return measured if self.doubt else "which was never held against known masks"
 
     def _told(self, verdict: str, images: list[str]) -> str:
         stories = [self.stories.get(image, Story()) for image in images]

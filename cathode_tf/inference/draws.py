@@ -25,7 +25,7 @@ from cathode_tf.phases import Phases
 
 DRAWS = 10
 """So many are drawn unless more are asked for."""
-SIDE_PX = 768
+SIDE_PX = 512
 """Of larger images the middle is drawn: what it tells of the errors holds for the rest."""
 _SHARED_SEED = 20
 

@@ -25,8 +25,8 @@ TRUST = {
     UNCHECKED: "masks unchecked: sampling only",
 }
 DOUBTED = {
-    TESTED: "masks of a tested model; what it doubts is in the interval",
-    UNCHECKED: "masks unchecked; what their model doubts is in the interval",
+    TESTED: "masks of a tested model: its doubt is in the interval",
+    UNCHECKED: "masks unchecked: the model's own doubt only",
 }
 """The same, where the interval counts in what plausible masks tell."""
 BELIEVE = {

@@ -36,7 +36,9 @@ SHARES = (
     "surface_connected_fraction",
     "fragmentation_index",
     "largest_fragment_ratio",
-    "pore_connected_fraction",
+    "fines_fraction",
+    "closed_fraction",
+    "largest_fraction",
     "crack_radial_profile",
 )
 """Quantities that lie from 0 to 1."""

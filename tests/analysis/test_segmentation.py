@@ -46,7 +46,7 @@ def test_every_number_gets_the_spread_of_its_draws():
         0, abs=1e-9
     )
     assert analysis.worth.doubt == 0 and MODEL_DOUBT in fraction.flags
-    assert "model itself doubts, held against nothing" in analysis.worth.sentence
+    assert "model itself doubts, which was never held against known masks" in analysis.worth.sentence
     assert "masks unchecked" in str(fraction)
 
 
