@@ -20,7 +20,7 @@ from scipy import special
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.draws import Draws
-from cathode_tf.learning.calibration import Calibration
+from cathode_tf.learning.calibration import FAR_PX, Calibration
 from cathode_tf.phases import Phases
 
 DRAWS = 10
@@ -28,6 +28,7 @@ DRAWS = 10
 SIDE_PX = 512
 """Of larger images the middle is drawn: what it tells of the errors holds for the rest."""
 _SHARED_SEED = 20
+_COARSE = 4
 
 
 def draw_masks(
@@ -74,31 +75,55 @@ def draw_masks(
         common = np.random.default_rng([_SHARED_SEED, number]).standard_normal(len(phases))
         rng = np.random.default_rng([seed, number])
         lean = (shared @ common + own @ rng.standard_normal(len(phases))).astype(np.float32)
-        masks[number] = phases.to_ids(_decided(logits, lean, calibration.length_px, rng))
+        masks[number] = phases.to_ids(_decided(logits, lean, calibration, rng))
     return Draws(masks, calibration.to_dict(), corner)  # type: ignore[arg-type]
 
 
-def _decided(logits: np.ndarray, lean: np.ndarray, length_px: float, rng: np.random.Generator) -> np.ndarray:
+def _decided(
+    logits: np.ndarray, lean: np.ndarray, calibration: Calibration, rng: np.random.Generator
+) -> np.ndarray:
     """Channel of each pixel in one draw."""
     best = np.zeros(logits.shape[:2], np.intp)
     highest = np.full(logits.shape[:2], -np.inf, np.float32)
     for channel in range(logits.shape[-1]):
-        value = logits[..., channel] + lean[channel] + gumbel_field(logits.shape[:2], length_px, rng)
+        noise = gumbel_field(logits.shape[:2], calibration.length_px, calibration.far, rng)
+        value = logits[..., channel] + lean[channel] + noise
         higher = value > highest
         best[higher], highest[higher] = channel, value[higher]
     return best
 
 
-def gumbel_field(shape: tuple[int, ...], length_px: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise float32 (height, width) of Gumbel's distribution, correlated over a bell of `length_px`."""
+def gumbel_field(
+    shape: tuple[int, ...], length_px: float, far: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Noise float32 (height, width) of Gumbel's distribution, correlated over bells of `length_px` and `FAR_PX`.
+
+    Args:
+        shape: Height and width.
+        length_px: Of most of it.
+        far: Share of the variance (0-1) of the wide bell.
+        rng: Source of randomness.
+    """
+    field = normal_field(shape, length_px, rng)
+    if far:
+        # Wide bells need no fine grid.
+        coarse = tuple(side // _COARSE + 2 for side in shape)
+        wide = cv2.resize(normal_field(coarse, FAR_PX / _COARSE, rng), None, fx=_COARSE, fy=_COARSE)
+        wide = wide[_COARSE // 2 :, _COARSE // 2 :][: shape[0], : shape[1]]
+        field = np.sqrt(1 - far).astype(np.float32) * field + np.sqrt(far).astype(np.float32) * wide
+    places, values = _gumbel_of_normal()
+    return np.interp(field, places, values).astype(np.float32)
+
+
+def normal_field(shape: tuple[int, ...], length_px: float, rng: np.random.Generator) -> np.ndarray:
+    """Normal noise float32 (height, width) of spread 1, correlated over a bell of standard deviation `length_px`."""
     height, width = shape
     radius = int(np.ceil(3 * length_px))
     kernel = cv2.getGaussianKernel(2 * radius + 1, length_px, cv2.CV_32F)
     # Drawn beyond the frame, so that the border is like the middle.
     white = rng.standard_normal((height + 2 * radius, width + 2 * radius), np.float32)
     field = cv2.sepFilter2D(white, -1, kernel, kernel)[radius : radius + height, radius : radius + width]
-    places, values = _gumbel_of_normal()
-    return np.interp(field / float((kernel**2).sum()), places, values).astype(np.float32)
+    return field / np.float32((kernel**2).sum())
 
 
 @functools.cache

@@ -28,6 +28,7 @@ SAMPLED_PX = 4096
 """Pixels of an image that the fits look at."""
 MOST_LEAN = 4.0
 """No image leans further than this, in logarithms of probability; a phase that is absent would lean without end."""
+FAR_PX = 16
 BINS = 10
 
 
@@ -37,7 +38,8 @@ class Calibration:
 
     Attributes:
         scale, offset: Of the logarithm of each phase's probability, (phases,).
-        length_px: How far errors reach: the standard deviation of the bell that correlates them.
+        length_px: How far most errors reach: the standard deviation of the bell that correlates them.
+        far: Share of their variance (0-1) that reaches over a bell of `FAR_PX`.
         shared: Covariance (phases, phases) of the leaning that the images of one material and setting share.
         own: Of that of each image by itself.
         images: How many images taught this.
@@ -50,6 +52,7 @@ class Calibration:
     scale: np.ndarray
     offset: np.ndarray
     length_px: float
+    far: float
     shared: np.ndarray
     own: np.ndarray
     images: int
@@ -74,6 +77,7 @@ class Calibration:
                 for name in ("scale", "offset", "shared", "own")
             },
             "length_px": round(self.length_px, 2),
+            "far": round(self.far, 3),
             "images": self.images,
             "error": [round(each, 5) for each in self.error],
             "reliability": {k: np.round(rows, 4).tolist() for k, rows in self.reliability.items()},
@@ -171,9 +175,8 @@ def calibrate(looked: Sequence[Looked], *, about: str = "") -> Calibration:
         raise InputError("calibration: needs at least one image with a reference. Received none.")
     scale, offset = _scaling(looked)
     phases = len(scale)
-    plain = Calibration(
-        scale, offset, 1.0, np.zeros((phases, phases)), np.zeros((phases, phases)), len(looked), (0.0, 0.0)
-    )
+    nothing = np.zeros((phases, phases))
+    plain = Calibration(scale, offset, 1.0, 0.0, nothing, nothing, len(looked), (0.0, 0.0))
     leans = np.array([_lean(plain.logits(each.probabilities), each.shares) for each in looked])
     shared, own = _components(leans, [each.body for each in looked])
     before = np.concatenate([each.probabilities for each in looked])
@@ -183,7 +186,7 @@ def calibrate(looked: Sequence[Looked], *, about: str = "") -> Calibration:
     return Calibration(
         scale,
         offset,
-        _length([each.correlation for each in looked]),
+        *_reach([each.correlation for each in looked]),
         shared,
         own,
         len(looked),
@@ -269,20 +272,24 @@ def _positive(matrix: np.ndarray) -> np.ndarray:
     return (vectors * np.maximum(values, 0)) @ vectors.T
 
 
-def _length(correlations: Sequence[np.ndarray]) -> float:
-    """Standard deviation (px) of the bell whose noise is correlated as far as the errors are.
+def _reach(correlations: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Standard deviation (px) of the bell whose noise is correlated as most errors are, and the share that reaches far.
 
     White noise blurred by a bell of s has the correlation exp(-h^2 / 4 s^2), which is 1/2 at h = 1.665 s. Phases that
-    such noise decides are correlated over about three quarters of that.
+    such noise decides are correlated over about three quarters of that. What is left at `FAR_PX` is of a wider bell.
     """
     shortest = min(len(each) for each in correlations)
     mean = np.mean([each[:shortest] for each in correlations], axis=0)
+    left = float(mean[FAR_PX]) if len(mean) > FAR_PX else 0.0
+    far = float(np.clip(left / np.exp(-0.25), 0.0, 0.8))
+    lags = np.arange(len(mean))
+    mean = (mean - far * np.exp(-((lags / FAR_PX) ** 2) / 4)) / (1 - far)
     below = np.flatnonzero(mean < 0.5)
     half = float(below[0]) if len(below) else float(shortest)
     if len(below) and half >= 1:
         upper, lower = mean[int(half) - 1], mean[int(half)]
         half = half - 1 + (upper - 0.5) / max(upper - lower, 1e-9)
-    return float(np.clip(half / 1.665 / 0.75, 0.8, 24.0))
+    return float(np.clip(half / 1.665 / 0.75, 0.8, FAR_PX)), far
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ from cathode_tf.phases import Phases
 PHASES = Phases.from_names(("pore", "ncm", "binder"))
 
 
-def plain(length_px=1.0, shared=0.0, own=0.0):
+def plain(length_px=1.0, shared=0.0, own=0.0, far=0.0):
     eye = np.eye(3)
-    return Calibration(np.ones(3), np.zeros(3), length_px, shared**2 * eye, own**2 * eye, 1, (0.0, 0.0))
+    return Calibration(np.ones(3), np.zeros(3), length_px, far, shared**2 * eye, own**2 * eye, 1, (0.0, 0.0))
 
 
 def test_each_phase_is_drawn_as_often_as_it_is_probable():
@@ -43,10 +43,16 @@ def test_patches_reach_as_far_as_the_errors():
 
 
 def test_gumbel_fields_have_their_distribution_up_to_the_frame():
-    field = gumbel_field((400, 400), 1.0, np.random.default_rng(0))
+    field = gumbel_field((400, 400), 1.0, 0.0, np.random.default_rng(0))
     # Gumbel: mean 0.5772, standard deviation pi / sqrt(6) = 1.2825.
     assert abs(field.mean() - 0.5772) < 0.03 and abs(field.std() - 1.2825) < 0.03
     assert abs(field[:2].std() - 1.28) < 0.12
+    fields = np.array([gumbel_field((130, 133), 1.0, 0.5, np.random.default_rng(n)) for n in range(24)])
+    assert fields.shape[1:] == (130, 133)
+    assert abs(fields.mean() - 0.5772) < 0.1 and abs(fields.std() - 1.2825) < 0.08
+    # Half of the variance is left at 6 px, where that of a bell of 1 px is gone: exp(-36 / 4 / 256) / 2 = .48.
+    deviation = (fields - 0.5772) / 1.2825
+    assert abs((deviation[:, 6:] * deviation[:, :-6]).mean() - 0.45) < 0.1
 
 
 def test_images_lean_together_in_each_draw_and_apart_between_draws():
