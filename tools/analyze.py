@@ -280,7 +280,7 @@ def command(
                 click.echo(f"Pixel size {source.pixel_size_nm:.5g} nm: {source.pixel_size_source}.")
 
         def each():
-            for name, mask, image, labels in track(source, "Measuring", total=len(paths)):
+            for name, mask, image, labels, draws in track(source, "Measuring", total=len(paths)):
                 if groups is not None and name not in groups:
                     raise InputError(f"{groups_file}: must give the group of every image. {name} is missing.")
                 if len(shown_masks) < SHOWN:
@@ -298,7 +298,7 @@ def command(
                             doubts[name] = doubt
                 if draw_points:
                     drawn_from[name] = merged(mask, source.phases)
-                yield name, mask, image, labels
+                yield name, mask, image, labels, draws
 
         analysis = analyze(
             each(),
@@ -416,7 +416,7 @@ def of_one_size(source, analysis, size: float, folder: Path) -> None:
     from cathode_tf.analysis import analyze
     from cathode_tf.reporting import write_report
 
-    mine = {n: mask for n, mask, _ in source if source.sizes[n] and abs(source.sizes[n] / size - 1) < 1e-3}
+    mine = [each for each in source if source.sizes[each[0]] and abs(source.sizes[each[0]] / size - 1) < 1e-3]
     # `replicate` may have become "group" for images of one place; this batch finds its own.
     settings = replace(analysis.settings, replicate="image")
     found = analyze(mine, source.phases, pixel_size_nm=size, settings=settings, drawn_by=analysis.drawn_by)
@@ -424,7 +424,12 @@ def of_one_size(source, analysis, size: float, folder: Path) -> None:
     place = folder / f"{size:.4g}nm"
     place.mkdir()
     found.write_into(place)
-    write_report(found, place / "report.html", masks=mine, title=f"Cathode analysis at {size:.4g} nm a pixel")
+    write_report(
+        found,
+        place / "report.html",
+        masks={name: mask for name, mask, *_ in mine},
+        title=f"Cathode analysis at {size:.4g} nm a pixel",
+    )
     click.echo(f"{len(mine)} masks of {size:.4g} nm a pixel: lengths in {place.name}/report.html.")
 
 

@@ -42,6 +42,13 @@ import click
     metavar="FILE",
     help="phases.toml of the strokes and masks; default: the model's.",
 )
+@click.option(
+    "--draws",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    help="Plausible masks of each image, by which analyze tells what the mask's error does to its numbers; 0: none.",
+)
 @click.option("--runner", help="Segment by this Apache Beam runner, e.g. FlinkRunner (extra [beam]).")
 @click.option(
     "--runner-option", "runner_options", multiple=True, help="For Beam: --parallelism=8; repeatable."
@@ -66,6 +73,7 @@ def command(
     others: tuple[str, ...],
     strokes: str | None,
     phases_file: str | None,
+    draws: int,
     runner: str | None,
     runner_options: tuple[str, ...],
     volume: bool,
@@ -130,6 +138,7 @@ def command(
             runner_options=runner_options,
             phases=phases,
             strokes=strokes,
+            draws=draws,
         )
     if report.scores or report.skipped:
         write_phases(out, phases or segmenter.phases, force)

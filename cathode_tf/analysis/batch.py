@@ -34,6 +34,7 @@ from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
 from cathode_tf.analysis.likeness import families
 from cathode_tf.analysis.porosity import Electrode
+from cathode_tf.analysis.segmentation import Doubt, Drawn, doubt_of, measure_draws, together
 from cathode_tf.analysis.summary import (
     Batch,
     fitted,
@@ -46,7 +47,8 @@ from cathode_tf.analysis.summary import (
 from cathode_tf.analysis.worth import WITH_THE_MASKS, Worth
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
-from cathode_tf.imaging.stories import Story
+from cathode_tf.imaging.draws import Draws
+from cathode_tf.imaging.stories import CORRECTED, HUMAN, MODEL, Story
 from cathode_tf.particles.fragmentation import parent_estimates
 from cathode_tf.particles.parents import find_cracks
 from cathode_tf.phases import Phases
@@ -60,6 +62,9 @@ from cathode_tf.statistics.summaries import Summary, summary_dict
 from cathode_tf.statistics.transfer import TestErrors, read_evaluation
 from cathode_tf.statistics.verification import Verification
 from cathode_tf.version import __version__
+
+PEOPLE = (HUMAN, CORRECTED)
+"""Origins of masks that a person vouches for."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Analysis:
         mixed: Pixel sizes in nm where the masks have several: then lengths mean nothing here, and are left out.
         verification: What labelling random points of these masks found, if that was done.
         pixel_size_source: Where the pixel size was read, or `"given by hand"`; "" = not said.
+        drawn: Sums of the plausible masks that lie beside masks of a model, by image name.
     """
 
     phases: Phases
@@ -99,6 +105,7 @@ class Analysis:
     mask_files: Mapping[str, str] = field(default_factory=dict)
     mixed: tuple[float, ...] = ()
     pixel_size_source: str = ""
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -109,7 +116,37 @@ class Analysis:
     def worth(self) -> Worth:
         """What the masks are: drawn by hand, corrected, verified, of a tested model, or unchecked."""
         found = None if self.verification is None else self.verification.to_dict()
-        return Worth(tuple(image.name for image in self.images), self.stories, self.drawn_by, found)
+        names = tuple(image.name for image in self.images)
+        worth = Worth(names, self.stories, self.drawn_by, found)
+        return worth if self.doubt is None else replace(worth, doubt=self.doubt.images)
+
+    @cached_property
+    def doubt(self) -> Doubt | None:
+        """What plausible masks say; None unless each mask of a model has some, of a kind of image that it knows."""
+        return self._doubt(self.batch)
+
+    def _doubt(self, batch: Batch) -> Doubt | None:
+        mine = [image.name for image in batch.images if self._by_model(image.name)]
+        kinds = (self.stories[name].kind or {} for name in mine if name in self.stories)
+        if any(name not in self.drawn for name in mine) or any(kind.get("foreign") for kind in kinds):
+            return None
+        return doubt_of(batch, {name: self.drawn[name] for name in mine})
+
+    def _by_model(self, name: str) -> bool:
+        """Whether nobody vouches for this mask but a model; what a person drew or corrected has no draws."""
+        if self.drawn_by:
+            return False
+        return self.stories.get(name, Story(MODEL if name in self.drawn else "")).origin not in PEOPLE
+
+    def share_of(self, names: Sequence[str]) -> Estimate:
+        """Fraction of several phases together."""
+        counts = self.batch.counts()
+        columns = [self.phases.names.index(name) for name in names]
+        both = np.column_stack([counts[:, columns].sum(1), counts.sum(1) - counts[:, columns].sum(1)])
+        found = {"+".join(names): phase_fraction(both, 0, units=self.batch.units)}
+        if self.doubt is not None and tuple(names) == together(self.phases):
+            found = self.doubt.join({"fraction": found})["fraction"]
+        return self.worth.tell(found)["+".join(names)]
 
     @property
     def batch(self) -> Batch:
@@ -125,10 +162,13 @@ class Analysis:
         if self.electrode is not None:
             found = porosities(self.batch, summary, self.electrode)
             summary |= {quantity: {"pore": estimate} for quantity, estimate in found.items()}
-        return self._told(summary)
+        return self._told(summary, self.doubt)
 
-    def _told(self, summary: Summary) -> Summary:
-        """The summary, each interval called what it is, with what labelled points say of borders."""
+    def _told(self, summary: Summary, doubt: Doubt | None) -> Summary:
+        """The summary, each interval called what it is, with what plausible masks and labelled points say."""
+        # Labelled points tell more than a model's doubt of itself.
+        if doubt is not None and self.verification is None:
+            summary = doubt.join(summary)
         if self.mixed:
             summary = {q: e for q, e in summary.items() if not any(each.unit for each in e.values())}
         if self.verification is not None:
@@ -154,13 +194,13 @@ class Analysis:
             batch = replace(self.batch, images=images, settings=settings)
             mine = self.instances[self.instances["group"] == group] if len(self.instances) else self.instances
             found = with_systematic(summarize(batch, size_distributions(batch, mine)), batch)
-            result[group] = self._told(found)
+            result[group] = self._told(found, self._doubt(batch))
         return result
 
     @cached_property
     def by_image(self) -> dict[str, dict[str, Estimate]]:
         """Fraction of each phase in each image alone, its interval from the structure inside (integral range)."""
-        found = {
+        found: Summary = {
             image.name: {
                 name: guarded(
                     functools.partial(
@@ -171,6 +211,11 @@ class Analysis:
             }
             for image in self.images
         }
+        for image in self.images if self.verification is None else ():
+            batch = replace(self.batch, images=(image,), settings=replace(self.settings, replicate="image"))
+            doubt = self._doubt(batch)
+            if doubt is not None:
+                found[image.name] = doubt.join({"fraction": found[image.name]})["fraction"]
         return {name: self.worth.tell(estimates) for name, estimates in found.items()}
 
     @cached_property
@@ -372,7 +417,8 @@ def analyze(
         masks: Name -> mask, or masks, or (name, mask) pairs, which may be made one at a time by a generator.
             A mask is uint8 (height, width) of phase ids; 255 is ignored. With
             `Settings(crack_evidence="micrograph")`: (name, mask, micrograph), all of one shape. A fourth, where it is
-            known: the label image of the particles (`separate`); without one the outlines tell touching ones apart.
+            known: the label image of the particles (`separate`); without one the outlines tell touching ones apart. A
+            fifth: plausible masks (`imaging.draws.Draws`), which tell what a model's mask may get wrong.
         phases: Names, ids and roles: instances of `particle` phases are separated where they touch.
         pixel_size_nm: One pixel's side, or that of each image by name, which must be the same; None =
             unknown: everything is in px.
@@ -416,7 +462,8 @@ def analyze(
         evaluation = evaluation.merged(PORE_BACK, front_pore(phases))
     images = []
     seen = set()
-    for name, mask, micrograph, labels in _named(masks):
+    drawn = {}
+    for name, mask, micrograph, labels, draws in _named(masks):
         if name in seen:
             raise InputError(f"{name}: must occur once in a batch. Received two masks of that name.")
         seen.add(name)
@@ -426,6 +473,9 @@ def analyze(
         given: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "group": group, "micrograph": micrograph}
         given["labels"] = labels
         images.append(measure_image(name, mask, phases, settings=settings, **given))
+        if draws is not None and not drawn_by:
+            given |= {"settings": settings, "whole": images[-1]}
+            drawn[name] = measure_draws(name, np.asarray(mask), draws, phases, **given)
     if not images:
         raise InputError("masks: must hold at least one mask. Received none.")
     for name in sorted(seen.symmetric_difference(sized) if sized is not None else ()):
@@ -445,6 +495,7 @@ def analyze(
         mask_phases=phases,
         drawn_by=drawn_by,
         families=tuple(map(tuple, found)),
+        drawn=drawn,
     )
 
 
@@ -462,16 +513,16 @@ def _as_families(images: Sequence[ImageMeasures], found: Sequence[Sequence[str]]
 
 def _named(
     masks: Mapping[str, np.ndarray] | Iterable[Any],
-) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]]:
-    """Name, mask, and the micrograph and the label image where there is one."""
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None, Draws | None]]:
+    """Name, mask, and the micrograph, the label image and the plausible masks where there are any."""
     if isinstance(masks, np.ndarray) and masks.ndim == 2:
         masks = [masks]
     if isinstance(masks, Mapping):
         masks = masks.items()
     for number, item in enumerate(masks):
         name, mask, *rest = item if isinstance(item, tuple) else (f"image_{number:04d}", item)
-        micrograph, labels = (*rest, None, None)[:2]
-        yield name, mask, micrograph, labels
+        micrograph, labels, draws = (*rest, None, None, None)[:3]
+        yield name, mask, micrograph, labels, draws
 
 
 def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:

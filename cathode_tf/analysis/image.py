@@ -159,6 +159,7 @@ def measure_image(
     settings: Settings | None = None,
     micrograph: np.ndarray | None = None,
     labels: np.ndarray | None = None,
+    quick: bool = False,
 ) -> ImageMeasures:
     """Measure one mask.
 
@@ -172,6 +173,7 @@ def measure_image(
         micrograph: What the mask is of, (height, width); needed where it is the evidence for cracks.
         labels: Label image (height, width) of the particles, of the network or corrected; None, or one that does not
             fit the mask: the outlines tell touching particles apart.
+        quick: Leave out how numbers hang on the settings (neck depth, crack opening).
 
     Raises:
         InputError: If the mask is no mask of these phases, or all of it is ignored, or the micrograph is needed and
@@ -200,7 +202,7 @@ def measure_image(
     for phase in phases:
         if settings.instance_phases is None or phase.name in settings.instance_phases:
             with _noting(faults, f"instances of {phase.name}", name):
-                table, counted = _instances(mask, phase, pixel_size_nm, settings, given)
+                table, counted = _instances(mask, phase, pixel_size_nm, settings, given, quick)
                 tables.append(table)
                 if counted:
                     necks[phase.name] = counted
@@ -208,9 +210,10 @@ def measure_image(
     with _noting(faults, "fragmentation", name):
         dark = dark_evidence(mask, phases, settings, micrograph)
         parents = _parents(mask, phases, pixel_size_nm, name, settings, dark, given)
-        opening = float(parents["opening_px"].iloc[0]) if len(parents) else LEAST_OPENING_PX
-        twice = replace(settings, crack_opening_px=2 * opening)
-        wider = _parents(mask, phases, pixel_size_nm, name, twice, dark, given)
+        if not quick:
+            opening = float(parents["opening_px"].iloc[0]) if len(parents) else LEAST_OPENING_PX
+            twice = replace(settings, crack_opening_px=2 * opening)
+            wider = _parents(mask, phases, pixel_size_nm, name, twice, dark, given)
     pores = None
     with _noting(faults, "pores", name):
         pores = measure_pores(mask, phases) if phases.with_role("pore") else None
@@ -308,12 +311,13 @@ def _instances(
     pixel_size_nm: float | None,
     settings: Settings,
     given: np.ndarray | None,
+    quick: bool = False,
 ) -> tuple[pd.DataFrame, dict[float, int]]:
     """Table of one phase's instances, and their number at half, once and twice the neck depth."""
     labels, separation = labelled(mask, phase, settings, given)
     table = measure_instances(labels, pixel_size_nm=pixel_size_nm, unknown=mask == IGNORE)
     table.insert(0, "phase", phase.name)
-    if separation is None:
+    if separation is None or quick:
         return table, {}
     depths = [settings.neck_depth * factor for factor in (0.5, 1.0, 2.0) if settings.neck_depth * factor <= 1]
     counted = {depth: int(separation.labels(depth).max(initial=0)) for depth in depths}

@@ -395,7 +395,9 @@ def _added(measures: Sequence[PoreMeasures]) -> PoreMeasures:
     )
 
 
-def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeDistribution]:
+def size_distributions(
+    batch: Batch, instances: pd.DataFrame, *, resamples: int = 400
+) -> dict[str, SizeDistribution]:
     """Sizes of the particles (of every phase, if none is one)."""
     particles = [name for name in batch.phases.with_role("particle") if name in batch.instance_phases]
     return {
@@ -405,6 +407,7 @@ def size_distributions(batch: Batch, instances: pd.DataFrame) -> dict[str, SizeD
             replicate=batch.settings.replicate,
             unfolding=batch.settings.unfolding,
             fault=batch.fault(f"instances of {name}"),
+            resamples=resamples,
         )
         for name in particles or batch.instance_phases
         if len(instances.columns)

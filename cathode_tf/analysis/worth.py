@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cathode_tf.imaging.stories import CHANGED, CORRECTED, HUMAN, MODEL, Story
-from cathode_tf.statistics.estimate import SAMPLING_ONLY, Estimate
+from cathode_tf.statistics.estimate import MODEL_DOUBT, SAMPLING_ONLY, Estimate
+from cathode_tf.statistics.spreads import SEGMENTATION
 from cathode_tf.words import counted, some
 
 UNCHECKED, TESTED, VERIFIED, HAND = "unchecked", "tested", "verified", "by hand"
@@ -21,6 +22,9 @@ VERDICTS = (UNCHECKED, TESTED, VERIFIED, CORRECTED, HAND)
 """What masks can be worth, the least first."""
 
 ONLY_SAMPLING = "the interval is that of sampling only: the error of the masks is unknown"
+ONLY_DOUBT = (
+    "the interval counts in what the model doubts, {how}; no test on images of this kind vouches for it"
+)
 WITH_THE_MASKS = ("fraction_corrected", "fraction_by_points")
 """Quantities whose intervals count in what the masks get wrong."""
 
@@ -34,12 +38,15 @@ class Worth:
         images: Names of all images.
         drawn_by: Who drew the masks by hand, if the user of the analysis says so.
         verification: What labelling random points found (`Verification.to_dict`), if that was done.
+        doubt: Whether intervals count in what the model doubts: on how many images with known masks that was measured,
+            0 = on none; None: they don't.
     """
 
     images: tuple[str, ...]
     stories: Mapping[str, Story] = field(default_factory=dict)
     drawn_by: str = ""
     verification: Mapping[str, Any] | None = None
+    doubt: int | None = None
 
     def of(self, image: str) -> str:
         """What the mask of one image is worth: one of `VERDICTS`."""
@@ -81,11 +88,16 @@ class Worth:
                 for part, images in zip(parts, (v for v in by.values() if v), strict=True)
             ]
         text = " ".join(parts)
-        return (
-            text
-            if self.checked
-            else f"{text} Intervals are those of sampling only; the error of the masks is unknown."
-        )
+        return text if self.checked else f"{text} {self._intervals()}"
+
+    def _intervals(self) -> str:
+        if self.doubt is None or self.verification is not None:
+            return "Intervals are those of sampling only; the error of the masks is unknown."
+        return f"Intervals count in what the model itself doubts, {self._how()}."
+
+    def _how(self) -> str:
+        measured = f"as held against {counted(self.doubt or 0, 'image')} with known masks"
+        return measured if self.doubt else "which was never held against known masks"
 
     def _told(self, verdict: str, images: list[str]) -> str:
         stories = [self.stories.get(image, Story()) for image in images]
@@ -119,10 +131,12 @@ class Worth:
         """Estimates, their intervals called what they are where the masks are unchecked."""
         if self.checked:
             return dict(estimates)
-        return {
-            name: each if each.ci is None else each.with_flag(SAMPLING_ONLY, ONLY_SAMPLING)
-            for name, each in estimates.items()
-        }
+        return {name: each if each.ci is None else self._called(each) for name, each in estimates.items()}
+
+    def _called(self, estimate: Estimate) -> Estimate:
+        if SEGMENTATION in estimate.components:
+            return estimate.with_flag(MODEL_DOUBT, ONLY_DOUBT.format(how=self._how()))
+        return estimate.with_flag(SAMPLING_ONLY, ONLY_SAMPLING)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `summary.json`; the model of many masks is told once."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging import Micrograph, iter_micrographs, read_mask, write_mask
+from cathode_tf.imaging.draws import Draws, draws_beside, read_draws, write_draws
 from cathode_tf.imaging.label_images import read_labels, write_labels
 from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.imaging.stories import MODEL, Story, stories_beside, write_stories
@@ -27,10 +28,10 @@ SAME_SIZE = 1e-3
 
 
 class Masks:
-    """Masks from files: (name, mask, micrograph, labels), one at a time.
+    """Masks from files: (name, mask, micrograph, labels, draws), one at a time.
 
-    The label image is the one that lies beside the mask, the micrograph the one that `segment` noted; either may be
-    None.
+    Label image and plausible masks are those that lie beside the mask, the micrograph the one that `segment` noted;
+    each may be None. What a person drew, corrected or changed has no plausible masks.
 
     Args:
         paths: Of the masks; they are named by `unique_names`.
@@ -53,14 +54,18 @@ class Masks:
         self.pixel_size_nm, self.pixel_size_source = _common_size(paths, pixel_size_nm)
         self.mixed = _several(self.sizes.values()) if pixel_size_nm is None else ()
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]]:
+    def __iter__(
+        self,
+    ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None, Draws | None]]:
         noted = micrographs_beside(self._paths)
         for name, path, image in zip(unique_names(self._paths), self._paths, noted, strict=True):
             mask, beside = read_mask(path, self.phases), labels_beside(path)
             pixels = None if image is None else next(iter_micrographs(image)).pixels
             if pixels is not None and pixels.shape != mask.shape:
                 pixels = None
-            yield name, mask, pixels, None if beside is None else read_labels(beside)
+            drawn = draws_beside(path) if self.stories[name].origin == MODEL else None
+            labels = None if beside is None else read_labels(beside)
+            yield name, mask, pixels, labels, None if drawn is None else read_draws(drawn)
 
 
 def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | None, str]:
@@ -94,7 +99,7 @@ def _several(sizes: Iterable[float | None]) -> tuple[float, ...]:
 
 
 class Segmented:
-    """Micrographs, segmented when they are asked for, their masks written: (name, mask, pixels, labels), one at a time.
+    """Micrographs, segmented when they are asked for, their masks written: (name, mask, pixels, labels, draws) each.
 
     Args:
         model: A run, `.keras` file, SavedModel, or the word default.
@@ -132,7 +137,8 @@ class Segmented:
         first = next(iter_micrographs(paths[0], pixel_size_nm=pixel_size_nm))
         self.pixel_size_nm, self.pixel_size_source = first.pixel_size_nm, first.pixel_size_source
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]]:
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray | None, Draws | None]]:
+        from cathode_tf.inference.draws import DRAWS
         from cathode_tf.inference.image_files import image_facts
         from cathode_tf.inference.separation import separate
 
@@ -140,7 +146,8 @@ class Segmented:
         for path in self._paths:
             for micrograph in iter_micrographs(path, pixel_size_nm=self._given):
                 self._check_size(micrograph)
-                mask = self._segmenter.segment(micrograph).mask
+                found, draws = self._segmenter.segment_with_draws(micrograph, DRAWS)
+                mask = found.mask
                 file = write_mask(self._out / f"{micrograph.id}_mask.png", mask, self.phases)
                 kind = self._segmenter.kind(micrograph)
                 self.stories[micrograph.id] = Story(
@@ -150,7 +157,9 @@ class Segmented:
                 labels = separate(mask, self.phases, micrograph) if particles else None
                 if labels is not None:
                     write_labels(self._out / f"{micrograph.id}_labels.tif", labels)
-                yield micrograph.id, mask, micrograph.pixels, labels
+                if draws is not None:
+                    write_draws(self._out / f"{micrograph.id}_draws.tif", draws)
+                yield micrograph.id, mask, micrograph.pixels, labels, draws
 
     def _check_size(self, micrograph: Micrograph) -> None:
         first, size = self.pixel_size_nm, micrograph.pixel_size_nm
@@ -171,7 +180,7 @@ def pictures_among(paths: Sequence[Path]) -> list[Path]:
 
     def is_picture(path: Path) -> bool:
         stem, _, kind = path.stem.rpartition("_")
-        beside = {f"{stem}_mask", stem} if kind == "labels" else {f"{stem}_mask"}
+        beside = {f"{stem}_mask", stem} if kind in ("labels", "draws") else {f"{stem}_mask"}
         return kind in KINDS and kind != "mask" and any((path.parent, name) in there for name in beside)
 
     return [path for path in paths if is_picture(path)]

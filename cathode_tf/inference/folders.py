@@ -12,6 +12,7 @@ from cathode_tf.files import refuse_overwrite, temporary_folder
 from cathode_tf.imaging import find_images
 from cathode_tf.imaging.micrographs import check_pixel_size
 from cathode_tf.imaging.stories import MODEL, Story
+from cathode_tf.inference.draws import DRAWS
 from cathode_tf.inference.facts import model_facts
 from cathode_tf.inference.image_files import SegmentedFile, segment_file
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
@@ -61,6 +62,7 @@ def segment_files(
     runner_options: Sequence[str] = (),
     phases: Phases | None = None,
     strokes: str | Path | None = None,
+    draws: int = DRAWS,
 ) -> Report:
     """Segment image files and folders of them; write masks and overlays to `out`.
 
@@ -85,6 +87,9 @@ def segment_files(
         strokes: Folder with `<stem>_strokes` or `<stem>` of each image that someone painted a few strokes on, in any
             format of masks: what is not painted is ignored (255), or transparent. Its mask follows them. Of one
             image, the file will do.
+        draws: So many plausible masks of each image, `<stem>_draws.tif`, from which `analyze` tells what the mask's
+            error does to its numbers; 0: none. There are none where the model's card does not tell what its
+            probabilities are worth, of masks that follow strokes, of volumes, and of images above 16 megapixels.
 
     Returns:
         Scores, pixel sizes, skipped, kept and broken files. What is done, at which pixel size, stands in
@@ -118,7 +123,11 @@ def segment_files(
     if phases is not None:
         counterparts(segmenter.phases, phases)
     of = _strokes_of(paths, strokes)
+    if draws and draws < 2:
+        raise InputError(f"draws: must be 0, or at least 2. Received {draws}.")
     told = "" if phases is None else f" {phases.to_list()}"
+    # Masks of before are there without draws: who wants some gets them.
+    told += f" {draws} draws" if draws and segmenter.calibration is not None else ""
     ledger = Ledger(out, segmenter.fingerprint + told, uncertainty, pixel_size_nm)
     report = Report(left_out=left_out)
     facts = model_facts(segmenter)
@@ -140,7 +149,7 @@ def segment_files(
     results = (
         _by_beam(segmenter, todo, out, uncertainty, pixel_size_nm, runner, runner_options)
         if runner
-        else _one_by_one(segmenter, todo, out, uncertainty, pixel_size_nm, phases, of)
+        else _one_by_one(segmenter, todo, out, uncertainty, pixel_size_nm, phases, of, draws)
     )
     for (path, key), (folder, outcome) in zip(waiting, results, strict=True):
         try:
@@ -207,6 +216,7 @@ def _one_by_one(
     pixel_size_nm: float | None,
     phases: Phases | None,
     strokes: Mapping[Path, Path],
+    draws: int,
 ) -> Iterator[Result]:
     for path in track(paths, "Segmenting"):
         with temporary_folder(out) as folder:
@@ -219,6 +229,7 @@ def _one_by_one(
                     pixel_size_nm,
                     phases=phases,
                     strokes=strokes.get(path),
+                    draws=draws,
                 )
             except InputError as error:
                 outcome = str(error)

@@ -14,6 +14,7 @@ import numpy as np
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, pixel_sha256
 from cathode_tf.imaging import Micrograph, read_annotation, read_micrograph, write_mask, write_overlay
+from cathode_tf.imaging.draws import write_draws
 from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.volumes import TiffVolume
@@ -59,8 +60,9 @@ def segment_file(
     *,
     phases: Phases | None = None,
     strokes: Path | None = None,
+    draws: int = 0,
 ) -> SegmentedFile:
-    """Write the files of an image to a folder of their own."""
+    """Write the files of an image to a folder of their own; so many plausible masks among them, if that can be."""
     pages, pixels = _tiff_size(path)
     if (phases or strokes) and (pages > 1 or pixels > LARGE_PX):
         raise InputError(
@@ -87,7 +89,12 @@ def segment_file(
         )
     told = phases or segmenter.phases
     painted = _read_strokes(strokes, micrograph, told) if strokes else None
-    segmentation = segmenter.segment(micrograph, strokes=painted, phases=phases)
+    if painted is None and phases is None:
+        segmentation, plausible = segmenter.segment_with_draws(micrograph, draws)
+        if plausible is not None:
+            write_draws(out / f"{micrograph.id}_draws.tif", plausible)
+    else:
+        segmentation = segmenter.segment(micrograph, strokes=painted, phases=phases)
     _write(out, micrograph, segmentation, told, uncertainty)
     size, source = micrograph.pixel_size_nm, micrograph.pixel_size_source
     facts = image_facts(micrograph)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cathode_tf.inference.image_files import SegmentedFile
 
 LEDGER = "segmented.json"
-KINDS = (*MAPS, "overlay", "labels")
+KINDS = (*MAPS, "overlay", "labels", "draws")
 """The files of an image are `<stem>_<kind>`, `.png` or `.tif`."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import tensorflow as tf
 from cathode_tf.datasets.standardization import scale_of, statistics_of_counts, table_of
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
+from cathode_tf.imaging.draws import Draws
 from cathode_tf.imaging.looks import Known, look_of
 from cathode_tf.imaging.outliers import histogram, tamed
 from cathode_tf.imaging.resampling import Reader, Resampling
+from cathode_tf.inference.draws import draw_masks
 from cathode_tf.inference.graph import sample_places
 from cathode_tf.inference.segmentation import (
     MAPS,
@@ -32,6 +35,7 @@ from cathode_tf.inference.sources import Source, Traced, trace
 from cathode_tf.inference.strokes import check_strokes, follow_strokes
 from cathode_tf.inference.tiles import reflect
 from cathode_tf.inference.trials import known_trials, trial_like
+from cathode_tf.learning.calibration import Calibration
 from cathode_tf.learning.counterparts import told_in
 from cathode_tf.phases import Phases
 
@@ -39,6 +43,8 @@ WHOLE_PX = 1 << 22
 """Images of up to this many pixels are answered in one call of the graph; larger ones tile by tile."""
 
 PART_PX = 2048
+MOST_PX = 1 << 24
+"""Probabilities of larger images would take too much memory; they get no plausible masks."""
 
 
 class Segmenter:
@@ -114,6 +120,12 @@ class Segmenter:
     def known(self) -> Known | None:
         """The looks that the model learned from; None where its card does not tell."""
         return Known.from_dict(self.card.get("kind"))
+
+    @functools.cached_property
+    def calibration(self) -> Calibration | None:
+        """What the probabilities are worth; None where the card does not tell, or several models are averaged."""
+        alone = len(self.sources) < 2
+        return Calibration.from_dict(self.card.get("calibration")) if alone else None
 
     @functools.cached_property
     def trials(self) -> list[dict[str, Any]]:
@@ -213,6 +225,22 @@ class Segmenter:
             return self._whole("probabilities", pixels)["probabilities"].numpy()
         resampling = Resampling(pixels.shape, scale)
         return resampling.back(self.probabilities(resampling(pixels)))
+
+    def segment_with_draws(
+        self, image: np.ndarray | Micrograph, count: int
+    ) -> tuple[Segmentation, Draws | None]:
+        """`segment`, and so many plausible masks (`draw_masks`); None where nothing tells what probabilities are worth.
+
+        The image must fit in memory.
+        """
+        pixels = image_pixels(image)
+        if not count or self.calibration is None or pixels.size > MOST_PX:
+            return self.segment(image), None
+        probabilities = self.probabilities(image)
+        # The same image gives the same draws, whatever it is called.
+        seed = zlib.crc32(pixels.tobytes())
+        draws = draw_masks(probabilities, self.calibration, self.phases, count=count, seed=seed)
+        return maps_of(probabilities, self.phases), draws
 
     def stream(
         self,

@@ -27,12 +27,13 @@ CONFIG = "config.json"
 CARD = "card.json"
 HISTORY = "history.csv"
 CURVES = "curves.png"
+RELIABILITY = "reliability.png"
 LOGS = "logs"
 TRIALS = "tests.json"
 """Where `evaluate` notes the tests that the model has passed."""
 STATE = Path("state") / "last.npz"
 _OURS = re.compile(
-    rf"{'|'.join(map(re.escape, (CONFIG, CARD, HISTORY, CURVES, BEST, STATE.as_posix(), TRIALS)))}"
+    rf"{'|'.join(map(re.escape, (CONFIG, CARD, HISTORY, CURVES, RELIABILITY, BEST, STATE.as_posix(), TRIALS)))}"
     rf"|{LOGS}/events\.out\.tfevents\..*|((state/)?\.tmp-.*)"
 )
 _NOTHING = re.compile(r"(?!)")

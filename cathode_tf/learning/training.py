@@ -32,6 +32,7 @@ from cathode_tf.learning.precision import choose_precision
 from cathode_tf.learning.prior import Prior, knows_phases, prior_phases
 from cathode_tf.learning.processor import quicker
 from cathode_tf.learning.resuming import resume_or_begin
+from cathode_tf.learning.run_calibration import calibrate_run
 from cathode_tf.learning.run_folder import Progress, Run
 from cathode_tf.learning.scores import phases_in
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
@@ -182,6 +183,7 @@ def train(
         raise
     if is_chief(strategy) and progress.stopped != "diverged":
         progress.stopped = progress.stopped or "done"
+        calibrate_run(folder, validation, None if before is None else before[1])
         run_folder.save_state(folder, model, progress, average)
     return _finish(folder, progress)
 

@@ -14,7 +14,7 @@ from cathode_tf.reporting.figures import phase_picture, picture_data
 from cathode_tf.reporting.page import Card, Picture
 from cathode_tf.reporting.tables import for_page, plain, sentence
 from cathode_tf.statistics import Estimate
-from cathode_tf.statistics.fractions import phase_fraction
+from cathode_tf.statistics.spreads import SEGMENTATION
 
 PICTURE_PX = 640
 TRUST = {
@@ -24,6 +24,11 @@ TRUST = {
     VERIFIED: "corrected by labelled points",
     UNCHECKED: "masks unchecked: sampling only",
 }
+DOUBTED = {
+    TESTED: "masks of a tested model: its doubt is in the interval",
+    UNCHECKED: "masks unchecked: the model's own doubt only",
+}
+"""The same, where the interval counts in what plausible masks tell."""
 BELIEVE = {
     HAND: "Believe each number as far as its interval",
     CORRECTED: "Believe each number as far as its interval",
@@ -78,8 +83,14 @@ def overview(
     if broken is not None:
         cards.append(_card("Particles with cracks", broken, "#5b6b7a", analysis, percent=True))
         told += [] if broken.is_refused else [f"{cards[-1].value} of the particles with cracks"]
-    lead = f"{sentence(', '.join(told))}. {BELIEVE[analysis.worth.verdict]}."
+    lead = f"{sentence(', '.join(told))}. {_believe(analysis)}."
     return Overview(lead, cards, _pictures(analysis, masks, micrographs), _basis(analysis))
+
+
+def _believe(analysis: Analysis) -> str:
+    if analysis.worth.verdict == TESTED and analysis.worth.doubt is not None:
+        return "Believe each number as far as its interval, which counts in what the tested model doubts"
+    return BELIEVE[analysis.worth.verdict]
 
 
 def _color(analysis: Analysis, names: Sequence[str]) -> str:
@@ -105,11 +116,7 @@ def _fraction(analysis: Analysis, names: Sequence[str]) -> Estimate:
             n=estimates[names[0]].n,
             flags=estimates[names[0]].flags,
         )
-    counts = analysis.batch.counts()
-    columns = [analysis.phases.names.index(name) for name in names]
-    both = np.column_stack([counts[:, columns].sum(1), counts.sum(1) - counts[:, columns].sum(1)])
-    found = phase_fraction(both, 0, units=analysis.batch.units)
-    return analysis.worth.tell({"": found})[""]
+    return analysis.share_of(names)
 
 
 def _card(title: str, estimate: Estimate, color: str, analysis: Analysis, percent: bool = False) -> Card:
@@ -119,7 +126,7 @@ def _card(title: str, estimate: Estimate, color: str, analysis: Analysis, percen
     scale, unit = (100.0, "%") if percent else (1.0, for_page(estimate.unit))
     value = scale * (estimate.value or 0.0)
     verdict = analysis.worth.verdict
-    trust = TRUST[verdict]
+    trust = (DOUBTED if SEGMENTATION in estimate.components else TRUST).get(verdict, TRUST[verdict])
     if verdict == VERIFIED and not percent:
         trust = "masks verified; the interval counts in their borders"
     if estimate.ci is None:

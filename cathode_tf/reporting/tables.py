@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from cathode_tf.reporting.page import Table
 from cathode_tf.statistics import Estimate
-from cathode_tf.statistics.estimate import SAMPLING_ONLY
+from cathode_tf.statistics.estimate import MODEL_DOUBT, SAMPLING_ONLY
 
 POWERS = {"": "", "2": "²", "3": "³"}
 NOT_ESTIMABLE = "not estimable"
@@ -87,8 +87,9 @@ def estimates_table(estimates: Mapping[str, Estimate], what: str, caption: str =
             refused.setdefault(estimate.flags["REFUSED"], []).append(shown)
             continue
         rows.append([shown, *split_text(estimate)])
-        # That an interval is of sampling only stands in its brackets.
-        for reason in dict.fromkeys(r for flag, r in estimate.flags.items() if flag != SAMPLING_ONLY):
+        # What an interval leaves out, or only believes, stands in its brackets.
+        told = (SAMPLING_ONLY, MODEL_DOUBT)
+        for reason in dict.fromkeys(r for flag, r in estimate.flags.items() if flag not in told):
             said.setdefault(reason, []).append(shown)
     header, captions = [what, "estimate", "rests on"], [caption.rstrip(".")] if caption else []
     bases = {row[2] for row in rows if row[2]}

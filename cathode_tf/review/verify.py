@@ -103,21 +103,22 @@ class _Room:
 
 
 def surroundings(grey: np.ndarray, row: int, column: int, side: int) -> np.ndarray:
-    """The square of an image around a pixel, uint8 (side, side), mirrored beyond the frame.
+    """The square of an image around a pixel, uint8 (side, side, 3), BGR; what lies beyond the frame is blue.
+
+    Mirrored it would show particles that are not there.
 
     Example:
-        >>> surroundings(np.arange(9, dtype=np.uint8).reshape(3, 3), 0, 0, 2).tolist()
-        [[4, 3], [1, 0]]
+        >>> surroundings(np.arange(9, dtype=np.uint8).reshape(3, 3), 0, 0, 2)[..., 0].tolist()
+        [[74, 74], [74, 0]]
     """
-    half = side // 2
-
-    def places(middle: int, length: int) -> np.ndarray:
-        # Mirrored at the outermost pixels, again and again where the image is small.
-        period = max(2 * (length - 1), 1)
-        place = np.abs(np.arange(middle - half, middle - half + side)) % period
-        return np.where(place < length, place, period - place)
-
-    return grey[np.ix_(places(row, grey.shape[0]), places(column, grey.shape[1]))]
+    top, left = row - side // 2, column - side // 2
+    picture = np.full((side, side, 3), (74, 52, 36), np.uint8)  # no grey of a micrograph
+    rows = slice(max(0, top), min(grey.shape[0], top + side))
+    columns = slice(max(0, left), min(grey.shape[1], left + side))
+    shown = grey[rows, columns]
+    at = rows.start - top, columns.start - left
+    picture[at[0] : at[0] + shown.shape[0], at[1] : at[1] + shown.shape[1]] = shown[..., None]
+    return picture
 
 
 def serve_verify(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from cathode_tf.progress import track
 from cathode_tf.rounds.curve import NOISE
 from cathode_tf.rounds.project import Project
 from cathode_tf.rounds.state import ImageState, ModelState
+
+if TYPE_CHECKING:
+    from cathode_tf.inference import Segmenter
 
 DRAWS = 4000
 
@@ -83,7 +86,7 @@ def evaluate_models(project: Project, *, who: str | None = None) -> None:
     ]
     todo = [(model, images) for model, images in todo if images]
     for model, images in track(todo, "Measuring models", total=len(todo)):
-        found = _measure(project, model, images)
+        found = _measure(project, model, images, tests)
         if model is None:
             project.ledger.append("baseline", who=who, test=found)
         else:
@@ -96,8 +99,13 @@ def _is_measured(test: dict[str, Any], image: ImageState, off: tuple[str, ...]) 
     return row.get("revision") == image.revisions and tuple(row.get("off", ())) == off
 
 
-def _measure(project: Project, model: ModelState | None, images: list[ImageState]) -> dict[str, Any]:
-    """Dice of a model (None: the one that ships with the package) on each image, by key."""
+def _measure(
+    project: Project, model: ModelState | None, images: list[ImageState], tests: list[ImageState]
+) -> dict[str, Any]:
+    """Dice of a model (None: the one that ships with the package) on each image, by key.
+
+    What it reaches on all of `tests` is noted beside the model: masks that it makes of such images are then tested.
+    """
     from cathode_tf.imaging import write_mask
     from cathode_tf.inference import Segmenter
     from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
@@ -124,7 +132,29 @@ def _measure(project: Project, model: ModelState | None, images: list[ImageState
             "mean": round(mean_dice(dice), 6),
             "confusion": table.tolist(),
         }
+    if model is not None:
+        _note(project, model, segmenter, tests, {**model.test, **found})
     return found
+
+
+def _note(
+    project: Project,
+    model: ModelState,
+    segmenter: Segmenter,
+    tests: list[ImageState],
+    measured: dict[str, Any],
+) -> None:
+    from cathode_tf.inference.trials import note_trial, trial_of
+
+    rows = [measured[image.key] for image in tests]
+    trial = trial_of(
+        f"test images of {project.path.name}",
+        [image.name for image in tests],
+        {name: [row["dice"][name] for row in rows] for name in project.active.names},
+        [row["mean"] for row in rows],
+        np.array([segmenter.look(project.micrograph(image)) for image in tests]),
+    )
+    note_trial(project.path / model.path, segmenter.fingerprint, trial)
 
 
 def measured_path(project: Project, model: ModelState | None, image: ImageState) -> Path:
@@ -297,7 +327,13 @@ def rollback(project: Project, *, reason: str, who: str | None = None) -> ModelS
 
 def set_stable(project: Project) -> None:
     """Make `models/stable.keras` the champion's file; the ledger is what counts, this is for other tools."""
+    from cathode_tf.inference.trials import trials_path
+
     champion = project.state.champion
     if champion is not None:
         with atomic_file(project.path / "models" / "stable.keras", force=True) as temporary:
             shutil.copyfile(project.path / champion.path, temporary)
+        tests = trials_path(project.path / champion.path)
+        if tests is not None and tests.exists():
+            with atomic_file(project.path / "models" / "stable.tests.json", force=True) as temporary:
+                shutil.copyfile(tests, temporary)

@@ -26,6 +26,7 @@ SOURCES = {
     "integral_range": ("A", "structure within images"),
     "reference_points": ("A", "labelled points"),
     "test_images": ("A", "error rates, spread between test images"),
+    "segmentation": ("A", "what the masks may get wrong, by plausible masks"),
     "pore_back": ("B", "walls seen through pores, rectangular"),
     EDGE: ("B", "where outlines lie"),
     PIXEL_SIZE: ("B", "size of a pixel"),

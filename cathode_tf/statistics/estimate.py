@@ -27,6 +27,9 @@ NO_INTERVAL = "NO_INTERVAL"
 SAMPLING_ONLY = "SAMPLING_ONLY"
 """Flag: the interval does not count in what the masks get wrong, and nobody knows how much that is."""
 
+MODEL_DOUBT = "MODEL_DOUBT"
+"""Flag: what the masks get wrong is in the interval as far as their model doubts itself; nobody checked that here."""
+
 COCHRAN = "Cochran, Sampling Techniques, 3rd ed., Wiley 1977, ch. 6 (ratio estimator)"
 
 
@@ -140,6 +143,7 @@ class Estimate:
         low, high = self.ci[0], self.ci[1]
         half = (high - low) / 2
         only = ", sampling only" if SAMPLING_ONLY in self.flags else ""
+        only = ", masks unchecked" if MODEL_DOUBT in self.flags else only
         level = f"{100 * self.level:g} %{only}"
         if abs((high - self.value) - (self.value - low)) <= 0.1 * (high - low):
             text = f"{_digits(self.value, half)} +- {_digits(half, half)}"

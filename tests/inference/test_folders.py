@@ -295,3 +295,34 @@ def test_a_beam_pipeline_gives_the_same_files(model, segmenter, images, tmp_path
     assert len(again.skipped) == 2
     with pytest.raises(InputError, match="must be files that other processes can read"):
         segment_files(segmenter, [images], tmp_path / "no", runner="DirectRunner")
+
+
+def test_plausible_masks_lie_beside_the_masks_of_a_calibrated_model(tiny, images, tmp_path):
+    from cathode_tf.analysis import analyze
+    from cathode_tf.inference.batches import Masks, pictures_among
+    from cathode_tf.learning.calibration import calibrate, look
+    from cathode_tf.learning.models import read_card, write_card
+
+    model = tiny()
+    plain = Segmenter(model)
+    pixels = cv2.imread(str(images / "i0.png"), cv2.IMREAD_UNCHANGED)
+    found = plain.segment(pixels)
+    truth = plain.phases.to_indices(found.mask)
+    calibration = calibrate([look(plain.probabilities(pixels), truth, body="a")])
+    write_card(model, {**read_card(model), "calibration": calibration.to_dict()})
+    segmenter, out = Segmenter(model), tmp_path / "out"
+    segment_files(segmenter, [images], out, draws=3)
+    # The mask is what it was; the draws are three pages of it, and no micrographs.
+    np.testing.assert_array_equal(read_mask(out / "i0_mask.png", segmenter.phases), found.mask)
+    assert tifffile.imread(out / "i0_draws.tif").shape == (3, 40, 50)
+    beside = [out / f"i0_{kind}" for kind in ("draws.tif", "labels.tif", "overlay.png")]
+    assert pictures_among(sorted(out.glob("i0_*"))) == beside
+    paths = sorted(out.glob("*_mask.png"))
+    source = Masks(paths, segmenter.phases, None)
+    analysis = analyze(source, segmenter.phases)
+    assert analysis.doubt is not None and len(analysis.doubt.draws) == 3
+    # A mask that was changed since has no draws any more.
+    cv2.imwrite(str(paths[0]), np.zeros((40, 50), np.uint8))
+    assert [each[4] is None for each in Masks(paths, segmenter.phases, None)] == [True, False, False]
+    with pytest.raises(InputError, match="at least 2"):
+        segment_files(segmenter, [images], tmp_path / "other", draws=1)

@@ -35,6 +35,7 @@ def run(striped, tmp_path_factory):
 
 def test_the_folder_explains_itself(run, striped):
     names = {"config.json", "card.json", "best.keras", "history.csv", "curves.png", "logs", "state"}
+    names |= {"reliability.png"}
     assert {path.name for path in run.path.iterdir()} == names
     assert json.loads((run.path / "config.json").read_text())["records"]["fingerprint"] == striped.fingerprint
     with (run.path / "history.csv").open() as file:
@@ -50,6 +51,9 @@ def test_the_best_model_is_the_one_that_was_validated(run, striped):
     assert np.nanmean(validate(model, images)) == pytest.approx(run.best_dice, abs=1e-6)
     assert card["dice"]["mean"] == run.best_dice == max(row["mean_dice"] for row in run.history)
     assert json.loads((run.path / "card.json").read_text()) == card
+    # What its probabilities are worth was measured on the same images.
+    assert card["calibration"]["images"] == len(images)
+    assert cv2.imread(str(run.path / "reliability.png")) is not None
 
 
 def test_tensorboard_reads_the_logs(run):

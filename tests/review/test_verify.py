@@ -83,6 +83,10 @@ def test_analyze_takes_what_was_found_and_leaves_it_where_masks_changed(masks):
         verify(masks, PHASES)
 
 
-def test_beyond_the_frame_the_surroundings_are_mirrored():
+def test_the_point_lies_in_the_middle_and_beyond_the_frame_is_no_grey():
     tiny = np.array([[1, 2]], np.uint8)
-    assert surroundings(tiny, 0, 0, 6)[3].tolist() == [2, 1, 2, 1, 2, 1]
+    picture = surroundings(tiny, 0, 0, 6)
+    assert picture.shape == (6, 6, 3) and picture[3, 3].tolist() == [1, 1, 1]
+    assert picture[3, 4].tolist() == [2, 2, 2]
+    # All but these two pixels lie beyond; blue is none of a micrograph's greys.
+    assert (picture.max(-1) != picture.min(-1)).sum() == 34

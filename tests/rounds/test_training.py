@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from cathode_tf import InputError, InputWarning, Phases, open_records, synthesize
+from cathode_tf.inference.trials import known_trials
 from cathode_tf.rounds import (
     compare_models,
     create_project,
@@ -192,6 +193,9 @@ def test_the_whole_turn(small_project, monkeypatch):
     assert verdict.promote and project.state.champion.number == 2
     evaluate_models(project)  # measured already: nothing is done again
     state = project.state
+    # What it reached is noted beside it and its copy: masks that it makes of such images are tested.
+    trials = [known_trials(project.path / f"models/{name}.keras", {}) for name in ("002", "stable")]
+    assert [[(trial["n"], trial["images"]) for trial in each] for each in trials] == [[(1, [first.name])]] * 2
     assert len(compare_models(project, state.models[1], state.models[2])) >= 2
     status = project_status(project)
     assert [row["images"] for row in status["models"]] == [1, 1]
