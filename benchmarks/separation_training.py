@@ -23,15 +23,15 @@ import numpy as np
 from cathode_tf.files import write_json
 from cathode_tf.imaging import read_micrograph
 from cathode_tf.imaging.annotations import read_instances
+from cathode_tf.imaging.visible import label_visible
 from cathode_tf.learning.layers import Card
 from cathode_tf.learning.separation import build_separation
 from cathode_tf.learning.separation_training import Known, train_separation
-from cathode_tf.particles.outlines import label_visible
 
-SIDE = 256
-DRAWN = {"powder": 700, "section": 600}
-PRETRAIN_STEPS, TUNE_STEPS = 1000, 120
-REAL_SHARE = 0.6
+SIDE = {"powder": 320, "section": 256}
+DRAWN = {"powder": 450, "section": 600}
+PRETRAIN_STEPS, TUNE_STEPS = 1600, 700
+REAL_SHARE = 0.7
 """Share of the patches that are real while tuning."""
 CARD = {
     "title": "Contacts and centres of particles",
@@ -58,8 +58,9 @@ def _draw(kind: str, index: int) -> Known | None:
     from cathode_tf.synthesis.powders import draw_powder
 
     rng = np.random.default_rng([77, index, kind == "powder"])
+    side = SIDE[kind]
     if kind == "powder":
-        powder = draw_powder(rng, SIDE, SIDE, float(np.exp(rng.uniform(*np.log((16.0, 65.0))))))
+        powder = draw_powder(rng, side, side, float(np.exp(rng.uniform(*np.log((20.0, 80.0))))))
         return Known(powder.labels, powder.mask, powder.image)
     parameters = Parameters.random(rng, "sem")
     across_px = float(np.exp(rng.uniform(*np.log((25.0, 75.0)))))
@@ -79,7 +80,7 @@ def _draw(kind: str, index: int) -> Known | None:
             parameters = parameters.replace(ncm_fraction=0.5, additive_fraction=0.1, binder_fraction=0.1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sample = synthesize(1, seed=100_000 + index, height=SIDE, width=SIDE, parameters=parameters)[0]
+            sample = synthesize(1, seed=100_000 + index, height=side, width=side, parameters=parameters)[0]
     except InputError:
         return None
     image = sample.image if sample.image.dtype == np.uint8 else (sample.image >> 8).astype(np.uint8)

@@ -1,6 +1,6 @@
 """A mask and its micrograph in; maps of contacts and centres from the separation network, and the label image, out.
 
-The network is shown particles of one size (`learning.separation.DIAMETER_PX`), so its work does not grow with the
+The network is shown particles of one size (`diameter_px` of its card), so its work does not grow with the
 magnification; what becomes of its maps is `particles.separate`'s.
 """
 
@@ -47,6 +47,7 @@ class SeparationNetwork:
 
     def __init__(self, model: keras.Model, source: str) -> None:
         self.card: dict[str, Any] = next(layer.card for layer in model.layers if isinstance(layer, Card))
+        self.diameter_px = float(self.card["diameter_px"])
         self.source = source
         self._answer = tf.function(
             lambda shown: model(shown, training=False),
@@ -104,7 +105,7 @@ def particle_maps(
     if grey is not None and grey.shape != solid.shape:
         raise InputError(f"micrograph: must have the mask's shape {solid.shape}. Received {grey.shape}.")
     network = network or separation_network()
-    factor = float(np.clip(DIAMETER_PX / typical_diameter(solid), *FACTORS))
+    factor = float(np.clip(network.diameter_px / typical_diameter(solid), *FACTORS))
     height, width = (max(1, round(side * factor)) for side in solid.shape)
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     small = cv2.resize(solid.astype(np.float32), (width, height), interpolation=way) >= 0.5

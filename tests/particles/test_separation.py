@@ -7,7 +7,6 @@ import pytest
 from cathode_tf import InputError, Phases
 from cathode_tf.particles import ParticleMaps, measure_instances, separate
 from cathode_tf.particles.agreement import compare_instances
-from cathode_tf.particles.outlines import label_visible
 from cathode_tf.particles.separation import _with_inner_pores
 
 PHASES = Phases.default()
@@ -94,20 +93,6 @@ def test_wrong_input_is_told():
         ParticleMaps(np.zeros((4, 4)), np.zeros((4, 5)))
     with pytest.raises(InputError, match="height, width"):
         separate(np.zeros((2, 2, 2), np.uint8), PHASES)
-
-
-def test_who_is_in_front_is_told_by_grey_and_by_size():
-    box = np.ones((10, 10), bool)
-    outlines = [((slice(0, 10), slice(0, 10)), box), ((slice(0, 10), slice(6, 16)), box)]
-    grey = np.zeros((10, 16))
-    grey[:, :10], grey[:, 10:] = 200, 80  # the first is in front: what both claim is as bright as it
-    labels, lost = label_visible(outlines, (10, 16), grey)
-    assert (labels == 1).sum() == 100 and not lost
-    # Without a micrograph the later of two equals is in front; a small one on a large one always is.
-    assert (label_visible(outlines, (10, 16))[0] == 2).sum() == 100
-    small = ((slice(2, 5), slice(2, 5)), np.ones((3, 3), bool))
-    assert (label_visible([small, outlines[0]], (10, 16), grey)[0] == 1).sum() == 9
-    assert label_visible([small, small], (10, 16))[1] == [0]
 
 
 def test_unknown_areas_cut_particles_as_the_frame_does():
