@@ -1,12 +1,14 @@
-"""Train the separation network: on drawn powders and sections, then with real outlines, also leaving some out.
+"""Train the separation network on drawn powders and sections; then weigh what it says, or tune it, on real outlines.
 
     python benchmarks/separation_training.py draw POOL                  # pictures whose particles are known
     python benchmarks/separation_training.py pretrain POOL OUT.keras
     CATHODE_TF_REAL_DATA=... python benchmarks/separation_training.py tune POOL OUT.keras FOLDS
+    CATHODE_TF_REAL_DATA=... python benchmarks/separation_training.py weigh FOLDS [--network OUT.keras]
 
 `tune` writes one network a fold to FOLDS, with `folds.json` (image -> network that has not seen it), and `all.keras`,
-tuned on every real image: the one that ships. A fold leaves out one image of powder_sem and one series (letter) of
-spheres_sem.
+tuned on every real image. `weigh` writes into the card of each how pieces are joined, learned from the images that its
+fold does not leave out and from synthetic sections; with `--network`, that network takes the place of tuned ones. A
+fold leaves out one image of powder_sem and one series (letter) of spheres_sem. `all.keras` is what ships.
 """
 
 from __future__ import annotations
@@ -23,15 +25,18 @@ import numpy as np
 from cathode_tf.files import write_json
 from cathode_tf.imaging import read_micrograph
 from cathode_tf.imaging.annotations import read_instances
+from cathode_tf.imaging.visible import label_visible
+from cathode_tf.inference.separation import SeparationNetwork, particle_maps
 from cathode_tf.learning.layers import Card
 from cathode_tf.learning.separation import build_separation
 from cathode_tf.learning.separation_training import Known, train_separation
-from cathode_tf.particles.outlines import label_visible
+from cathode_tf.particles.learning_to_join import Taught, learn_joining
 
-SIDE = 256
-DRAWN = {"powder": 700, "section": 600}
-PRETRAIN_STEPS, TUNE_STEPS = 1000, 120
-REAL_SHARE = 0.6
+ROOT = Path(os.environ.get("CATHODE_TF_REAL_DATA", "."))
+SIDE = {"powder": 320, "section": 256}
+DRAWN = {"powder": 450, "section": 600}
+PRETRAIN_STEPS, TUNE_STEPS = 1600, 700
+REAL_SHARE = 0.7
 """Share of the patches that are real while tuning."""
 CARD = {
     "title": "Contacts and centres of particles",
@@ -58,8 +63,9 @@ def _draw(kind: str, index: int) -> Known | None:
     from cathode_tf.synthesis.powders import draw_powder
 
     rng = np.random.default_rng([77, index, kind == "powder"])
+    side = SIDE[kind]
     if kind == "powder":
-        powder = draw_powder(rng, SIDE, SIDE, float(np.exp(rng.uniform(*np.log((16.0, 65.0))))))
+        powder = draw_powder(rng, side, side, float(np.exp(rng.uniform(*np.log((20.0, 80.0))))))
         return Known(powder.labels, powder.mask, powder.image)
     parameters = Parameters.random(rng, "sem")
     across_px = float(np.exp(rng.uniform(*np.log((25.0, 75.0)))))
@@ -79,7 +85,7 @@ def _draw(kind: str, index: int) -> Known | None:
             parameters = parameters.replace(ncm_fraction=0.5, additive_fraction=0.1, binder_fraction=0.1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sample = synthesize(1, seed=100_000 + index, height=SIDE, width=SIDE, parameters=parameters)[0]
+            sample = synthesize(1, seed=100_000 + index, height=side, width=side, parameters=parameters)[0]
     except InputError:
         return None
     image = sample.image if sample.image.dtype == np.uint8 else (sample.image >> 8).astype(np.uint8)
@@ -95,13 +101,17 @@ def drawn(folder: Path) -> list[Known]:
     return known
 
 
-def real(root: Path) -> Iterator[tuple[str, str, Known]]:
+def real(root: Path, *, at_network_size: bool = True) -> Iterator[tuple[str, str, Known]]:
     """Name, group that is left out together, and particles of each annotated image."""
+
+    def sized(known: Known) -> Known:
+        return known.at_network_size() if at_network_size else known
+
     file = root / "powder_sem/via_powder_particle_masks_training.json"
     for number, path in enumerate(sorted((root / "powder_sem/images").glob("*.png"))):
-        yield path.stem, f"powder {number}", _outlined(path, file, path.name)
+        yield path.stem, f"powder {number}", sized(_outlined(path, file, path.name))
     for path in sorted((root / "spheres_sem").glob("*.png")):
-        yield path.stem, f"spheres {path.stem[0]}", _outlined(path, path.with_suffix(".json"), None)
+        yield path.stem, f"spheres {path.stem[0]}", sized(_outlined(path, path.with_suffix(".json"), None))
 
 
 def _outlined(path: Path, file: Path, name: str | None) -> Known:
@@ -113,7 +123,7 @@ def _outlined(path: Path, file: Path, name: str | None) -> Known:
         if inside.any():
             outlines.append(((slice(rows.start, rows.start + len(inside)), columns), inside))
     labels, _ = label_visible(outlines, grey.shape, grey)
-    return Known(labels, labels > 0, grey).at_network_size()
+    return Known(labels, labels > 0, grey)
 
 
 def tune(
@@ -126,48 +136,105 @@ def tune(
         model, [*pool, *images], steps=steps, weights=weights, learning_rate=1.5e-3, seed=1
     )
     print(f"{out.name}: loss {losses[0]:.3f} -> {losses[-1]:.3f}", flush=True)
-    _write(model, out, learnt_from, contacts_decide=True)
+    _write(model, out, {"trained_on": learnt_from})
 
 
-def _write(model: keras.Model, out: Path, learnt_from: str, contacts_decide: bool = False) -> None:
+def _write(model: keras.Model, out: Path, told: dict) -> None:
     layer = next(layer for layer in model.layers if isinstance(layer, Card))
-    layer.card = {**layer.card, **CARD, "trained_on": learnt_from, "contacts_decide": contacts_decide}
+    layer.card = {**layer.card, **CARD, **told}
     model.save(out)
+
+
+def weigh(folds: Path, network: Path | None, sections: Path | None) -> None:
+    """Learn for each network of FOLDS, from what its fold does not leave out, how pieces are joined."""
+    from cathode_tf.inference.separation import separation_network
+
+    known = [(name, group, image) for name, group, image in real(ROOT, at_network_size=False)]
+    known += [("", "section", image) for image in _sections(sections)]
+    groups, taught = _folds([(name, group) for name, group, _ in known if name]), {}
+    write_json(folds / "folds.json", _left_out(known, groups), force=True)
+    for fold, left in [*groups.items(), ("all.keras", set())]:
+        source = network or folds / fold
+        if source not in taught:
+            taught[source] = _taught(separation_network(source), known)
+        kept = [
+            image for (_, group, _), image in zip(known, taught[source], strict=True) if group not in left
+        ]
+        joining = {
+            seen: learn_joining([image[seen] for image in kept]).to_dict() for seen in ("micrograph", "mask")
+        }
+        names = ", ".join(name for name, group, _ in known if name and group not in left)
+        model = keras.saving.load_model(source, compile=False)
+        _write(
+            model, folds / fold, {"joining": joining, "joining_learned_on": f"{names}; synthetic sections"}
+        )
+        print(f"{fold}: weighed on {len(kept)} images", flush=True)
+
+
+def _taught(network: SeparationNetwork, known: list[tuple[str, str, Known]]) -> list[dict[str, Taught]]:
+    """Each image as the network sees it, with its micrograph and by its mask alone."""
+    return [
+        {
+            seen: Taught.of(image.mask, particle_maps(image.mask, grey, network=network), image.labels)
+            for seen, grey in (("micrograph", image.grey), ("mask", None))
+        }
+        for _, _, image in known
+    ]
+
+
+def _sections(folder: Path | None) -> Iterator[Known]:
+    """Half of the sections that `instances.py` draws or keeps of each kind; it reports on the others."""
+    from instances import KINDS, sections
+
+    for kind in KINDS:
+        for number, case in enumerate(sections(kind, folder)):
+            if number % 2:
+                yield Known(case.labels, case.mask, case.grey)
+
+
+def _folds(images: list[tuple[str, str]]) -> dict[str, set[str]]:
+    """By network: the groups that it has not seen."""
+    powder, spheres = (
+        list(dict.fromkeys(group for _, group in images if group.startswith(kind)))
+        for kind in ("powder", "spheres")
+    )
+    return {f"fold{n}.keras": {one, *spheres[n : n + 1]} for n, one in enumerate(powder)}
+
+
+def _left_out(images: list[tuple[str, str, Known]], folds: dict[str, set[str]]) -> dict[str, str]:
+    """By image: the network that has not seen it."""
+    return {name: fold for name, group, _ in images for fold, left in folds.items() if name and group in left}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("step", choices=["draw", "pretrain", "tune"])
+    parser.add_argument("step", choices=["draw", "pretrain", "tune", "weigh"])
     parser.add_argument("pool", type=Path)
     parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("folds", type=Path, nargs="?")
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--network", type=Path)
+    parser.add_argument("--sections", type=Path)
     parser.add_argument("--only", nargs="*", help="Folds to train; default: all, and the network that ships.")
     told = parser.parse_args()
     if told.step == "draw":
         draw(told.pool)
+        return
+    if told.step == "weigh":
+        told.pool.mkdir(parents=True, exist_ok=True)
+        weigh(told.pool, told.network, told.sections)
         return
     pool = drawn(told.pool)
     made_up = f"{len(pool)} drawn powders and sections"
     if told.step == "pretrain":
         model = build_separation()
         train_separation(model, pool, steps=told.steps or PRETRAIN_STEPS, verbose=2)
-        _write(model, told.model, made_up)
+        _write(model, told.model, {"trained_on": made_up})
         return
     told.folds.mkdir(parents=True, exist_ok=True)
-    images = list(real(Path(os.environ["CATHODE_TF_REAL_DATA"])))
-    groups = {
-        kind: list(dict.fromkeys(g for _, g, _ in images if g.startswith(kind)))
-        for kind in ("powder", "spheres")
-    }
-    folds = {}
-    for number, powder in enumerate(groups["powder"]):
-        folds[f"fold{number}.keras"] = {powder, *groups["spheres"][number : number + 1]}
-    write_json(
-        told.folds / "folds.json",
-        {name: fold for name, group, _ in images for fold, left in folds.items() if group in left},
-        force=True,
-    )
+    images = list(real(ROOT))
+    folds = _folds([(name, group) for name, group, _ in images])
+    write_json(told.folds / "folds.json", _left_out(images, folds), force=True)
     for fold, left in [*folds.items(), ("all.keras", set())]:
         if told.only and fold.removesuffix(".keras") not in told.only:
             continue

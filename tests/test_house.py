@@ -46,6 +46,7 @@ MAY_IMPORT = {
         "learning",
         "inference",
         "statistics",
+        "particles",
         "analysis",
         "reporting",
         "lots",

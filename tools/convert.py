@@ -55,6 +55,11 @@ Example:
 )
 @click.option("--round", default=0, show_default=True, help="Round of incremental learning.")
 @click.option("--annotator", default="", help="Who made the masks.")
+@click.option(
+    "--instances",
+    metavar="drawn|FOLDER",
+    help="Keep particles one by one: 'drawn' = each drawn object is one; or a folder of label images.",
+)
 @click.option("--add", is_flag=True, help="Append to the record set, as its next version.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at once. [default: one a processor]")
 @click.option("--runner", help="Convert by this Apache Beam runner instead, e.g. FlinkRunner (extra [beam]).")

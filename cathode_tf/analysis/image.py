@@ -128,6 +128,7 @@ class ImageMeasures:
         pores: Sums over the pore space; None where no phase is a pore.
         neck_counts: Instances of each particle phase by neck depth, where the outlines separated them.
         separation: What told touching particles apart.
+        left_out: Particles below the smallest area, by phase.
     """
 
     name: str
@@ -147,6 +148,7 @@ class ImageMeasures:
     faults: Mapping[str, str] = field(default_factory=dict)
     view: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     separation: str = OUTLINES
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def measure_image(
@@ -197,12 +199,14 @@ def measure_image(
             f"{name}: must hold pixels of a phase. All {mask.size} are ignored (255): leave this mask out."
         )
     faults: dict[str, str] = {}
-    tables, necks = [], {}
+    tables, necks, left_out = [], {}, {}
     given = fitting(name, labels, mask, phases)
     for phase in phases:
         if settings.instance_phases is None or phase.name in settings.instance_phases:
             with _noting(faults, f"instances of {phase.name}", name):
-                table, counted = _instances(mask, phase, pixel_size_nm, settings, given, quick)
+                table, counted, left_out[phase.name] = _instances(
+                    mask, phase, pixel_size_nm, settings, given, quick
+                )
                 tables.append(table)
                 if counted:
                     necks[phase.name] = counted
@@ -237,6 +241,7 @@ def measure_image(
         faults,
         view_of(mask, phases),
         OUTLINES if given is None else LABELS,
+        left_out,
     )
 
 
@@ -312,18 +317,21 @@ def _instances(
     settings: Settings,
     given: np.ndarray | None,
     quick: bool = False,
-) -> tuple[pd.DataFrame, dict[float, int]]:
-    """Table of one phase's instances, and their number at half, once and twice the neck depth."""
+) -> tuple[pd.DataFrame, dict[float, int], int]:
+    """Table of one phase's instances, their number at half, once and twice the neck depth, and of those too small."""
     labels, separation = labelled(mask, phase, settings, given)
     table = measure_instances(labels, pixel_size_nm=pixel_size_nm, unknown=mask == IGNORE)
     table.insert(0, "phase", phase.name)
-    if separation is None or quick:
-        return table, {}
+    if separation is None:
+        every = 0 if given is None or phase.role != "particle" else len(np.unique(given[mask == phase.id]))
+        return table, {}, max(every - len(table), 0)
+    if quick:
+        return table, {}, 0
     depths = [settings.neck_depth * factor for factor in (0.5, 1.0, 2.0) if settings.neck_depth * factor <= 1]
     counted = {depth: int(separation.labels(depth).max(initial=0)) for depth in depths}
     # Specks below the smallest area are the same at every depth, so they are taken off once.
     specks = counted[settings.neck_depth] - len(table)
-    return table, {round(depth, 6): max(number - specks, 0) for depth, number in counted.items()}
+    return table, {round(depth, 6): max(number - specks, 0) for depth, number in counted.items()}, specks
 
 
 def fitting(name: str, labels: np.ndarray | None, mask: np.ndarray, phases: Phases) -> np.ndarray | None:

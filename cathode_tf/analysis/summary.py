@@ -41,6 +41,9 @@ CRACK_OPENING = "CRACK_OPENING"
 NECK_DEPTH = "NECK_DEPTH"
 """Flag: what the number of particles would be if necks were cut at half or twice the depth."""
 
+LEFT_OUT = "BELOW_SMALLEST"
+"""Flag: how many particles below the smallest area are in no list."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -400,15 +403,49 @@ def size_distributions(
 ) -> dict[str, SizeDistribution]:
     """Sizes of the particles (of every phase, if none is one)."""
     particles = [name for name in batch.phases.with_role("particle") if name in batch.instance_phases]
+    mine = set(instances["image"]) if len(instances.columns) else set()
     return {
-        name: size_distribution(
-            instances[instances["phase"] == name],
-            sample_type=batch.settings.sample_type,
-            replicate=batch.settings.replicate,
-            unfolding=batch.settings.unfolding,
-            fault=batch.fault(f"instances of {name}"),
-            resamples=resamples,
+        name: _with_left_out(
+            size_distribution(
+                instances[instances["phase"] == name],
+                sample_type=batch.settings.sample_type,
+                replicate=batch.settings.replicate,
+                unfolding=batch.settings.unfolding,
+                fault=batch.fault(f"instances of {name}"),
+                resamples=resamples,
+            ),
+            sum(image.left_out.get(name, 0) for image in batch.images if image.name in mine),
+            batch.settings.min_area_px,
         )
         for name in particles or batch.instance_phases
         if len(instances.columns)
     }
+
+
+def _with_left_out(sizes: SizeDistribution, number: int, min_area_px: int) -> SizeDistribution:
+    """Percentiles by number hang on the smallest particles, and those below the smallest area are not among them.
+
+    Whether they are particles or noise nobody knows: the percentile lies between those with and without them.
+
+    Reference:
+        JCGM 100:2008 (GUM), rectangular distribution.
+    """
+    if not number or not len(sizes.diameters):
+        return sizes
+    order = np.argsort(sizes.diameters)
+    d, w = sizes.diameters[order], sizes.weights[order]
+    share_left_out = number / (number + float(w.sum()))
+    text = (
+        f"{number} below {min_area_px} px were left out, {share_left_out:.1%} of all: noise, or small particles; "
+        "the interval reaches to the value with them"
+    )
+    estimates = dict(sizes.estimates)
+    for name in [name for name in estimates if name.startswith("x") and name.endswith("_0")]:
+        estimate = estimates[name]
+        if estimate.value is None:
+            continue
+        rank = float(name[1:-2]) / 100 * (w.sum() + number) - number
+        with_them = float(d[min(int(np.searchsorted(np.cumsum(w), max(rank, 0.0))), len(d) - 1)])
+        u = max(estimate.value - with_them, 0.0) / math.sqrt(3)
+        estimates[name] = widened(estimate, "left_out", u).with_flag(LEFT_OUT, text)
+    return replace(sizes, estimates=estimates)

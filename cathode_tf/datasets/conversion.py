@@ -27,6 +27,7 @@ from cathode_tf.datasets.writing import foreign_entry, write_pointers, write_ver
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_folder, refuse_overwrite
 from cathode_tf.imaging import MAX_MEGAPIXELS, find_images, match_masks
+from cathode_tf.imaging.annotations import is_text
 from cathode_tf.imaging.folders import suggest_suffix
 from cathode_tf.litter import clear_litter
 from cathode_tf.ownership import refuse_foreign, refuse_inputs
@@ -37,6 +38,8 @@ from cathode_tf.texts import composed
 Encode = Callable[[Sequence[Source], Path], Iterator[list[Staged]]]
 ORIGINS = ("human", "corrected", "synthetic")
 SPLIT = "70/20/10"
+DRAWN = "drawn"
+LABEL_SUFFIXES = ".tif", ".tiff", ".png"
 
 
 def convert(
@@ -59,6 +62,7 @@ def convert(
     origin: str = "human",
     round: int = 0,
     annotator: str = "",
+    instances: str | Path | None = None,
     add: bool = False,
     jobs: int = 1,
     runner: str | None = None,
@@ -90,6 +94,8 @@ def convert(
         origin: `human`, `corrected` or `synthetic`.
         round: In which round of incremental learning the masks were made.
         annotator: By whom.
+        instances: Keep the particles one by one, too (schema 2): `"drawn"` = each object that was drawn of a phase with
+            the role particle is one; or a folder of label images, `<stem>.tif` or `<stem>_labels.tif` (or PNG).
         add: Append to the record set `out`, as its next version; nothing that is there is rewritten or moved
             to another split.
         jobs: So many processes work at once. Scripts that ask for more than one need the usual
@@ -147,6 +153,8 @@ def convert(
         else partial(encode_all, jobs=jobs)
     )
     sources, missing = sources_of(images, masks, mask_suffix, template)
+    if instances is not None:
+        sources = with_instances(sources, instances)
     if not sources or (missing and not annotated_only):
         suggestion = "" if sources else suggest_suffix(missing)
         remedy = suggestion or "Add the masks, or give --annotated-only to leave these out."
@@ -172,6 +180,11 @@ def convert(
         return out
     assert previous is not None
     _check_phases(previous, phases)
+    if previous.has_instances != (instances is not None):
+        raise InputError(
+            "--instances: must be given where the record set holds instances, and only there. "
+            f"{out} holds {'some' if previous.has_instances else 'none'}."
+        )
     version = next_version(previous.version, "minor")
     with _alone(out), tempfile.TemporaryDirectory(prefix=_STAGING, dir=out) as staging:
         staged = _stage(sources, Path(staging), encode, previous.metadata["image_dtype"])
@@ -295,6 +308,39 @@ def sources_of(
     return list(sources.values()), missing
 
 
+def with_instances(sources: Sequence[Source], instances: str | Path) -> list[Source]:
+    """The sources, each with the file in which its particles stand one by one.
+
+    Args:
+        sources: From `sources_of`.
+        instances: `"drawn"`, or a folder of label images.
+
+    Raises:
+        InputError: If an image has no such file, or its annotation is a raster and `"drawn"` was said.
+    """
+    if instances == DRAWN:
+        raster = next((source for source in sources if not is_text(source.mask)), None)
+        if raster is not None:
+            raise InputError(
+                f"--instances drawn: needs annotations in which each object was drawn. Received {raster.mask}, a "
+                "raster. Give the folder of its label images."
+            )
+        return [replace(source, instances=source.mask) for source in sources]
+    folder = Path(instances)
+    if not folder.is_dir():
+        raise InputError(f"--instances: must be 'drawn', or a folder of label images. Received {instances}.")
+    found = []
+    for source in sources:
+        names = [f"{source.image.stem}{end}{suffix}" for end in ("_labels", "") for suffix in LABEL_SUFFIXES]
+        file = next((folder / name for name in names if (folder / name).is_file()), None)
+        if file is None:
+            raise InputError(
+                f"{folder}: must hold the label image of {source.image.name} ({names[0]} or {names[-1]}). It does not."
+            )
+        found.append(replace(source, instances=file))
+    return found
+
+
 def _stage(
     sources: Sequence[Source], staging: Path, encode: Encode, dtype: str | None = None
 ) -> list[Staged]:
@@ -360,10 +406,9 @@ def _only_new(staged: list[Staged], previous: RecordSet) -> list[Staged]:
         row = known.get(item.row.id)
         if row is None:
             new.append(item)
-        elif (row.image_sha256, row.mask_sha256) != (item.row.image_sha256, item.row.mask_sha256):
-            what = "mask" if row.image_sha256 == item.row.image_sha256 else "image"
+        elif (changed := _changed(row, item.row)) is not None:
             raise InputError(
-                f"{item.row.id}: must be new. The record set holds this id with another {what}, and versions "
+                f"{item.row.id}: must be new. The record set holds this id with another {changed}, and versions "
                 "are never edited. Rename it, or convert all images to a new set."
             )
     if len(new) < len(staged):
@@ -374,6 +419,18 @@ def _only_new(staged: list[Staged], previous: RecordSet) -> list[Staged]:
             stacklevel=3,
         )
     return new
+
+
+def _changed(before: Row, now: Row) -> str | None:
+    """What differs between two records of one id: image, mask or instances."""
+    for what, same in (
+        ("image", before.image_sha256 == now.image_sha256),
+        ("mask", before.mask_sha256 == now.mask_sha256),
+        ("annotation of its instances", before.instances_sha256 == now.instances_sha256),
+    ):
+        if not same:
+            return what
+    return None
 
 
 def _check_phases(previous: RecordSet, phases: Phases) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from cathode_tf.datasets.instances import instances_sha256, labelled
 from cathode_tf.datasets.schema import Example, check_example, serialize
 from cathode_tf.datasets.tfrecord import frame
 from cathode_tf.errors import InputError, InputWarning
@@ -29,6 +30,7 @@ from cathode_tf.imaging import (
     iter_micrographs,
     open_stack_masks,
     read_annotation,
+    read_instances,
 )
 from cathode_tf.imaging.plausibility import grey_order
 from cathode_tf.imaging.rasters import open_raster
@@ -50,6 +52,7 @@ class Source:
         group_regex: Finds the group in other ids; "" makes each image, or stack, a group.
         origin, round, annotator: As in the schema.
         image_dtype: `"uint16"` widens 8-bit images; None keeps what came.
+        instances: Where its particles stand one by one; None: nowhere.
     """
 
     index: int
@@ -63,6 +66,7 @@ class Source:
     round: int = 0
     annotator: str = ""
     image_dtype: str | None = None
+    instances: Path | None = None
 
 
 @dataclass
@@ -81,6 +85,7 @@ class Row:
     round: int
     annotator: str
     counts: tuple[int, ...]  # pixels of each phase in the order of the phases, then ignored ones
+    instances_sha256: str = ""  # "" where the set knows no instances
 
 
 @dataclass(frozen=True)
@@ -182,6 +187,7 @@ def row_of(
         round=example.round,
         annotator=example.annotator,
         counts=counts,
+        instances_sha256=instances_sha256(example.labels, example.outlines),
     )
 
 
@@ -194,6 +200,11 @@ def read_examples(source: Source) -> Iterator[Example]:
     micrographs = iter_micrographs(source.image, **source.options)
     first = next(micrographs)
     if "slice_index" in first.acquisition:
+        if source.instances is not None:
+            raise InputError(
+                f"{source.image}: must be a single image where instances are kept. Received a stack. Convert its "
+                "slices as single files, or leave --instances out."
+            )
         yield from _slices(source, itertools.chain([first], micrographs))
         return
     if SLICE in source.mask.name:
@@ -209,7 +220,29 @@ def read_examples(source: Source) -> Iterator[Example]:
         databar_rows=first.acquisition.get("databar_rows", 0),
         max_megapixels=source.options["max_megapixels"],
     )
-    yield _example(source, _with_stated_width(first, source), mask)
+    example = _example(source, _with_stated_width(first, source), mask)
+    yield example if source.instances is None else _with_instances(source, source.instances, example)
+
+
+def _with_instances(source: Source, file: Path, example: Example) -> Example:
+    """The example with its particles one by one, from the annotation itself or from a label image."""
+    height, width = shape = example.image.shape
+    full = height + example.acquisition.get("databar_rows", 0), width
+    try:
+        regions = read_instances(file, source.image.name, full)
+    except InputError:
+        if full == shape:
+            raise
+        regions = read_instances(file, source.image.name, shape)
+    particles = {name.lower() for name in source.phases.with_role("particle")}
+    outlines = []
+    for region in regions:
+        inside = region.inside[: max(0, height - region.row)]
+        if inside.any() and (region.label.strip().lower() in particles or not region.label):
+            rows, columns = region.window
+            outlines.append(((slice(rows.start, rows.start + len(inside)), columns), inside))
+    labels, whole = labelled(outlines, shape, example.image, str(file))
+    return replace(example, labels=labels, outlines=whole)
 
 
 def _slices(source: Source, micrographs: Iterator[Micrograph]) -> Iterator[Example]:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.datasets.encoding import Row
+from cathode_tf.datasets.instances import instances_sha256
 from cathode_tf.datasets.schema import (
-    SCHEMA_VERSION,
+    SCHEMA_VERSIONS,
     SPLITS,
     Example,
     check_example,
@@ -57,6 +58,11 @@ class RecordSet:
     metadata: dict[str, Any] = field(repr=False, compare=False)
     rows: tuple[Row, ...] = field(repr=False, compare=False)
     skipped: tuple[Phase, ...] = ()
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether the examples know their particles one by one (schema 2)."""
+        return self.metadata["schema"] == 2
 
     @property
     def written_phases(self) -> Phases:
@@ -112,6 +118,10 @@ class RecordSet:
                         f"{path}: must hold the records that {INDEX} lists. Received {example.id!r}. "
                         "Convert the set again."
                     )
+                if verify and row.instances_sha256 != instances_sha256(example.labels, example.outlines):
+                    raise InputError(
+                        f"{path}, {example.id!r}: the instances are not those that were written. Convert again."
+                    )
                 if verify and written != [pixel_sha256(example.image), pixel_sha256(example.mask)]:
                     raise InputError(
                         f"{path}, {example.id!r}: the pixels are not those that were written. Convert again."
@@ -158,9 +168,9 @@ def open_records(path: str | Path) -> RecordSet:
         folder = inside[-1]
     metadata = read_json(folder / METADATA)
     schema = metadata.get("schema") if isinstance(metadata, dict) else None
-    if schema != SCHEMA_VERSION:
+    if schema not in SCHEMA_VERSIONS:
         raise InputError(
-            f"{folder}: must be a record set of schema {SCHEMA_VERSION}. Received schema {schema!r}. "
+            f"{folder}: must be a record set of schema 1 or 2. Received schema {schema!r}. "
             "Convert the images again, or use the version of cathode_tf that wrote it."
         )
     try:
@@ -171,6 +181,11 @@ def open_records(path: str | Path) -> RecordSet:
             f"{folder / METADATA}: must hold phases, shards, version and fingerprint. Convert again."
         ) from error
     rows = read_index(folder / INDEX, phases)
+    if any(bool(row.instances_sha256) != (schema == 2) for row in rows):
+        raise InputError(
+            f"{folder / INDEX}: must list the instances of every image in schema 2, and of none in schema 1. "
+            "Convert again."
+        )
     splits = {split: sum(row.split == split for row in rows) for split in SPLITS}
     records = RecordSet(
         path=folder,
@@ -215,8 +230,14 @@ def next_version(version: str, part: str) -> str:
 
 
 def fingerprint_of(rows: Iterable[Row]) -> str:
-    """SHA-256 over ids, splits and hashes of all records, whatever their order."""
-    lines = sorted(f"{row.id}\t{row.split}\t{row.image_sha256}\t{row.mask_sha256}\n" for row in rows)
+    """SHA-256 over ids, splits and hashes (of instances, too) of all records, whatever their order."""
+    lines = sorted(
+        "\t".join(
+            [row.id, row.split, row.image_sha256, row.mask_sha256, *filter(None, [row.instances_sha256])]
+        )
+        + "\n"
+        for row in rows
+    )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -235,15 +256,16 @@ _COLUMNS = (
 )
 
 
-def write_index(path: Path, rows: Iterable[Row], phases: Phases) -> None:
+def write_index(path: Path, rows: Sequence[Row], phases: Phases) -> None:
     """Write the index of a version as CSV: a line a record, in the order of the shards."""
+    more = ["instances_sha256"] if any(row.instances_sha256 for row in rows) else []
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *(f"{name}_pixels" for name in phases.names), "ignored_pixels"])
+        writer.writerow([*_COLUMNS, *(f"{name}_pixels" for name in phases.names), "ignored_pixels", *more])
         for row in rows:
             values = [getattr(row, column) for column in _COLUMNS]
             values[5] = "" if math.isnan(row.pixel_size_nm) else repr(row.pixel_size_nm)
-            writer.writerow([*values, *row.counts])
+            writer.writerow([*values, *row.counts, *(getattr(row, name) for name in more)])
 
 
 def read_index(path: Path, phases: Phases) -> list[Row]:
@@ -265,6 +287,7 @@ def read_index(path: Path, phases: Phases) -> list[Row]:
                 round=int(line["round"]),
                 annotator=line["annotator"],
                 counts=tuple(int(line[f"{name}_pixels"]) for name in (*phases.names, "ignored")),
+                instances_sha256=line.get("instances_sha256") or "",
             )
             for line in lines
         ]

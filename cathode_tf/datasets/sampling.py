@@ -207,7 +207,11 @@ class PatchSampler:
         read_message(path, position, message)
         memory = [_recycled(spare), _recycled(spare)]
         example, _, _ = deserialize(
-            message.data, path, image_memory=memory[0], mask_memory=self._scratch.mask
+            message.data,
+            path,
+            image_memory=memory[0],
+            mask_memory=self._scratch.mask,
+            with_instances=False,
         )
         counts = check_example(example, self._written, f"{path}, {example.id!r}")
         pixels, scale = example.image, self._scales[place]

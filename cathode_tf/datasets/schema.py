@@ -1,4 +1,4 @@
-"""Schema v1 of a record set: features, file names, and how an example becomes bytes and back.
+"""Schemas 1 and 2 of a record set: features, file names, and how an example becomes bytes and back.
 
 Pixels and what is known about them in, one serialised record out; everything else that knows a feature's
 name or a file's name asks here.
@@ -15,14 +15,17 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cathode_tf.datasets.instances import outlines_from_text, outlines_of, outlines_to_text
 from cathode_tf.datasets.tfrecord import decode_example, encode_example
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.png import Memory, decode_plain_png
+from cathode_tf.imaging.visible import Outline
 from cathode_tf.phases import IGNORE, Phases
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSIONS = 1, 2
+"""Schema 2 is schema 1 with the instances of every image (`instance_labels`, `outlines`)."""
 SPLITS = ("train", "validation", "test")
 DATASET_NAME = "cathode"
 TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
@@ -68,6 +71,8 @@ class Example:
         round: In which round of incremental learning the mask was made.
         annotator: By whom.
         acquisition: What is known of the microscope and of the conversion.
+        labels: int32 (height, width), the particle seen at each pixel, 0 = none; None in sets of schema 1.
+        outlines: Every particle whole, the k-th numbered k + 1 in `labels`, where some hide others; else empty.
     """
 
     image: np.ndarray
@@ -80,6 +85,13 @@ class Example:
     round: int = 0
     annotator: str = ""
     acquisition: dict[str, Any] = field(default_factory=dict)
+    labels: np.ndarray | None = None
+    outlines: tuple[Outline, ...] = ()
+
+    @property
+    def instances(self) -> tuple[Outline, ...]:
+        """Every particle with its own pixels, whole where it was drawn whole; empty where the set knows none."""
+        return self.outlines or (() if self.labels is None else outlines_of(self.labels))
 
     @property
     def micrograph(self) -> Micrograph:
@@ -92,6 +104,12 @@ def serialize(example: Example) -> tuple[bytes, str, str]:
     """The record of an example, and the SHA-256 of its image and of its mask."""
     image_sha256, mask_sha256 = pixel_sha256(example.image), pixel_sha256(example.mask)
     size = example.pixel_size_nm
+    instances: dict[str, Any] = {}
+    if example.labels is not None:
+        instances = {
+            "instance_labels": _png(example.labels.astype(np.uint16), _PACKED_MASK),
+            "outlines": outlines_to_text(example.outlines),
+        }
     message = encode_example(
         {
             "image": encode_png(example.image),
@@ -106,6 +124,7 @@ def serialize(example: Example) -> tuple[bytes, str, str]:
             "round": int(example.round),
             "annotator": example.annotator,
             "acquisition": json.dumps(example.acquisition, sort_keys=True, ensure_ascii=False),
+            **instances,
         }
     )
     return message, image_sha256, mask_sha256
@@ -117,12 +136,14 @@ def deserialize(
     *,
     image_memory: Memory | None = None,
     mask_memory: Memory | None = None,
+    with_instances: bool = True,
 ) -> tuple[Example, str, str]:
     """The example of a record, and the hashes that it was written with.
 
     Args:
         message: The record.
         source: File name for the message.
+        with_instances: Decode the instances, too, where there are some.
         image_memory, mask_memory: As in `decode_plain_png`; used where the PNG is plain.
 
     Raises:
@@ -133,6 +154,11 @@ def deserialize(
         texts = {name: str(values[name][0], "utf-8") for name in _TEXTS}
         image = decode_png(values["image"][0], f"{source}, image of {texts['id']!r}", image_memory)
         mask = decode_png(values["segmentation_mask"][0], f"{source}, mask of {texts['id']!r}", mask_memory)
+        labels, outlines = None, ()
+        if with_instances and "instance_labels" in values:
+            where = f"{source}, instances of {texts['id']!r}"
+            labels = decode_png(values["instance_labels"][0], where).astype(np.int32)
+            outlines = outlines_from_text(str(values["outlines"][0], "utf-8"), where)
         example = Example(
             image=image,
             mask=mask,
@@ -144,12 +170,14 @@ def deserialize(
             round=values["round"][0],
             annotator=texts["annotator"],
             acquisition=json.loads(texts["acquisition"] or "{}"),
+            labels=labels,
+            outlines=outlines,
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{source}: each record must have the features of schema {SCHEMA_VERSION}. Received a record "
+            f"{source}: each record must have the features of schema 1 or 2. Received a record "
             f"with {', '.join(sorted(values)) or 'none'}."
         ) from error
     return example, texts["image_sha256"], texts["mask_sha256"]
@@ -198,6 +226,11 @@ def check_example(example: Example, phases: Phases, source: str | Path) -> tuple
             f"{source}: image and mask must have one height and width. Received image {example.image.shape} "
             f"and mask {example.mask.shape}."
         )
+    if example.labels is not None and example.labels.shape != example.mask.shape:
+        raise InputError(
+            f"{source}: instances must have the mask's height and width, {example.mask.shape}. "
+            f"Received {example.labels.shape}."
+        )
     if example.mask.dtype != np.uint8:
         phases.check_mask(example.mask, source)
     counts = _count(example.mask, (*phases.ids, IGNORE))
@@ -218,7 +251,7 @@ def _count(mask: np.ndarray, ids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def features_json(image_dtype: str) -> dict[str, Any]:
+def features_json(image_dtype: str, schema: int = 1) -> dict[str, Any]:
     """Content of `features.json`, as tensorflow-datasets reads and writes it."""
     core = "tensorflow_datasets.core.features"
 
@@ -242,6 +275,9 @@ def features_json(image_dtype: str) -> dict[str, Any]:
     features["segmentation_mask"] = image("uint8")
     features["pixel_size_nm"] = scalar("float32")
     features["round"] = scalar("int32")
+    if schema == 2:
+        features["instance_labels"] = image("uint16")
+        features["outlines"] = features["id"]
     return {
         "featuresDict": {"features": dict(sorted(features.items()))},
         "pythonClassName": f"{core}.features_dict.FeaturesDict",

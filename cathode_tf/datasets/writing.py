@@ -13,7 +13,6 @@ from typing import Any
 from cathode_tf.datasets.encoding import Staged
 from cathode_tf.datasets.record_set import INDEX, METADATA, RecordSet, fingerprint_of, write_index
 from cathode_tf.datasets.schema import (
-    SCHEMA_VERSION,
     SPLITS,
     dataset_info_json,
     features_json,
@@ -80,8 +79,9 @@ def write_version(
     with ThreadPoolExecutor(_COPIERS) as copiers:
         list(copiers.map(_concatenate, new.values(), new))
     dtype = previous.metadata["image_dtype"] if previous else staged[0].dtype
+    schema = 2 if any(row.instances_sha256 for row in rows) else 1
     metadata = {
-        "schema": SCHEMA_VERSION,
+        "schema": schema,
         "version": version,
         "phases": phases.to_list(),
         "ignore_values": list(phases.ignore_values),
@@ -94,7 +94,7 @@ def write_version(
             {"version": version, "images": len(rows), "added": len(staged)},
         ],
     }
-    write_json(folder / "features.json", features_json(dtype))
+    write_json(folder / "features.json", features_json(dtype, schema))
     write_json(folder / "dataset_info.json", dataset_info_json(version, shards))
     write_json(folder / METADATA, metadata)
     write_index(folder / INDEX, rows, phases)
@@ -106,7 +106,7 @@ def write_pointers(path: Path, version: str) -> None:
 
     metadata = read_json(path / version / METADATA)
     write_json(path / METADATA, metadata, force=True)
-    write_json(path / "features.json", features_json(metadata["image_dtype"]), force=True)
+    write_json(path / "features.json", features_json(metadata["image_dtype"], metadata["schema"]), force=True)
     info = dataset_info_json(version, metadata["shards"], f"{version}/")
     write_json(path / "dataset_info.json", info, force=True)
 

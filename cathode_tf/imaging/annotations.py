@@ -12,11 +12,12 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.imaging.coco import coco_by_image, read_coco
 from cathode_tf.imaging.databar import check_size, fit_mask_to_cut
+from cathode_tf.imaging.label_images import read_labels
 from cathode_tf.imaging.label_studio import is_label_studio, read_label_studio, task_image
 from cathode_tf.imaging.masks import read_mask
 from cathode_tf.imaging.objects import Drawing
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
-from cathode_tf.imaging.regions import Region, phase_mask
+from cathode_tf.imaging.regions import Region, phase_mask, regions_of
 from cathode_tf.imaging.strangers import refuse_strangers, refuse_yolo
 from cathode_tf.imaging.vectors import (
     cvat_images,
@@ -84,13 +85,17 @@ def read_instances(
     """The objects that were drawn on one image, each with its own pixels, overlapping or not.
 
     Args:
-        path: LabelMe, COCO, VIA 2, CVAT or Label Studio file.
+        path: LabelMe, COCO, VIA 2, CVAT or Label Studio file; or a label image (TIFF, PNG), one number an object.
         image_name: File name of the image; needed where the file annotates several.
         shape: (height, width) of the image; needed for VIA, which does not record it, and else checked.
         max_megapixels: As in `read_annotation`.
 
     Returns:
-        Regions in file order; `label_image` makes a label image of them.
+        Regions in file order, those of a label image by number and without a label; `label_image` makes a label
+        image of them, `visible.label_visible` one of what is seen of each.
+
+    Raises:
+        InputError: If the file is of no known format, is damaged, lists another image, or has another size.
 
     Example:
         >>> particles = read_instances("via.json", "Sc1Tile_001.png", (1024, 1536))     # doctest: +SKIP
@@ -98,9 +103,10 @@ def read_instances(
     """
     path = Path(path)
     if not is_text(path):
-        raise InputError(
-            f"{path}: must be a LabelMe, COCO, VIA, CVAT or Label Studio file. Received a raster."
-        )
+        labels = read_labels(path)
+        if shape is not None:
+            check_size(labels.shape, shape, 0, str(path))
+        return regions_of(labels)
     drawing = read_drawing(path, image_name, shape, max_megapixels)
     if shape is not None and drawing.size is not None:
         check_size(drawing.size, shape, 0, str(path))

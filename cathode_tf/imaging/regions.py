@@ -121,6 +121,26 @@ def label_image(regions: Iterable[Region], shape: tuple[int, int]) -> np.ndarray
     return labels
 
 
+def regions_of(labels: np.ndarray) -> list[Region]:
+    """The objects of a label image, integer (height, width) with 0 = none, by number and without a label.
+
+    Example:
+        >>> [(r.row, r.column, r.area_px) for r in regions_of(np.array([[0, 7, 7], [2, 0, 7]]))]
+        [(1, 0, 1), (0, 1, 3)]
+    """
+    from scipy.ndimage import find_objects
+
+    # Numbers may have gaps, and be large.
+    numbers, dense = np.unique(labels, return_inverse=True)
+    dense = dense.reshape(labels.shape) + (numbers[0] > 0 if numbers.size else 0)
+    regions = []
+    for number, window in enumerate(find_objects(dense), start=1):
+        if window is not None:
+            rows, columns = window
+            regions.append(Region("", rows.start, columns.start, dense[window] == number))
+    return regions
+
+
 def phase_mask(
     regions: Iterable[Region], phases: Phases, shape: tuple[int, int], source: str = "annotation"
 ) -> np.ndarray:

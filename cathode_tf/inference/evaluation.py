@@ -6,7 +6,7 @@ import csv
 import itertools
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,21 @@ from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, atomic_folder, write_json
 from cathode_tf.inference.pictures import draw_evaluation
 from cathode_tf.inference.segmenter import Segmenter
+from cathode_tf.inference.separation import separate
 from cathode_tf.inference.sources import Source
 from cathode_tf.inference.trials import note_trial, trial_of
 from cathode_tf.learning.counterparts import counterparts
 from cathode_tf.learning.scores import confusion, dice_per_phase, mean_dice
-from cathode_tf.phases import Phases
+from cathode_tf.particles.agreement import Agreement, compare_outlines, total
+from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.progress import track
 
 if TYPE_CHECKING:
     from cathode_tf.datasets import RecordSet
+    from cathode_tf.datasets.schema import Example
+
+MIN_AREA_PX = 20
+"""Smaller particles are noise, in the reference as in what was found."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Evaluation:
         confusions: Pixel counts by image id: int64 (n, n), rows reference, columns prediction.
         source: Names and fingerprints of what was evaluated.
         looks: What the images look like to the model, (images, features), in the order of `images`.
+        particles: By image id, how the particles found agree with those of the records; empty where these know none.
     """
 
     phases: Phases
@@ -59,6 +66,7 @@ class Evaluation:
     confusions: dict[str, np.ndarray]
     source: dict[str, Any]
     looks: np.ndarray | None = None
+    particles: dict[str, Agreement] = field(default_factory=dict)
 
     @property
     def mean_dice(self) -> float:
@@ -106,7 +114,8 @@ class Evaluation:
             for row in cells
         ]
         rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:-2], rule, *lines[-2:]])
+        table = "\n".join([lines[0], rule, *lines[1:-2], rule, *lines[-2:]])
+        return f"{table}\n{total(self.particles.values())}" if self.particles else table
 
     def to_dict(self) -> dict[str, Any]:
         """What `evaluation.json` holds."""
@@ -120,7 +129,12 @@ class Evaluation:
             "confusions": {id_: table.tolist() for id_, table in self.confusions.items()},
             "phases": self.phases.to_list(),
             "source": self.source,
+            **({"particles": self._particles()} if self.particles else {}),
         }
+
+    def _particles(self) -> dict[str, Any]:
+        images = {id_: agreement.to_dict() for id_, agreement in self.particles.items()}
+        return {"all": total(self.particles.values()).to_dict(), "images": images}
 
 
 def evaluate(
@@ -139,6 +153,8 @@ def evaluate(
     A phase that is neither in the reference nor in the prediction of an image does not count there.
     Where the model's phases are others than the records', those of the same name, or else of the same role, stand
     for each other, whatever their ids; a phase of the records that the model does not know has Dice 0.
+    Where the records hold particles one by one, those found in the predicted mask (`cathode_tf.separate`) are held
+    against them: average precision, panoptic quality, errors of the count and of the median diameter.
 
     Args:
         model: A `Segmenter`, or what it takes.
@@ -197,6 +213,7 @@ def _evaluate(
     segmenter: Segmenter, records: RecordSet, split: str, source: dict[str, Any], folder: Path | None
 ) -> Evaluation:
     phases, images, tables, looks = records.phases, [], {}, []
+    particles: dict[str, Agreement] = {}
     told_in = None if segmenter.phases.same_classes(phases) else phases
     for example in track(records.examples(split), f"Evaluating {split}", total=records.splits[split]):
         segmentation = segmenter.segment(example.micrograph, phases=told_in)
@@ -207,6 +224,8 @@ def _evaluate(
         images.append(ImageScore(example.id, dice, mean_dice(values)))
         tables[example.id] = table
         looks.append(segmenter.look(example.micrograph))
+        if example.labels is not None:
+            particles[example.id] = _particles_found(segmentation.mask, example, phases)
         if folder is not None:
             draw_evaluation(
                 _picture(folder, example.id),
@@ -217,7 +236,16 @@ def _evaluate(
                 title=f"{example.id}   mean Dice {images[-1].mean_dice:.3f}",
                 pixel_size_nm=example.micrograph.pixel_size_nm,
             )
-    return Evaluation(phases, images, tables, source, np.array(looks))
+    return Evaluation(phases, images, tables, source, np.array(looks), particles)
+
+
+def _particles_found(mask: np.ndarray, example: Example, phases: Phases) -> Agreement:
+    """How the particles of a predicted mask agree with those of a record; where nobody looked, none count."""
+    labels = separate(mask, phases, example.micrograph)
+    size = np.bincount(labels.ravel())
+    unknown = np.bincount(labels.ravel(), example.mask.ravel() == IGNORE, size.size)
+    labels[((size < MIN_AREA_PX) | (2 * unknown > size))[labels]] = 0
+    return compare_outlines(labels, [one for one in example.instances if one[1].sum() >= MIN_AREA_PX])
 
 
 def _check_phases(known: Phases, records: RecordSet) -> None:

@@ -1,6 +1,6 @@
 """A mask and its micrograph in; maps of contacts and centres from the separation network, and the label image, out.
 
-The network is shown particles of one size (`learning.separation.DIAMETER_PX`), so its work does not grow with the
+The network is shown particles of one size (`diameter_px` of its card), so its work does not grow with the
 magnification; what becomes of its maps is `particles.separate`'s.
 """
 
@@ -22,7 +22,8 @@ from cathode_tf.imaging import Micrograph
 from cathode_tf.learning.layers import Card
 from cathode_tf.learning.separation import DIAMETER_PX, SEPARATION, SIZE_MULTIPLE, network_input
 from cathode_tf.particles.instances import DEPTH, Separation
-from cathode_tf.particles.separation import ParticleMaps
+from cathode_tf.particles.joining import Joining
+from cathode_tf.particles.separation import CONTACT, ParticleMaps
 from cathode_tf.particles.separation import separate as by_maps
 from cathode_tf.phases import Phases
 
@@ -47,6 +48,12 @@ class SeparationNetwork:
 
     def __init__(self, model: keras.Model, source: str) -> None:
         self.card: dict[str, Any] = next(layer.card for layer in model.layers if isinstance(layer, Card))
+        self.diameter_px = float(self.card["diameter_px"])
+        told = self.card.get("joining", {})
+        self.joining = {
+            with_grey: Joining.from_dict(told[name]) if name in told else Joining.by_contact(CONTACT)
+            for with_grey, name in ((True, "micrograph"), (False, "mask"))
+        }
         self.source = source
         self._answer = tf.function(
             lambda shown: model(shown, training=False),
@@ -104,15 +111,21 @@ def particle_maps(
     if grey is not None and grey.shape != solid.shape:
         raise InputError(f"micrograph: must have the mask's shape {solid.shape}. Received {grey.shape}.")
     network = network or separation_network()
-    factor = float(np.clip(DIAMETER_PX / typical_diameter(solid), *FACTORS))
+    factor = float(np.clip(network.diameter_px / typical_diameter(solid), *FACTORS))
     height, width = (max(1, round(side * factor)) for side in solid.shape)
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     small = cv2.resize(solid.astype(np.float32), (width, height), interpolation=way) >= 0.5
     seen = None if grey is None else cv2.resize(grey.astype(np.float32), (width, height), interpolation=way)
-    maps = network(network_input(small, seen))
+    shown = network_input(small, seen)
+    maps = network(shown)
     seen_by = "micrographs and masks" if grey is not None else "masks alone"
-    decides = bool(network.card.get("contacts_decide", False))
-    return ParticleMaps(maps[..., 0], maps[..., 1], f"{network.source}, from {seen_by}", decides)
+    return ParticleMaps(
+        maps[..., 0],
+        maps[..., 1],
+        f"{network.source}, from {seen_by}",
+        None if grey is None else shown[..., 0],
+        network.joining[grey is not None],
+    )
 
 
 def typical_diameter(solid: np.ndarray) -> float:

@@ -6,7 +6,7 @@ can agree with two. Counts and sizes are told beside it, as what is cut too much
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,14 @@ class Agreement:
             name: None if np.isnan(value) else float(value) for name, value in values.items()
         }
         return {**plain, "found": self.found, "expected": self.expected}
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return (
+            f"particles: AP50 {self.average_precision():.3f}, AP75 {self.average_precision(0.75):.3f}, "
+            f"PQ {self.panoptic_quality:.3f}; {self.found} found of {self.expected} ({self.count_error:+.1%}), "
+            f"median diameter {self.median_error:+.1%}"
+        )
 
 
 def compare_instances(labels: np.ndarray, reference: np.ndarray) -> Agreement:
@@ -178,7 +186,7 @@ def _agreement(
     return Agreement(overlap[kept], len(diameters[0]), len(diameters[1]), *diameters)
 
 
-def total(agreements: Sequence[Agreement]) -> Agreement:
+def total(agreements: Iterable[Agreement]) -> Agreement:
     """All images together."""
     none = np.zeros(0)
     result = Agreement(none, 0, 0, none, none)

@@ -31,26 +31,27 @@ class _Stretch:
     ends: tuple[int, int]
 
 
-def midline_lengths(labels: np.ndarray, number: int) -> np.ndarray:
-    """Length of the midline of each label (px), all its branches together.
+def midlines(labels: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Length of the midline of each label (px), all its branches together, and of how many stretches it is.
 
     Args:
         labels: int32 (height, width), 0 = none.
         number: Labels are below it.
 
     Returns:
-        float (number,), by label.
+        float (number,) and int (number,), by label.
 
     Example:
         >>> rows, columns = np.mgrid[:100, :100]
         >>> line = np.abs(0.9 * (rows - 50) - 0.44 * (columns - 50)) < 3  # 6 wide, at 26 degrees
         >>> line &= np.abs(0.44 * (rows - 50) + 0.9 * (columns - 50)) < 30  # 60 long, blunt ends
-        >>> bool(abs(midline_lengths(line.astype(np.int32), 2)[1] - 60) < 2)
-        True
+        >>> lengths, stretches = midlines(line.astype(np.int32), 2)
+        >>> bool(abs(lengths[1] - 60) < 2), int(stretches[1])
+        (True, 1)
     """
-    lengths = np.zeros(number)
+    lengths, stretches = np.zeros(number), np.zeros(number, int)
     if not labels.any():
-        return lengths
+        return lengths, stretches
     padded = np.pad(labels, 1)
     inside = (padded > 0).astype(np.uint8)
     half = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -58,10 +59,11 @@ def midline_lengths(labels: np.ndarray, number: int) -> np.ndarray:
     for stretch in _without_spurs(_traced(thin), half):
         label = int(padded[tuple(stretch.points[0])])
         lengths[label] += _length(stretch.points)
+        stretches[label] += 1
         for end, points in zip(stretch.ends, (stretch.points[::-1], stretch.points), strict=True):
             if end == LOOSE:
                 lengths[label] += _beyond(points, padded, half, label)
-    return lengths
+    return lengths, stretches
 
 
 def _traced(thin: np.ndarray) -> list[_Stretch]:

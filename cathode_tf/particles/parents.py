@@ -19,7 +19,7 @@ from scipy.ndimage import find_objects
 from cathode_tf.errors import InputError
 from cathode_tf.particles.instances import DEPTH, Separation, without_small
 from cathode_tf.particles.measures import measure_instances, perimeters
-from cathode_tf.particles.midlines import midline_lengths
+from cathode_tf.particles.midlines import midlines
 from cathode_tf.phases import IGNORE, Phases
 
 OPENING = 0.12
@@ -33,13 +33,16 @@ SHORTEST = 0.2
 ENCLOSED = 0.35
 """A crack is at least this share of its particle's diameter long, one that reaches no surface at least the second;
 shorter gaps are inner pores, and chains of them."""
+FAINT, FAINT_ENCLOSED = 1.2, 4.0
+"""Or this over its slenderness, where that is less: a hair is a crack where a wide gap of that length is not."""
 SHELLS = 5
 """Shells of equal area in the radial profile, from the core (0) to the rim."""
 MIN_FRAGMENT_SHARE = 0.002
 MIN_PARENT_PX = 200
 MIN_CRACK_PX = 8
-SLENDER = 6.0
-"""A crack is at least so many times as long as it is wide at its widest."""
+SLENDER = 5.5
+"""A stretch of a crack, from one branching to the next, is at least so many times as long as it is wide, both on
+average; pores that grew together branch more often."""
 LARGE = 0.04
 """Pieces below this share of what might be one particle do not decide whether it is."""
 
@@ -321,14 +324,14 @@ def _cracks(gaps: np.ndarray, surface: np.ndarray, diameter: float) -> tuple[np.
     more, apart = cv2.connectedComponents((gaps & ~open_[labels]).astype(np.uint8), connectivity=4)
     labels = np.where(apart > 0, apart + number, labels)
     number += more
-    lengths = midline_lengths(labels, number)
-    half = cv2.distanceTransform(np.pad(gaps, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    widest = np.zeros(number)
-    np.maximum.at(widest, labels.ravel().astype(np.intp), 2 * half[1:-1, 1:-1].ravel() - 1)
+    lengths, stretches = midlines(labels, number)
+    width = np.bincount(labels.ravel(), minlength=number) / np.maximum(lengths, 1)
+    slender = lengths / np.maximum(stretches * width, 1e-9)
     open_ = np.zeros(number, bool)
     open_[labels[surface]] = True
-    least = np.maximum(MIN_CRACK_PX, np.where(open_, SHORTEST, ENCLOSED) * diameter)
-    keep = (lengths >= least) & (lengths >= SLENDER * widest)
+    at_most, faint = np.where(open_, SHORTEST, ENCLOSED), np.where(open_, FAINT, FAINT_ENCLOSED)
+    share = np.minimum(at_most, faint / np.maximum(slender, SLENDER))
+    keep = (lengths >= np.maximum(MIN_CRACK_PX, share * diameter)) & (slender >= SLENDER)
     keep[0] = False
     lengths[~keep] = 0
     return np.where(keep[labels], labels, 0), lengths

@@ -25,6 +25,7 @@ from cathode_tf.phases import IGNORE, IGNORE_COLOR
 from cathode_tf.review import claims, people
 from cathode_tf.review.desk import Desk, NoProject
 from cathode_tf.review.drafts import Draft, OutOfStep
+from cathode_tf.review.particles import particle_routes
 from cathode_tf.review.runs import decode_mask, encode_mask
 from cathode_tf.review.security import Guard
 from cathode_tf.review.stations import max_body, station_routes
@@ -71,6 +72,8 @@ def build_app(desk: Desk | Project, *, token: str, hosts: set[str], who: str) ->
         Route(one + "/draft/discard", room.discard_draft, methods=["POST"]),
         Route(one + "/spread", room.spread, methods=["POST"]),
         Route(one + "/decision", room.decide, methods=["POST"]),
+        Route("/particles", _page("particles.html")),
+        *particle_routes(lambda: room.project, room._image, room._sender, claims.claim),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     handlers = {

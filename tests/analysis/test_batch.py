@@ -200,3 +200,23 @@ def test_every_number_names_its_method_and_has_an_interval_or_a_reason():
             assert estimate.flags
         else:
             assert estimate.ci[0] <= estimate.value <= estimate.ci[1]
+
+
+def test_particles_below_the_smallest_area_are_told_and_in_the_interval():
+    # 40 squares of 12 to 14 px and 20 of 4 px, 16 px2 and so below the limit of 20: a third, were none of the others
+    # weighted up for the frame. With them the median is the 30th of 60, which is the tenth of the 40.
+    mask = np.zeros((200, 200), np.uint8)
+    for number in range(60):
+        row, column = 5 + 22 * (number // 9), 5 + 22 * (number % 9)
+        side = 12 + number % 3 if number < 40 else 4
+        mask[row : row + side, column : column + side] = 1
+    analysis = analyze([mask], PHASES)
+    assert analysis.images[0].left_out["ncm"] == 20
+    sizes = analysis.sizes["ncm"]
+    assert sizes["x50_0"].flags["BELOW_SMALLEST"].startswith("20 below 20 px were left out, 30.")
+    with_them = np.sort(sizes.diameters)[9]
+    reaches = (sizes["x50_0"].value - with_them) / np.sqrt(3)
+    assert sizes["x50_0"].components["left_out"] == pytest.approx(reaches, rel=0.1) and reaches > 0.5
+    assert "BELOW_SMALLEST" not in sizes["x50_3"].flags
+    none = analyze([mask], PHASES, settings=Settings(min_area_px=0))
+    assert "BELOW_SMALLEST" not in none.sizes["ncm"]["x50_0"].flags

@@ -1,6 +1,7 @@
 """Files in, a set that tensorflow-datasets reads out; bad input leaves nothing behind."""
 
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import tifffile
 
 from cathode_tf.datasets import convert, open_records
 from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.phases import Phases
 
 from .conftest import stripes, write_pair
@@ -436,3 +438,59 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(pairs, tmp_path, phases
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(InputError, match="cannot be written"):
         convert(pairs, out=tmp_path / "locked" / "set", phases=phases)
+
+
+def labelme(path, name, disks, shape):
+    """A LabelMe file of disks (row, column, radius) on a frame of pore."""
+    height, width = shape
+    frame = [[0, 0], [width, 0], [width, height], [0, height]]
+    shapes = [{"label": "pore", "points": frame, "shape_type": "polygon"}]
+    for row, column, radius in disks:
+        angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+        points = np.stack([column + radius * np.cos(angle), row + radius * np.sin(angle)], 1).tolist()
+        shapes.append({"label": "ncm", "points": points, "shape_type": "polygon"})
+    content = {"shapes": shapes, "imagePath": name, "imageHeight": height, "imageWidth": width}
+    path.write_text(json.dumps(content))
+
+
+def test_drawn_particles_and_label_images_are_kept_one_by_one(tmp_path, phases):
+    for index in range(3):
+        image = np.random.default_rng(index).integers(0, 200, (60, 80)).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / f"a{index}.png"), image)
+        labelme(tmp_path / f"a{index}.json", f"a{index}.png", [(30, 25, 15), (30, 50, 15)], (60, 80))
+    out = convert(tmp_path, out=tmp_path / "drawn", phases=phases, instances="drawn", split="34/33/33")
+    records = open_records(out)
+    assert records.has_instances and records.metadata["schema"] == 2
+    examples = [example for split in records.splits for example in records.examples(split, verify=True)]
+    for example in examples:
+        # Disks of radius 15 whose centres are 25 apart overlap: each is whole all the same, 707 px but for its corners.
+        assert [int(inside.sum()) for _, inside in example.instances] == pytest.approx([705, 705], abs=12)
+        assert sorted(np.unique(example.labels)) == [0, 1, 2]
+    builder = tfds.builder_from_directory(str(out / "1.0.0"))
+    shown = next(iter(builder.as_dataset(split="train").as_numpy_iterator()))
+    assert shown["instance_labels"].max() == 2 and b"runs" in shown["outlines"]
+
+    # The same as label images in a folder: what is seen, without what is hidden.
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    for example in examples:
+        write_labels(folder / f"{example.id}_labels.tif", 7 * example.labels)
+    again = open_records(
+        convert(tmp_path, out=tmp_path / "seen", phases=phases, instances=folder, split="34/33/33")
+    )
+    first = next(again.examples("train"))
+    assert first.outlines == () and len(first.instances) == 2
+    assert again.fingerprint != records.fingerprint
+
+    with pytest.raises(InputError, match="only there"):
+        convert(tmp_path, out=out, phases=phases, add=True)
+    (folder / "a1_labels.tif").unlink()
+    with pytest.raises(InputError, match="must hold the label image of a1"):
+        convert(tmp_path, out=tmp_path / "x", phases=phases, instances=folder)
+    with pytest.raises(InputError, match="'drawn', or a folder"):
+        convert(tmp_path, out=tmp_path / "x", phases=phases, instances=tmp_path / "nothing")
+
+
+def test_objects_of_a_raster_were_not_drawn(pairs, tmp_path, phases):
+    with pytest.raises(InputError, match="a raster"):
+        convert(pairs, out=tmp_path / "set", phases=phases, instances="drawn")

@@ -31,7 +31,8 @@ def test_a_set_tells_what_it_holds(records_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda p: edit(p / "metadata.json", '"schema": 1', '"schema": 2'), "schema 1. Received schema 2"),
+        (lambda p: edit(p / "metadata.json", '"schema": 1', '"schema": 3'), "1 or 2. Received schema 3"),
+        (lambda p: edit(p / "metadata.json", '"schema": 1', '"schema": 2'), "instances of every image"),
         (lambda p: edit(p / "metadata.json", '"phases"', '"faces"'), "must hold phases"),
         (lambda p: (p / "metadata.json").write_text("{"), "not valid JSON"),
         (lambda p: (p / "metadata.json").unlink(), "cannot be read"),

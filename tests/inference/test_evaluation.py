@@ -80,6 +80,32 @@ def test_each_pixel_of_an_image_is_a_square_in_its_picture(tmp_path, size):
     assert ((picture[-30:] == INK).all(-1).sum(1).max() >= 200) == (size is not None)
 
 
+def test_particles_are_held_against_those_of_the_records(monkeypatch, segmenter, image):
+    records = Records(segmenter, image)
+    reference = np.zeros((40, 30), np.int32)
+    reference[5:15, 5:15], reference[20:30, 5:15] = 1, 2
+    found = np.zeros((40, 30), np.int32)
+    found[5:15, 5:13] = 1  # 80 of 100 px
+    found[20:30, 5:12] = 2  # 70 of 100 px
+    found[31:36, 20:28] = 3  # nobody drew it
+    found[0:3, 20:29] = 4  # where nobody looked, for the most part
+    found[38, 0] = 5  # a speck
+    monkeypatch.setattr("cathode_tf.inference.evaluation.separate", lambda *_: found.copy())
+    mask = records.items[0].mask.copy()
+    mask[:2] = 255
+    records.items = [replace(records.items[0], mask=mask, labels=reference)]
+    evaluation = evaluate(segmenter, records)
+    # Two of two at 0.5 with one too many, one of two at 0.75 (one pair, one miss, two too many); PQ 1.5 / 2.5.
+    told = evaluation.to_dict()["particles"]["all"]
+    assert (told["found"], told["expected"]) == (3, 2)
+    assert (told["ap50"], told["ap75"], told["pq"]) == pytest.approx((2 / 3, 1 / 4, 1.5 / 2.5))
+    assert (
+        str(evaluation)
+        .splitlines()[-1]
+        .startswith("particles: AP50 0.667, AP75 0.250, PQ 0.600; 3 found of 2")
+    )
+
+
 def test_images_of_another_pixel_size_are_resampled_as_for_a_user(tiny, image):
     model = tiny(card={"pixel_size_nm": 10.0})
     segmenter = Segmenter(model)

@@ -7,8 +7,6 @@ import pytest
 from cathode_tf import InputError, Phases
 from cathode_tf.particles import ParticleMaps, measure_instances, separate
 from cathode_tf.particles.agreement import compare_instances
-from cathode_tf.particles.outlines import label_visible
-from cathode_tf.particles.separation import _with_inner_pores
 
 PHASES = Phases.default()
 
@@ -58,8 +56,8 @@ def test_inner_pores_and_a_crack_right_through_part_nothing_where_maps_look_beyo
     assert found.max() == 12 and not found[mask == 0].any()
 
 
-def test_a_network_that_is_not_sure_of_contacts_says_which_pores_are_inner_ones():
-    # Twenty pores of radius 4 in a disk of 50.
+def test_maps_without_a_contact_join_what_pores_and_necks_would_part():
+    # Twenty pores of radius 4 in a disk of 50: the map of centres looks through them.
     random = np.random.default_rng(4)
     rows, columns = np.mgrid[:140, :140] - 70
     whole = rows**2 + columns**2 <= 2500
@@ -67,13 +65,8 @@ def test_a_network_that_is_not_sure_of_contacts_says_which_pores_are_inner_ones(
     for row, column in random.uniform(-28, 28, (20, 2)):
         mask[(rows - row) ** 2 + (columns - column) ** 2 <= 16] = 0
     depth = cv2.distanceTransform(whole.astype(np.uint8), cv2.DIST_L2, 5) / 50
-    maps = ParticleMaps(np.zeros(mask.shape, np.float32), depth, contacts_decide=False)
-    assert np.array_equal(_with_inner_pores(mask == 1, maps.depth), whole)
-    found = separate(mask, PHASES, maps)
+    found = separate(mask, PHASES, ParticleMaps(np.zeros(mask.shape, np.float32), depth))
     assert found.max() == 1 and np.array_equal(found > 0, mask == 1)
-    # Where it sees nothing inside, the outlines are as they were.
-    blind = ParticleMaps(maps.contact, 0 * depth, contacts_decide=False)
-    assert np.array_equal(_with_inner_pores(mask == 1, blind.depth), mask == 1)
 
 
 def test_specks_that_maps_are_too_coarse_for_are_particles_still():
@@ -94,20 +87,6 @@ def test_wrong_input_is_told():
         ParticleMaps(np.zeros((4, 4)), np.zeros((4, 5)))
     with pytest.raises(InputError, match="height, width"):
         separate(np.zeros((2, 2, 2), np.uint8), PHASES)
-
-
-def test_who_is_in_front_is_told_by_grey_and_by_size():
-    box = np.ones((10, 10), bool)
-    outlines = [((slice(0, 10), slice(0, 10)), box), ((slice(0, 10), slice(6, 16)), box)]
-    grey = np.zeros((10, 16))
-    grey[:, :10], grey[:, 10:] = 200, 80  # the first is in front: what both claim is as bright as it
-    labels, lost = label_visible(outlines, (10, 16), grey)
-    assert (labels == 1).sum() == 100 and not lost
-    # Without a micrograph the later of two equals is in front; a small one on a large one always is.
-    assert (label_visible(outlines, (10, 16))[0] == 2).sum() == 100
-    small = ((slice(2, 5), slice(2, 5)), np.ones((3, 3), bool))
-    assert (label_visible([small, outlines[0]], (10, 16), grey)[0] == 1).sum() == 9
-    assert label_visible([small, small], (10, 16))[1] == [0]
 
 
 def test_unknown_areas_cut_particles_as_the_frame_does():
