@@ -23,10 +23,10 @@ OUTCOMES = ("right", "warned", "refused", "wrong")
 
 @click.command()
 def main() -> None:
-    from tests.imaging import members, members_objects, members_pixels, members_scale  # noqa: F401
+    from tests.imaging.test_members import ALL
 
     found: dict[str, Counter] = {}
-    for member in members.MEMBERS:
+    for member in ALL:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 outcome = member.make(Path(folder))

@@ -112,6 +112,12 @@ class Phases:
                 raise InputError(
                     f"phases: each {what} must occur once. Received {twice[0]!r} more than once."
                 )
+        for one, other in itertools.combinations(self.names, 2):
+            if one.lower() == other.lower():
+                raise InputError(
+                    "phases: names must differ by more than upper and lower case, as labels may be written in either. "
+                    f"Received {one!r} and {other!r}."
+                )
         for phase in self.entries:
             if not 0 <= phase.id < IGNORE:
                 raise InputError(

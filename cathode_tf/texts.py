@@ -71,14 +71,14 @@ def decode(content: bytes) -> str:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file in whatever encoding it was saved.
+    """The text of a file in whatever encoding, and with whatever line ends, it was saved.
 
     Raises:
         InputError: If it cannot be read, or is no text.
     """
     path = Path(path)
     try:
-        return decode(path.read_bytes())
+        return re.sub("\r\n?", "\n", decode(path.read_bytes()))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -102,6 +102,8 @@ def _hint(text: str) -> str:
     """What an editor would not show, or a spreadsheet changed."""
     if re.search(r"=\s*[-+]?\d+,\d+\s*(#.*)?$", text, re.MULTILINE):
         return "; numbers have a point in them, not a comma"
+    if "\u00a0" in text:
+        return "; blanks must be plain ones, not those that keep words together (U+00A0)"
     if re.search("[“”„‘’]", text):
         return '; quotation marks must be straight ones (")'
     return ""
@@ -148,7 +150,7 @@ def read_table(path: str | Path) -> Table:
     if lines and (stated := re.fullmatch(r"sep=(.)", lines[0].strip())):  # which Excel writes and heeds
         separator, begin = stated[1], 1
     head = lines[begin] if len(lines) > begin else ""
-    separator = separator or next((mark for mark in (";", "\t") if mark in head), ",")
+    separator = separator or max(";\t,", key=head.count)
     reader = csv.reader(lines[begin:], delimiter=separator)
     try:
         columns = tuple(cell.strip() for cell in next(reader, []))
@@ -184,5 +186,5 @@ def number(text: str, as_type: Callable[[str], Any] = float) -> Any:
         >>> number("0,35"), number(" 1.5e-3 "), number("12", int)
         (0.35, 0.0015, 12)
     """
-    text = text.strip()
+    text = text.strip().replace("\u2212", "-")  # a minus as typesetters write it
     return as_type(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)

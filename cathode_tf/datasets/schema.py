@@ -154,7 +154,8 @@ def deserialize(
         texts = {name: str(values[name][0], "utf-8") for name in _TEXTS}
         image = decode_png(values["image"][0], f"{source}, image of {texts['id']!r}", image_memory)
         mask = decode_png(values["segmentation_mask"][0], f"{source}, mask of {texts['id']!r}", mask_memory)
-        labels, outlines = None, ()
+        labels: np.ndarray | None = None
+        outlines: tuple[Outline, ...] = ()
         if with_instances and "instance_labels" in values:
             where = f"{source}, instances of {texts['id']!r}"
             labels = decode_png(values["instance_labels"][0], where).astype(np.int32)

@@ -14,15 +14,15 @@ from cathode_tf.imaging.coco import coco_by_image, read_coco
 from cathode_tf.imaging.databar import check_size, fit_mask_to_cut
 from cathode_tf.imaging.label_images import read_labels
 from cathode_tf.imaging.label_studio import is_label_studio, read_label_studio, task_image
+from cathode_tf.imaging.labelme import read_labelme
 from cathode_tf.imaging.masks import read_mask
 from cathode_tf.imaging.objects import Drawing
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, phase_mask, regions_of
-from cathode_tf.imaging.strangers import refuse_strangers, refuse_yolo
+from cathode_tf.imaging.strangers import foreign_xml, refuse_strangers, refuse_yolo
 from cathode_tf.imaging.vectors import (
     cvat_images,
     read_cvat,
-    read_labelme,
     read_via,
     via_entries,
     via_field_width_nm,
@@ -180,7 +180,7 @@ def _parse_version(path: Path, modified_ns: int, size: int) -> tuple[str, Any]:
         if text.lstrip().startswith("<"):
             root = parse_xml(text)
             if root.tag != "annotations":
-                raise ValueError(f"its root is <{root.tag}>, not <annotations>")
+                raise ValueError(foreign_xml(str(root.tag)))
             return "cvat", root
         content = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
@@ -220,7 +220,7 @@ def read_drawing(
     kind, content = _parse(path)
     source = str(path)
     if kind == "labelme":
-        return read_labelme(content, source, shape, max_megapixels)
+        return read_labelme(content, source, shape, max_megapixels, image_name)
     if kind == "coco":
         return read_coco(content, source, image_name, max_megapixels)
     if kind == "via":

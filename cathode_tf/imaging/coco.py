@@ -92,7 +92,14 @@ def _coco_region(entry: Mapping, label: str, canvas: Size) -> Region | Undrawn:
         return outline(label, rings, canvas)
     if len(parts) == 1:
         return parts[0]
+    lost = [ring for ring, part in zip(rings, parts, strict=True) if not part.area_px]
+    beyond = max([part.beyond for part in parts] + [1.0 for ring in lost if _lies_outside(ring, canvas)])
     inside = np.zeros(canvas, bool)
     for part in parts:
         inside[part.window] |= part.inside
-    return region_of(label, inside)
+    return region_of(label, inside, beyond=beyond)
+
+
+def _lies_outside(ring: np.ndarray, canvas: Size) -> bool:
+    (left, top), (right, bottom) = ring.min(axis=0), ring.max(axis=0)
+    return bool(left >= canvas[1] or top >= canvas[0] or right <= 0 or bottom <= 0)

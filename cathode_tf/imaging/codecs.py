@@ -32,7 +32,9 @@ def lossy_name(page: Any) -> str:
     if name in LOSSLESS:
         return ""
     called = _NAMES.get(name, name)
-    return "" if _keeps_all(called, _first_bytes(page), page.dtype) else called
+    if not _keeps_all(called, _first_bytes(page), page.dtype):
+        return called
+    return "JPEG 2000, perhaps cut to a size" if called == "JPEG 2000" and _is_shortened(page) else ""
 
 
 def _name_of(compression: Any) -> str:
@@ -55,6 +57,24 @@ def _first_bytes(page: Any) -> bytes:
         handle.seek(page.dataoffsets[0])
         content = _unpacked(handle.read(page.databytecounts[0]), packing.value[1])
     return content
+
+
+def _is_shortened(page: Any) -> bool:
+    """Whether a JPEG 2000 of a wavelet that loses nothing may have been cut to a size, which loses all the same.
+
+    Its longest segment is packed again without loss: one that was cut is shorter than that.
+    """
+    from imagecodecs import jpeg2k_decode, jpeg2k_encode
+
+    longest = max(range(len(page.dataoffsets)), key=lambda index: page.databytecounts[index])
+    page.parent.filehandle.seek(page.dataoffsets[longest])
+    content = page.parent.filehandle.read(page.databytecounts[longest])
+    try:
+        form = "j2k" if content.startswith(b"\xff\x4f") else "jp2"
+        whole = jpeg2k_encode(jpeg2k_decode(content), reversible=True, level=0, codecformat=form)
+    except Exception:  # a damaged file says so where its pixels are decoded
+        return False
+    return len(content) < len(whole)
 
 
 def _unpacked(content: bytes, packing: int) -> bytes:

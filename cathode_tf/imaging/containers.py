@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
+from cathode_tf.imaging.lengths import nm_per
 
 CZI_MAGIC = b"ZISRAWFI"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -67,13 +69,74 @@ def open_czi(path: Path, stack: contextlib.ExitStack) -> Container:
         return kept[0][index]
 
     packed = {int(entry.compression) for entry in czi.filtered_subblock_directory}
+    if len(packed - _CZI_KNOWN):
+        raise InputError(
+            f"is packed in a way that is not known ({max(packed - _CZI_KNOWN)}). Export it as TIFF."
+        )
+    gaps = _uncovered(czi)
+    if gaps:
+        warnings.warn(
+            f"{path}: {gaps} pixels belong to none of its tiles, and are read as 0. Cut them away.",
+            InputWarning,
+            stacklevel=4,
+        )
     lossy = "JPEG" if 1 in packed else "JPEG XR" if 4 in packed else ""
     return Container(height, width, slices, read, {"czi": czi.metadata()}, lossy)
 
 
+_ZSTD, _ZSTD_HEADED = 5, 6
+_CZI_KNOWN = {0, 1, 2, 4, _ZSTD, _ZSTD_HEADED}
+
+
+def _uncovered(czi: Any) -> int:
+    """How many pixels of a plane no tile covers."""
+    axes = czi.axes
+    rows, columns = axes.index("Y"), axes.index("X")
+    covered = np.zeros((czi.shape[rows], czi.shape[columns]), bool)
+    for entry in czi.filtered_subblock_directory:
+        top, left = entry.start[rows] - czi.start[rows], entry.start[columns] - czi.start[columns]
+        covered[top : top + entry.shape[rows], left : left + entry.shape[columns]] = True
+    return int(covered.size - np.count_nonzero(covered))
+
+
+def _pixels(czi: Any) -> np.ndarray:
+    """All tiles in their places; those packed by Zstandard, which czifile does not know, are unpacked here."""
+    out = np.zeros(czi.shape, czi.dtype)  # what no tile covers would be any bytes otherwise
+    if not {int(e.compression) for e in czi.filtered_subblock_directory} & {_ZSTD, _ZSTD_HEADED}:
+        return czi.asarray(max_workers=1, out=out)
+    for entry in czi.filtered_subblock_directory:
+        segment = entry.data_segment()
+        kind = int(entry.compression)
+        if kind in (_ZSTD, _ZSTD_HEADED):
+            content = _unzstd(bytes(segment.data(raw=True)), headed=kind == _ZSTD_HEADED)
+            tile = np.frombuffer(content, entry.dtype).reshape(entry.stored_shape)
+            if entry.stored_shape[-1] == 3:
+                tile = tile[..., ::-1]  # blue comes first
+        else:
+            tile = segment.data()
+        place = tuple(
+            slice(at - begin, at - begin + size)
+            for at, begin, size in zip(entry.start, czi.start, entry.shape, strict=True)
+        )
+        out[place] = tile
+    return out
+
+
+def _unzstd(content: bytes, headed: bool) -> bytes:
+    """A tile's bytes; a header may say that the low bytes of all samples come first, and then the high ones."""
+    from imagecodecs import zstd_decode
+
+    if not headed:
+        return bytes(zstd_decode(content))
+    length = content[0]
+    apart = length > 1 and content[1] == 1 and bool(content[2] & 1)
+    plain = bytes(zstd_decode(content[length:]))
+    return np.frombuffer(plain, np.uint8).reshape(2, -1).T.tobytes() if apart else plain
+
+
 def _in_order(czi: Any) -> np.ndarray:
     """The samples with axes Z, Y, X and samples at the end."""
-    samples, axes = czi.asarray(max_workers=1), czi.axes
+    samples, axes = _pixels(czi), czi.axes
     order = [axes.index(axis) for axis in "ZYX0" if axis in axes]
     others = [index for index in range(samples.ndim) if index not in order]
     return np.transpose(samples, others + order)
@@ -99,7 +162,7 @@ def open_emd(path: Path, stack: contextlib.ExitStack) -> Container:
     file.visititems(lambda name, node: groups.append(node) if node.attrs.get("emd_group_type") == 1 else None)
     if not groups:
         raise InputError("must be an image. Received an HDF5 file that is no EMD. Export its image as TIFF.")
-    return _berkeley(_only(groups))
+    return _berkeley(path, _only(groups))
 
 
 def _only(found: list[Any]) -> Any:
@@ -127,24 +190,37 @@ def _velox(images: Any) -> Container:
         1,
         lambda _: np.asarray(data).reshape(data.shape[:2]),
         {"velox": json.loads(text)},
+        _hdf5_loss(data),
     )
 
 
-_EMD_LENGTHS = {"[n_m]": 1.0, "nm": 1.0, "[u_m]": 1e3, "um": 1e3, "[m]": 1e9, "m": 1e9}
+_LOSSY_FILTERS = {32013: "ZFP", 32017: "SZ", 32019: "JPEG", 32024: "SZ3"}
 
 
-def _berkeley(group: Any) -> Container:
+def _hdf5_loss(data: Any) -> str:
+    """Name of the filter of an HDF5 data set that pixels were lost in; "" where there is none."""
+    if data.scaleoffset is not None and data.dtype.kind == "f":
+        return "HDF5 scale-offset"
+    pipeline = data.id.get_create_plist()
+    codes = [pipeline.get_filter(index)[0] for index in range(pipeline.get_nfilters())]
+    return next((_LOSSY_FILTERS[code] for code in codes if code in _LOSSY_FILTERS), "")
+
+
+def _berkeley(path: Path, group: Any) -> Container:
     data = group["data"]
     if data.ndim not in (2, 3):
         raise InputError(f"must hold an image or a stack. Received an EMD of shape {data.shape}.")
     names, edges = [], []
     for axis in range(data.ndim):
         places = group.get(f"dim{axis + 1}")
-        attributes = dict(places.attrs) if places is not None else {}
-        factor = _EMD_LENGTHS.get(_plain(attributes.get("units", "")))
-        step = float(places[1] - places[0]) if places is not None and places.size > 1 else 0.0
-        names.append(_plain(attributes.get("name", "")).lower())
-        edges.append(abs(step) * factor if factor and step else None)
+        names.append(_plain(places.attrs.get("name", "")).lower() if places is not None else "")
+        edges.append(_step_nm(path, places, data.shape[axis]) if places is not None else None)
+    other = next((name for name in names if name and name not in _PLACES), None)
+    if data.ndim == 3 and other and set("xy") <= set(names):
+        raise InputError(
+            f"must hold one image or a stack. Received an EMD with an axis {other!r}, which is no place. Export each "
+            "image as a file of its own."
+        )
     # Some programs write columns first; the names of the axes say so.
     order = (
         [names.index(axis) for axis in "zyx"[3 - data.ndim :]]
@@ -161,9 +237,31 @@ def _berkeley(group: Any) -> Container:
         return plane if order[1] < order[2] else plane.T
 
     count = shape[0] if data.ndim == 3 else 1
-    return Container(
-        shape[-2], shape[-1], count, read, {"emd": dict(zip("zyx"[3 - data.ndim :], by_axis, strict=True))}
-    )
+    texts = {"emd": dict(zip("zyx"[3 - data.ndim :], by_axis, strict=True))}
+    return Container(shape[-2], shape[-1], count, read, texts, _hdf5_loss(data))
+
+
+_PLACES = ("x", "y", "z", "slice", "depth", "height", "width", "row", "column")
+
+
+def _step_nm(path: Path, places: Any, length: int) -> float | None:
+    """The distance of neighbours along an axis; None where its unit is none of length, or it is no even one."""
+    values = np.asarray(places, np.float64).ravel()
+    unit = _plain(places.attrs.get("units", "")).strip("[]").replace("_", "")
+    factor = nm_per(unit)
+    # Two places are enough to state a step; more must be as many as there are pixels, and evenly apart.
+    if values.size < 2 or not factor:
+        return None
+    steps = np.diff(values)
+    if (values.size not in (2, length)) or not np.allclose(steps, steps[0], rtol=1e-3, atol=0.0):
+        warnings.warn(
+            f"{path}: an axis must have a place for each of its {length} pixels, evenly apart. Received {values.size} "
+            f"places, {steps.min():g} to {steps.max():g} {unit} apart, so no pixel size is used. Give --pixel-size-nm.",
+            InputWarning,
+            stacklevel=4,
+        )
+        return None
+    return abs(float(steps[0])) * factor or None
 
 
 def _plain(text: Any) -> str:

@@ -6,14 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from cathode_tf.imaging.lengths import nm_per, number_of
 from cathode_tf.imaging.metadata import (
     Metadata,
     degrees,
     from_pixel_size,
     image_size,
     is_square,
-    nm_per,
-    number_of,
     parse_xml,
     scaled,
 )
@@ -103,7 +102,8 @@ def imagej(raster: RasterFile) -> Metadata | None:
     for code, own in ((282, "xunit"), (283, "yunit")):
         up, down = tags[code].value if code in tags else (0, 0)
         # An inch is a printer's unit even in ImageJ, and its default of 1 pixel per "pixel" is no scale.
-        factor = nm_per(str(details.get(own) or unit), source)
+        named = str(details.get(own) or unit)
+        factor = None if _is_printers(named, up, down) else nm_per(named, source)
         sizes.append(down / up * factor if up and down and factor else None)
     across, down_ = sizes
     if across and "yunit" in details and not down_:
@@ -117,6 +117,14 @@ def imagej(raster: RasterFile) -> Metadata | None:
         "slice_thickness_nm": spacing * factor if spacing and factor and raster.count > 1 else None,
     }
     return Metadata(across, "ImageJ XResolution with unit", acquisition)
+
+
+def _is_printers(unit: str, up: int, down: int) -> bool:
+    """Whether pixels per unit are dots for a printer, which ImageJ takes over from a TIFF in inches or centimetres.
+
+    A pixel of a microscope is smaller than 10 um, of which a centimetre holds a thousand.
+    """
+    return unit.strip().lower() in ("cm", "centimeter", "centimetre") and up <= 1000 * down
 
 
 def czi(raster: RasterFile) -> Metadata | None:
@@ -156,10 +164,17 @@ def emd(raster: RasterFile) -> Metadata | None:
     across, down = edges_nm
     if across and down and not is_square(raster, across, down):
         across = None
+    scan, stage = content.get("Scan") or {}, content.get("Stage") or {}
+    image = result.get("ImageSize") or scan.get("ScanSize") or {}
+    stated = image_size(image.get("width"), image.get("height"))
     acquisition = {
         "vendor": "Thermo Fisher Velox",
         "instrument": (content.get("Instrument") or {}).get("InstrumentClass"),
         "kV": scaled(optics.get("AccelerationVoltage"), 1e-3),
         "detector": result.get("Detector"),
+        "dwell_us": scaled(scan.get("DwellTime"), 1e6),
+        "tilt_deg": degrees(stage.get("AlphaTilt")),
+        "stage_z_nm": scaled((stage.get("Position") or {}).get("z"), 1e9),
     }
-    return Metadata(across, "Velox metadata, BinaryResult.PixelSize", acquisition)
+    size = from_pixel_size(raster, across, stated, "Velox' metadata")
+    return Metadata(size, "Velox metadata, BinaryResult.PixelSize", acquisition)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import glob
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.rasters import SUFFIXES
+from cathode_tf.imaging.strangers import MICROSCOPES, known_strangers
 from cathode_tf.phases import Phases
 from cathode_tf.texts import composed
+from cathode_tf.words import counted, some
 
 
 def natural_key(path: str | Path) -> tuple:
@@ -43,9 +46,10 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         if path.is_dir():
             inside = _files(path, SUFFIXES)
             if not inside:
-                raise InputError(
-                    f"{path}: must hold images ({', '.join(SUFFIXES)}). Received none{_in_subfolders(path)}."
-                )
+                others = known_strangers(_others(path))
+                but = f", but {'; '.join(others)}" if others else _in_subfolders(path)
+                raise InputError(f"{path}: must hold images ({', '.join(SUFFIXES)}). Received none{but}.")
+            _warn_of_strangers(path, [p for p in _others(path) if p.suffix.lower() in MICROSCOPES])
             found += inside
         elif path.is_file():
             found.append(path)
@@ -98,7 +102,11 @@ def match_masks(
         return _match_beside(images, suffix, phases)
     candidates = _files(place, (*SUFFIXES, *_TEXTS))
     if not candidates:
-        raise InputError(f"{place}: must hold masks. Received none.")
+        others = known_strangers(_others(place))
+        raise InputError(
+            f"{place}: must hold masks. Received none{', but ' + '; '.join(others) if others else ''}."
+        )
+    _warn_of_strangers(place, _others(place))
     return _match(images, candidates, (suffix, ""), phases)
 
 
@@ -179,7 +187,8 @@ def _match(
     orphans = [m for m in candidates if m not in used and m not in image_set]
     lists = [m for m in orphans if m.suffix.lower() in _TEXTS]
     if lists:
-        listed = _match_lists([image for image, mask in pairs if mask is None], lists)
+        bare = [image for image, mask in pairs if mask is None]
+        listed = _match_lists(bare, lists, images)
         pairs = [(image, mask or listed.get(image)) for image, mask in pairs]
         listing = set(listed.values())
         orphans = [m for m in orphans if m not in listing]
@@ -191,16 +200,37 @@ def _match(
     return pairs
 
 
-def _match_lists(images: Sequence[Path], lists: list[Path]) -> dict[Path, Path]:
-    """Images and the one file of several that lists each."""
+def _match_lists(
+    images: Sequence[Path], lists: list[Path], elsewhere: Sequence[Path] = ()
+) -> dict[Path, Path]:
+    """Images and the one file of several that lists each; what the files name beside them is told.
+
+    Args:
+        images: Those that have no mask yet.
+        lists: Annotation files.
+        elsewhere: Images that have one, and may be listed all the same.
+    """
     from cathode_tf.imaging.annotations import annotated_images
     from cathode_tf.imaging.vectors import file_name, without_upload_prefix
 
     found: dict[Path, Path] = {}
     for path in lists:
         names = {composed(file_name(name)) for name in annotated_images(path)}
-        stems = {Path(short).stem for name in names for short in (name, without_upload_prefix(name))}
-        stems |= {_SLICE.sub("", stem) for stem in stems}  # slices of a stack
+        by_stem = {
+            name: {Path(short).stem for short in (name, without_upload_prefix(name))} for name in names
+        }
+        for name, stems in by_stem.items():
+            by_stem[name] = stems | {_SLICE.sub("", stem) for stem in stems}  # slices of a stack
+        stems = set().union(*by_stem.values())
+        own = {_stem(image) for image in (*images, *elsewhere)}
+        missing = sorted((name for name, spelled in by_stem.items() if not spelled & own), key=natural_key)
+        if missing and len(missing) < len(names):
+            warnings.warn(
+                f"{path}: names {counted(len(missing), 'image')} of {len(names)} that are not among those given: "
+                f"{some(missing)}. Their annotations are left out.",
+                InputWarning,
+                stacklevel=4,
+            )
         for image in images:
             if composed(image.name) in names or _stem(image) in stems:
                 if image in found:
@@ -252,6 +282,19 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
         return sorted((p for p in inside if p.is_file()), key=lambda p: (natural_key(_stem(p)), p.suffix))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}).") from error
+
+
+def _warn_of_strangers(folder: Path, files: Sequence[Path]) -> None:
+    others = known_strangers(files)
+    if others:
+        warnings.warn(f"{folder}: left out are {'; '.join(others)}.", InputWarning, stacklevel=3)
+
+
+def _others(folder: Path) -> list[Path]:
+    """The files directly in a folder that are neither images nor texts of annotations."""
+    own = (*SUFFIXES, *_TEXTS)
+    inside = [p for p in folder.iterdir() if p.suffix.lower() not in own and not p.name.startswith(".")]
+    return sorted((p for p in inside if p.is_file()), key=lambda p: natural_key(p.name))
 
 
 def _in_subfolders(folder: Path) -> str:

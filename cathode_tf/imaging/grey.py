@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
-from cathode_tf.imaging.outliers import fences_of
+from cathode_tf.imaging.outliers import FEWEST_LEVELS, fences_of
 from cathode_tf.imaging.rasters import Raster
 
 
@@ -40,6 +40,7 @@ def one_channel(raster: Raster, path: str | Path) -> tuple[np.ndarray, np.ndarra
     if samples.ndim == 3 and samples.shape[2] in (2, 4):
         _warn_of_transparency(samples[..., -1], path)
     if samples.ndim == 3 and samples.shape[2] >= 3:
+        _warn_of_unequal_channels(samples, raster.lossy, path)
         samples, colored = _luminance(samples)
     elif samples.ndim == 3:
         samples = samples[..., 0]
@@ -56,6 +57,19 @@ def _warn_of_transparency(opacity: np.ndarray, path: str | Path) -> None:
             InputWarning,
             stacklevel=3,
         )
+
+
+def _warn_of_unequal_channels(colors: np.ndarray, lossy: str, path: str | Path) -> None:
+    """Say it where three channels differ a little everywhere: neighbouring slices look so, stored as colours."""
+    red, green, blue = (colors[..., channel] for channel in range(3))
+    if lossy or not ((red != green) & (green != blue) & (red != blue)).mean() > 0.5:
+        return
+    warnings.warn(
+        f"{path}: its red, green and blue differ in most pixels, and their luminance is taken. If they are slices, or "
+        "pictures of several detectors, save each as a file of its own.",
+        InputWarning,
+        stacklevel=3,
+    )
 
 
 def _luminance(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -109,36 +123,61 @@ def to_integers(samples: np.ndarray, path: str | Path) -> tuple[np.ndarray, dict
         InputError: If the samples are no real, finite numbers.
     """
     native = samples.dtype.newbyteorder("=")
-    if native.kind in "if":
+    if native in (np.int8, np.uint16, np.int16):  # unsigned 8 bit leave no room between data and none
         _name_no_data(samples, path)
     if native in (np.uint8, np.uint16):
         return np.ascontiguousarray(samples, native), {}
-    if native == np.int8:
-        return (samples.astype(np.int16) + 128).astype(np.uint8), {"offset": -128.0, "scale": 1.0}
-    if native == np.int16:
-        return (samples.astype(np.int32) + 32768).astype(np.uint16), {"offset": -32768.0, "scale": 1.0}
+    if native in (np.int8, np.int16):
+        return shifted(samples), {"offset": float(np.iinfo(native).min), "scale": 1.0}
     if native.kind not in "iuf":
         raise InputError(f"{path}: must hold real numbers. Received {samples.dtype}.")
     return scale_to_uint16(samples, path)
 
 
-_NO_DATA = {-9999.0, -99999.0, -32768.0, -2147483648.0, -1e30, -1e38, float(np.finfo(np.float32).min)}
+def shifted(samples: np.ndarray) -> np.ndarray:
+    """Signed samples of 8 or 16 bit as unsigned ones, the smallest as 0."""
+    if samples.dtype.itemsize == 1:
+        return (samples.astype(np.int16) + 128).astype(np.uint8)
+    return (samples.astype(np.int32) + 32768).astype(np.uint16)
 
 
-def _name_no_data(samples: np.ndarray, path: str | Path) -> None:
-    """Say it where pixels have a number that programs write for no data, far below all others."""
-    low = float(samples.min())
-    if low not in _NO_DATA:
-        return
-    rest = samples[samples > samples.min()]
-    if rest.size and float(rest.min()) - low > float(rest.max()) - float(rest.min()):
-        warnings.warn(
-            f"{path}: {samples.size - rest.size} pixels are {low:g}, as programs write where nothing was "
-            f"measured. Cut them "
-            "away, or fill them, as they shift the grey values of all others.",
-            InputWarning,
-            stacklevel=3,
-        )
+FEWEST_MISSING = 16
+"""Fewer pixels of one extreme value are hot or dead ones, which `outliers` knows."""
+
+
+def _name_no_data(samples: np.ndarray, path: str | Path) -> int:
+    """Say it where many pixels have one and the same value, farther from the others than these are from each other.
+
+    Returns:
+        How many pixels were named.
+    """
+    named = 0
+    for end, name in ((samples.min(), "below"), (samples.max(), "above")):
+        if not np.isfinite(end):
+            continue
+        others = samples != end
+        count = samples.size - int(np.count_nonzero(others))
+        if not FEWEST_MISSING <= count < samples.size:
+            continue
+        low = float(samples.min(where=others, initial=samples.max()))
+        high = float(samples.max(where=others, initial=samples.min()))
+        gap = low - float(end) if name == "below" else float(end) - high
+        if high > low and gap > high - low and _has_levels(samples, others):
+            named += count
+            warnings.warn(
+                f"{path}: {count} pixels are {float(end):g}, far {name} all others ({low:g} to {high:g}), as programs "
+                "write where nothing was measured. Cut them away, or fill them, as they shift the grey values of all "
+                "others.",
+                InputWarning,
+                stacklevel=3,
+            )
+    return named
+
+
+def _has_levels(samples: np.ndarray, others: np.ndarray) -> bool:
+    """Whether the others have as many values as an image; of a few, nobody can say which means none."""
+    some = samples.ravel()[:: max(1, samples.size >> 16)][others.ravel()[:: max(1, samples.size >> 16)]]
+    return len(np.unique(some)) >= FEWEST_LEVELS
 
 
 def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np.ndarray, dict[str, float]]:
@@ -169,12 +208,14 @@ def scale_to_uint16(samples: np.ndarray, path: str | Path = "image") -> tuple[np
             f"{path}: must hold finite numbers. Received {int(bad.sum())} NaN or infinite pixels, the first "
             f"at row {row}, column {column}. Cut them away, or fill them."
         )
+    named = _name_no_data(samples, path)
     kept, count = fences_of(samples).tame(samples)
     low, high = float(kept.min()), float(kept.max())
     scale = step_between(low, high, path)
     told = {"offset": low, "scale": scale}
     if count:
-        warn_of_outliers(path, count, samples.size)
+        if count > named:
+            warn_of_outliers(path, count, samples.size)
         told["outliers_px"] = float(count)
     return stretch(kept, low, scale), told
 

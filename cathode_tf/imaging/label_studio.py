@@ -61,6 +61,7 @@ def read_label_studio(content: Any, source: str, image_name: str | None, max_meg
         names = [task_image(t) for t in tasks]
         index = pick(names, image_name, source)
         objects = _objects(_results(tasks[index], source))
+        _refuse_other_images(objects)
         sizes = {(r["original_height"], r["original_width"]) for r in objects if "original_width" in r}
         if len(sizes) > 1:
             raise InputError("all results of a task must be drawn on one image size.")
@@ -77,15 +78,26 @@ def read_label_studio(content: Any, source: str, image_name: str | None, max_meg
 def _results(task: Mapping, source: str) -> list[Mapping]:
     if "data" not in task:
         return [{"value": r, **r} for r in _minimal(task)]
-    done = [a for a in task.get("annotations") or task.get("completions") or [] if not a.get("was_cancelled")]
+    made = list(task.get("annotations") or task.get("completions") or [])
+    done = [a for a in made if not a.get("was_cancelled")]
     counting = [a for a in done if a.get("ground_truth")] or done
+    drafts = [d for d in task.get("drafts") or [] if _objects(list(d.get("result") or []))]
+    if drafts and counting:
+        _warn(
+            source,
+            "has a draft beside its annotation, which does not count. Submit or delete it in Label Studio",
+        )
     if not counting:
-        drafts = [d for d in task.get("drafts") or [] if _objects(list(d.get("result") or []))]
         if drafts:
             raise InputError(
                 "an annotation must have been submitted. Received only a draft: submit it in Label Studio."
             )
+        if made:
+            _warn(source, "was skipped (its annotation is cancelled), so nothing in it counts")
+            return []
         counting = list(task.get("predictions") or [])
+        if counting:
+            _warn(source, "has no annotation; what counts is a prediction, which nobody may have checked")
     if not counting:
         return []
     newest = max(counting, key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
@@ -98,12 +110,22 @@ def _results(task: Mapping, source: str) -> list[Mapping]:
         )
     if others and "annotations" in task:
         date = newest.get("updated_at", "the last date")
-        warnings.warn(
-            f"{source}: a task has {len(counting)} annotations; that of {date} counts, the others do not.",
-            InputWarning,
-            stacklevel=3,
-        )
+        _warn(source, f"has {len(counting)} annotations; that of {date} counts, the others do not")
     return results
+
+
+def _warn(source: str, what: str) -> None:
+    warnings.warn(f"{source}: a task {what}.", InputWarning, stacklevel=4)
+
+
+def _refuse_other_images(objects: list[Mapping]) -> None:
+    """Raise where the results of one task were drawn on several images: which is which, only its project knows."""
+    images = {(str(r.get("to_name") or ""), int(r.get("item_index") or 0)) for r in objects}
+    if len(images) > 1:
+        raise InputError(
+            f"each task must have one image. Received objects on {len(images)} of its images (to_name, item_index). "
+            "Give each image a task of its own."
+        )
 
 
 _SHAPES = ("rle", "points", "radiusX", "width", "vertices")
@@ -115,6 +137,8 @@ def _objects(results: list[Mapping]) -> list[Mapping]:
     A region has a result for its shape, and where labels, texts or choices are controls of their own, one for each of
     them with the same id and shape. Relations, and what is said of the whole image, are no objects.
     """
+    for result in results:
+        _refuse_unread(result)
     shaped = [r for r in results if r.get("type") != "relation" and _shape_of(r)]
     labelled = [r for r in shaped if _labels_key(r["value"])]
     named = {r["id"] for r in labelled if r.get("id")}
@@ -125,6 +149,23 @@ def _objects(results: list[Mapping]) -> list[Mapping]:
             kept.add(id(result))
             shapes.append(_shape_of(result))
     return [r for r in shaped if id(r) in kept]
+
+
+def _refuse_unread(result: Mapping) -> None:
+    """Raise where a labelled object is of a kind that has no shape known here: a bit mask, a video's, a text's."""
+    value = result.get("value")
+    if not isinstance(value, Mapping):
+        return
+    key = _labels_key(value)
+    if key and not _shape_of(result):
+        labels = value[key] if isinstance(value[key], list) else [value[key]]
+        kind = key.removesuffix("labels") or str(result.get("type") or "unknown")
+        advice = (
+            "Draw with BrushLabels or PolygonLabels" if kind == "bitmask" else "Draw an area, or remove it"
+        )
+        raise InputError(
+            f"{', '.join(map(str, labels))!r} is an object of the kind {kind!r}, which is not read. {advice}."
+        )
 
 
 def _labels_key(value: Mapping) -> str | None:
@@ -151,13 +192,12 @@ def _region(result: Mapping, size: tuple[int, int]) -> Region | Undrawn:
     percent = np.array([width, height]) / 100
     if value.get("format") == "rle" or "rle" in value:
         return filled(label, region_of(label, decode_brush(value["rle"], height, width)))
+    if _in_shares(value, label):
+        return Undrawn(label, "has coordinates of 0 to 1, which are shares of the image and no percent", True)
     if "points" in value:
-        ring = points(value["points"], label)
-        if len(ring) and ring.min() >= 0 and ring.max() <= 1:  # of percent, which no object is so small in
-            return Undrawn(
-                label, "has coordinates of 0 to 1, which are shares of the image and no percent", True
-            )
-        ring = ring * percent
+        if value.get("closed") is False:
+            raise InputError(f"{label!r} is a polygon that is not closed. Close it, or remove it.")
+        ring = points(value["points"], label) * percent
     elif "radiusX" in value:
         (x, y), (rx, ry) = percent * (value["x"], value["y"]), percent * (value["radiusX"], value["radiusY"])
         ring = turned(ellipse(x, y, rx, ry), float(value.get("rotation") or 0))
@@ -168,6 +208,19 @@ def _region(result: Mapping, size: tuple[int, int]) -> Region | Undrawn:
         # Label Studio turns a box about its upper left corner.
         ring = turned(box(x, y, x + w, y + h), float(value.get("rotation") or 0), about=(x, y))
     return outline(label, [ring], size)
+
+
+def _in_shares(value: Mapping, label: str) -> bool:
+    """Whether all coordinates and lengths are 0 to 1: of percent, in which no object is so small."""
+    if "points" in value:
+        numbers = points(value["points"], label).ravel()
+    else:
+        keys = ("x", "y", "width", "height", "radiusX", "radiusY")
+        if not {"height", "radiusX"} & set(value):
+            return False
+        numbers = np.array([float(value[key]) for key in keys if key in value])
+    # An object without any extent is too small, and says so itself.
+    return bool(len(numbers)) and numbers.min() >= 0 and 0 < numbers.max() <= 1
 
 
 def label_studio_task(

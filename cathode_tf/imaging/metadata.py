@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import warnings
@@ -10,17 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cathode_tf.errors import InputWarning
+from cathode_tf.imaging.lengths import number_of
 from cathode_tf.imaging.rasters import RasterFile
-
-NM_PER = {
-    "m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
-    "micrometer": 1e3, "micrometre": 1e3, "\\u00b5m": 1e3, "nm": 1.0, "nanometer": 1.0, "nanometre": 1.0,
-    "pm": 1e-3, "fm": 1e-6, "å": 0.1, "a": 0.1, "angstrom": 0.1, "ångström": 0.1, "µ": 1e3, "μ": 1e3,
-    "millimeter": 1e6, "millimetre": 1e6, "centimeter": 1e7, "centimetre": 1e7, "meter": 1e9, "metre": 1e9,
-    "picometer": 1e-3, "picometre": 1e-3,
-}  # fmt: skip
-
-_WORDS = [word + end for word in NM_PER if len(word) > 4 and word.isalpha() for end in ("", "s")]
 
 
 @dataclass(frozen=True)
@@ -38,52 +28,6 @@ class Metadata:
     source: str = ""
     acquisition: dict[str, Any] = field(default_factory=dict)
     field_rows: int | None = None
-
-
-def number_of(text: Any) -> float | None:
-    """The number a field begins with: `5000.0`, `"8500 um"`, `"10.00 K X"`."""
-    if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return float(text)
-    match = re.match(r"\s*=?\s*([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)", str(text))
-    return float(match[1].replace(",", ".")) if match else None
-
-
-def nanometres(text: str) -> float | None:
-    """A length with its unit, in nm: `"100um"` gives 100000.0; None without a known unit."""
-    match = re.fullmatch(r"\s*([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)\s*([^\d\s]+)\s*", str(text))
-    factor = nm_per(match[2]) if match else None
-    return float(match[1].replace(",", ".")) * factor if match and factor else None
-
-
-def nm_per(unit: str, source: str = "") -> float | None:
-    """Nanometres in a unit of length; None for any other.
-
-    The micro sign comes in many encodings, and is the only sign before an m that is no letter of ASCII. People write
-    plurals and slips of the pen, too: these are read with a warning, if `source` is given to name the file in it.
-
-    Example:
-        >>> nm_per("µm") == nm_per("\\\\u00B5m") == nm_per("Âµm") == nm_per("Microns") == 1000.0
-        True
-        >>> nm_per("nanometers"), nm_per("seconds"), nm_per("inch")
-        (1.0, None, None)
-    """
-    unit = unit.strip().strip("\0").rstrip(".").lower()
-    if re.fullmatch(r"[^\x00-\x7f]+m", unit):
-        return 1e3
-    if unit in NM_PER:
-        return NM_PER[unit]
-    if unit.removesuffix("s") in NM_PER and len(unit) > 3:
-        return NM_PER[unit.removesuffix("s")]
-    near = difflib.get_close_matches(unit, _WORDS, n=2, cutoff=0.84) if len(unit) > 5 else []
-    if not near or len({NM_PER[word.removesuffix("s")] for word in near}) > 1:
-        return None
-    if source:
-        warnings.warn(
-            f"{source}: its unit {unit!r} is read as {near[0]}. If that is wrong, give --pixel-size-nm.",
-            InputWarning,
-            stacklevel=2,
-        )
-    return NM_PER[near[0].removesuffix("s")]
 
 
 def scaled(value: Any, factor: float) -> float | None:
@@ -160,6 +104,15 @@ def image_size(width: Any, height: Any) -> tuple[int, int] | None:
     """(width, height) of an image as a file states it; None where it does not state both."""
     across, down = number_of(width), number_of(height)
     return (round(across), round(down)) if across and down and min(across, down) >= 1 else None
+
+
+def by_aspect(raster: RasterFile, across: float | None, down: float | None) -> tuple[int, int] | None:
+    """(width, height) in pixels of a field of which only its edges are stated: any width of its aspect would do.
+
+    It is twice as wide as the file, so that `from_field_width` compares the two.
+    """
+    width = 2 * raster.stored_shape[1]
+    return (width, round(width * down / across)) if across and down else None
 
 
 def rows_of(raster: RasterFile, stated: tuple[int, int] | None) -> int | None:

@@ -13,6 +13,7 @@ import numpy as np
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.databar import find_databar
 from cathode_tf.imaging.grey import check_colors, one_channel, to_integers, unflipped
+from cathode_tf.imaging.lengths import number_of
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, RasterFile, open_raster
 from cathode_tf.imaging.vendors import read_metadata
 from cathode_tf.texts import composed
@@ -159,6 +160,8 @@ def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int)
         if rows is None:  # one scan, one databar: all slices are cut alike
             rows = _databar_rows(samples, databar, metadata.field_rows, path)
         kept = slice(0, raster.height - rows)
+        if index == 0:
+            _warn_of_stated_no_data(raster, samples[kept])
         if colored is not None:
             check_colors(colored[kept], path)
         pixels, scaling = to_integers(samples[kept], path)
@@ -172,6 +175,23 @@ def _slices(raster: RasterFile, pixel_size_nm: float | None, databar: str | int)
         if raster.count > 1:
             acquisition["slice_index"] = index
         yield Micrograph(pixels, size, source, acquisition, path)
+
+
+_NO_DATA_TAG = 42113
+
+
+def _warn_of_stated_no_data(raster: RasterFile, samples: np.ndarray) -> None:
+    """Say it where pixels have the value that the file itself states for no data (GDAL's tag)."""
+    tag = raster.tag(_NO_DATA_TAG)
+    value = number_of(tag.value) if tag is not None else None
+    count = 0 if value is None else int(np.count_nonzero(samples == value))
+    if count:
+        warnings.warn(
+            f"{raster.path}: {count} pixels are {value:g}, which the file states for no data (TIFF tag 42113). Cut "
+            "them away, or fill them.",
+            InputWarning,
+            stacklevel=4,
+        )
 
 
 def _databar_rows(pixels: np.ndarray, databar: str | int, field_rows: int | None, path: Path) -> int:

@@ -78,6 +78,23 @@ def filled(label: str, region: Region) -> Region | Undrawn:
     return region if region.area_px else Undrawn(label, "is a mask without a pixel")
 
 
+FAR_BEYOND = 0.05
+"""Hands slip over the edge of an image; objects that reach out farther were drawn on another one."""
+
+
+def _warn_of_cut_objects(regions: Sequence[Region], source: str, on: str) -> None:
+    cut = [region for region in regions if region.beyond > FAR_BEYOND]
+    if cut:
+        farthest = max(cut, key=lambda region: region.beyond)
+        warnings.warn(
+            f"{source}: {len(cut)} of {counted(len(regions), 'object')}{on} reach out of the image, "
+            f"{farthest.label!r} by {farthest.beyond:.0%} of its width or height, and are cut at its edge. If they "
+            "were drawn on an image of another size, scale them.",
+            InputWarning,
+            stacklevel=4,
+        )
+
+
 def assembled(found: Iterable[Region | Undrawn], size: Size | None, source: str, image: str = "") -> Drawing:
     """The drawing of all objects found on an image.
 
@@ -93,9 +110,10 @@ def assembled(found: Iterable[Region | Undrawn], size: Size | None, source: str,
     objects = list(found)
     left_out = tuple(entry for entry in objects if isinstance(entry, Undrawn))
     drawing = Drawing([entry for entry in objects if isinstance(entry, Region)], size, left_out)
+    on = f" of {image}" if image else ""
+    _warn_of_cut_objects(drawing.regions, source, on)
     if not left_out:
         return drawing
-    on = f" of {image}" if image else ""
     reasons = some([str(entry) for entry in left_out])
     systematic = next((entry for entry in left_out if entry.systematic), None)
     if systematic is not None or not drawing.regions:

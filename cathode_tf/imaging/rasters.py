@@ -35,6 +35,7 @@ from cathode_tf.imaging.tiff_pages import (
 MAX_MEGAPIXELS = 400.0
 """Images declared larger than this are refused before they are decoded."""
 
+TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png", ".bmp", ".jpg", ".jpeg", ".czi", ".emd")
 """File names that are looked at when a folder is searched for images."""
@@ -67,9 +68,12 @@ class Raster:
         """The samples with white as the largest, by one rule for every number type."""
         if self.flip is None:
             return self.samples
-        if self.samples.dtype.kind == "i":
-            return ~self.samples
-        return self.samples.dtype.type(self.flip) - self.samples
+        if self.samples.ndim == 3:  # the opacity behind the grey is as stored
+            return np.dstack([self._turned_over(self.samples[..., :-1]), self.samples[..., -1]])
+        return self._turned_over(self.samples)
+
+    def _turned_over(self, samples: np.ndarray) -> np.ndarray:
+        return ~samples if samples.dtype.kind == "i" else samples.dtype.type(self.flip) - samples
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def open_raster(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> 
         if not head:
             raise InputError(f"{path}: must be an image. Received an empty file.")
         with _damage(path):
-            if head[:2] in (b"II", b"MM"):
+            if head[:4] in TIFF_HEADS:
                 opened = _open_tiff(path, file, max_megapixels, stack)
             else:
                 opened = _open_other(path, file, head, max_megapixels, stack)

@@ -7,6 +7,7 @@ edge then share no pixel. Where objects overlap, the later one lies on top.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,12 +28,14 @@ class Region:
         label: What the annotator called it.
         row, column: Upper left corner of `inside` in the image.
         inside: (height, width) bool, true where the object is; no larger than needed.
+        beyond: How far its outline reaches out of the image, as a share of the image's width or height.
     """
 
     label: str
     row: int
     column: int
     inside: np.ndarray
+    beyond: float = 0.0
 
     @property
     def area_px(self) -> int:
@@ -90,12 +93,17 @@ def fill_outline(label: str, rings: Sequence[np.ndarray], shape: tuple[int, int]
     top, left = int(rows.min()), int(columns.min())
     flips = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), np.uint8)
     np.add.at(flips, (rows - top, columns - left), 1)
-    return _cropped(label, top, left, (np.cumsum(flips, axis=1, dtype=np.uint8) & 1).astype(bool)[:, :-1])
+    region = _cropped(label, top, left, (np.cumsum(flips, axis=1, dtype=np.uint8) & 1).astype(bool)[:, :-1])
+    edges = np.array([width, height])
+    out = np.maximum(-start.min(axis=0), start.max(axis=0) - edges) / edges
+    return dataclasses.replace(region, beyond=max(float(out.max()), 0.0))
 
 
-def region_of(label: str, inside: np.ndarray, row: int = 0, column: int = 0) -> Region:
+def region_of(
+    label: str, inside: np.ndarray, row: int = 0, column: int = 0, *, beyond: float = 0.0
+) -> Region:
     """The object whose pixels are true in `inside`, a bool array at (row, column) of the image."""
-    return _cropped(label, row, column, inside)
+    return dataclasses.replace(_cropped(label, row, column, inside), beyond=beyond)
 
 
 def _cropped(label: str, row: int, column: int, inside: np.ndarray) -> Region:

@@ -14,6 +14,12 @@ def settle_segments(page: Any, number: int, file_bytes: int) -> None:
     Raises:
         ValueError: If pixels lie beyond the end of the file; it names the tag.
     """
+    if int(page.compression) in _WITHOUT_PREDICTOR:
+        page.predictor = (
+            1  # a predictor is a part of some compressions; beside others libtiff does not heed it
+        )
+    if page.tags.get(322) is not None and not (page.tilewidth and page.tilelength):
+        raise ValueError(f"page {number} has tiles of no size (TIFF tags 322, 323)")
     names = (
         ("TileOffsets (324)", "TileByteCounts (325)")
         if page.is_tiled
@@ -26,6 +32,7 @@ def settle_segments(page: Any, number: int, file_bytes: int) -> None:
     if not offsets or (lengths and len(offsets) < len(lengths)):
         raise ValueError(f"page {number} names {len(offsets)} places of pixels in {names[0]}, too few")
     if lengths:
+        _refuse_unstated_bits(page, number, sum(counts), sum(lengths))
         counts = lengths
     counts += [0] * (len(offsets) - len(counts))
     for index, start in enumerate(offsets):
@@ -43,6 +50,18 @@ def settle_segments(page: Any, number: int, file_bytes: int) -> None:
                 f"file at {file_bytes}"
             )
     page.dataoffsets, page.databytecounts = tuple(offsets), tuple(counts[: len(offsets)])
+
+
+_WITHOUT_PREDICTOR = (1, 32773)
+
+
+def _refuse_unstated_bits(page: Any, number: int, stated: int, needed: int) -> None:
+    """A page that does not say its bits has one a sample, by the standard; its bytes may say otherwise."""
+    if page.tags.get(258) is None and stated > needed:
+        raise ValueError(
+            f"page {number} has no BitsPerSample (258), which means 1 bit and {needed} bytes, but its byte counts "
+            f"state {stated}"
+        )
 
 
 def _plain_lengths(page: Any) -> list[int]:

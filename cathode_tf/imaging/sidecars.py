@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from cathode_tf.errors import InputWarning
+from cathode_tf.imaging.lengths import nanometres, number_of
 from cathode_tf.imaging.metadata import (
     Metadata,
+    by_aspect,
     from_field_width,
     from_pixel_size,
     image_size,
     is_square,
     joined,
-    nanometres,
-    number_of,
     rows_of,
     scaled,
 )
 from cathode_tf.imaging.rasters import RasterFile
+from cathode_tf.texts import decode
 
 
 def tescan(raster: RasterFile) -> Metadata | None:
@@ -73,17 +76,8 @@ def jeol(raster: RasterFile) -> Metadata | None:
         return None
     assert sidecar is not None
     fields = {k: v.strip() for k, v in re.findall(r"^\${1,2}(\w+)[ \t]*(.*)$", text, re.MULTILINE)}
-    full = [int(n) for n in re.findall(r"\d+", fields.get("CM_FULL_SIZE", ""))][:2]
-    scanned = (full[0], full[1]) if len(full) == 2 and min(full) > 0 else None
-    marker, bar = nanometres(fields.get("SM_MICRON_MARKER", "")), number_of(fields.get("SM_MICRON_BAR"))
-    view = [nanometres(text) for text in fields.get("CM_FIELD_OF_VIEW", "").split()]
-    size, source = None, f"JEOL {sidecar.name}, SM_MICRON_MARKER / SM_MICRON_BAR"
-    if scanned and marker and bar:
-        # The bar was drawn on the full image; this one may have been saved smaller.
-        size = from_pixel_size(raster, marker / bar, scanned, sidecar.name)
-    elif view and view[0]:
-        source = f"JEOL {sidecar.name}, CM_FIELD_OF_VIEW"
-        size = from_field_width(raster, view[0], scanned or _by_aspect(raster, view), sidecar.name)
+    scanned = _jeol_size(fields)
+    size, source = _jeol_pixel_size(raster, fields, scanned, sidecar.name)
     rows = rows_of(raster, scanned)
     acquisition = {
         "vendor": "JEOL",
@@ -92,18 +86,57 @@ def jeol(raster: RasterFile) -> Metadata | None:
         "detector": fields.get("CM_DETECTOR_NAME") or fields.get("CM_SIGNAL_NAME") or fields.get("CM_SIGNAL"),
         "working_distance_mm": number_of(fields.get("SM_WD")),
         "date": joined(fields.get("CM_DATE"), fields.get("CM_TIME")),
+        **_jeol_stage(fields),
     }
+    return Metadata(size, f"JEOL {sidecar.name}, {source}", acquisition, rows)
+
+
+def _jeol_size(fields: Mapping[str, str]) -> tuple[int, int] | None:
+    """(width, height) of the image that was scanned, as older and newer programs state it."""
+    for name in ("CM_FULL_SIZE", "CM_IMAGE_SIZE"):
+        full = [int(n) for n in re.findall(r"\d+", fields.get(name, ""))][:2]
+        if len(full) == 2 and min(full) > 0:
+            return full[0], full[1]
+    return None
+
+
+def _jeol_pixel_size(
+    raster: RasterFile, fields: Mapping[str, str], scanned: tuple[int, int] | None, name: str
+) -> tuple[float | None, str]:
+    """The size of a pixel and where it stands; unknown, with a warning, where bar and field contradict each other."""
+    marker, bar = nanometres(fields.get("SM_MICRON_MARKER", "")), number_of(fields.get("SM_MICRON_BAR"))
+    view = [nanometres(text) for text in fields.get("CM_FIELD_OF_VIEW", "").split()]
+    by_field = None
+    if view and view[0]:
+        by_field = from_field_width(raster, view[0], scanned or by_aspect(raster, *(*view, None)[:2]), name)
+    stated = nanometres(fields.get("CM_PIXEL_SIZE", ""))
+    if scanned and stated:
+        return from_pixel_size(raster, stated, scanned, name), "CM_PIXEL_SIZE"
+    if not (scanned and marker and bar):
+        return by_field, "CM_FIELD_OF_VIEW"
+    # The bar was drawn on the full image; this one may have been saved smaller.
+    by_bar = from_pixel_size(raster, marker / bar, scanned, name)
+    # A bar is known to the pixel at either end.
+    if by_bar and by_field and abs(by_field / by_bar - 1) > 0.02 + 2 / bar:
+        warnings.warn(
+            f"{raster.path}: {name} must state one pixel size. Its bar gives {by_bar:.4g} nm, its field of view "
+            f"{by_field:.4g} nm, so none is used. Give --pixel-size-nm.",
+            InputWarning,
+            stacklevel=2,
+        )
+        return None, ""
+    return by_bar, "SM_MICRON_MARKER / SM_MICRON_BAR"
+
+
+def _jeol_stage(fields: Mapping[str, str]) -> dict[str, float | None]:
+    """Height and tilt: `X=.., Y=.., R=.., Z=.., T=..` in mm and degrees; older programs state x, y and z alone."""
+    named = dict(
+        re.findall(r"([XYZRT])\s*=\s*([-+\d.,eE]+?)(?=,?\s|,?$)", fields.get("CM_STAGE_POSITION", ""))
+    )
+    if named:
+        return {"tilt_deg": number_of(named.get("T", "")), "stage_z_nm": scaled(named.get("Z", ""), 1e6)}
     position = fields.get("CM_STAGE_POS", "").split()
-    if len(position) > 2:
-        acquisition["stage_z_nm"] = scaled(position[2], 1e6)
-    return Metadata(size, source, acquisition, rows)
-
-
-def _by_aspect(raster: RasterFile, view: list[float | None]) -> tuple[int, int] | None:
-    """(width, height) of an image as wide as twice the file, whose aspect is that of the field: any width would do."""
-    across, down = (*view, None)[:2]
-    width = 2 * raster.stored_shape[1]
-    return (width, round(width * down / across)) if across and down else None
+    return {"stage_z_nm": scaled(position[2], 1e6)} if len(position) > 2 else {}
 
 
 def hitachi(raster: RasterFile) -> Metadata | None:
@@ -123,26 +156,38 @@ def hitachi(raster: RasterFile) -> Metadata | None:
         "detector": fields.get("SignalName"),
         "working_distance_mm": scaled(fields.get("WorkingDistance"), 1e-3),
         "date": joined(fields.get("Date"), fields.get("Time")),
+        "stage_z_nm": number_of(fields.get("StagePositionZ", "")),
+        **_hitachi_tilt(fields.get("StagePositionT", "")),
     }
     rows = rows_of(raster, scanned)
     return Metadata(size, f"Hitachi {sidecar.name}, PixelSize", acquisition, rows)
 
 
+def _hitachi_tilt(text: str) -> dict[str, float | str | None]:
+    """Degrees where they are written as such; a whole number, whose unit differs from model to model, as it stands."""
+    if not text:
+        return {}
+    if number_of(text) == 0 or re.search(r"[.,]\d|°|deg", text):
+        return {"tilt_deg": number_of(text)}
+    return {"tilt_stated": f"StagePositionT={text}"}
+
+
 def _sidecar(path: Path, *names: str) -> Path | None:
-    """The first of these files beside the image, whatever the case of its suffix."""
+    """The first of these files beside the image, however its name is spelled: accents, and upper and lower case."""
     for name in names:
-        candidate = path.with_name(name)
-        for spelling in (candidate, candidate.with_suffix(candidate.suffix.upper())):
-            if spelling.is_file() and spelling.stat().st_size < 1_000_000:
-                return spelling
+        plain = Path(name)
+        spellings = (name, plain.stem + plain.suffix.upper(), unicodedata.normalize("NFC", name),
+                     unicodedata.normalize("NFD", name), name.upper(), name.lower())  # fmt: skip
+        for spelling in dict.fromkeys(spellings):
+            candidate = path.with_name(spelling)
+            if candidate.is_file() and candidate.stat().st_size < 1_000_000:
+                return candidate
     return None
 
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", "replace")
     try:
-        return content.decode("utf-8-sig")
+        return decode(content)
     except UnicodeDecodeError:
         return content.decode("iso-8859-1")

@@ -9,17 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from cathode_tf.errors import InputWarning
+from cathode_tf.imaging.lengths import nanometres, nm_per, number_of
 from cathode_tf.imaging.metadata import (
     Metadata,
+    by_aspect,
     degrees,
     from_field_width,
     from_pixel_size,
     image_size,
     is_square,
     joined,
-    nanometres,
-    nm_per,
-    number_of,
     on_or_off,
     parse_xml,
     rows_of,
@@ -42,9 +41,10 @@ def zeiss(raster: RasterFile) -> Metadata | None:
     store = [int(n) for n in re.findall(r"\d+", fields.get("DP_IMAGE_STORE", ""))]
     scanned = (store[0], store[1]) if len(store) == 2 and min(store) > 0 else None
     stored = length("AP_IMAGE_PIXEL_SIZE")
-    if scanned is None and stored:
-        across, down = length("AP_WIDTH"), length("AP_HEIGHT")
-        scanned = (round(across / stored), round(down / stored)) if across and down else None
+    across, down = length("AP_WIDTH"), length("AP_HEIGHT")
+    if scanned is None and stored and across and down:
+        scanned = (round(across / stored), round(down / stored))
+    scanned = scanned or by_aspect(raster, across, down)
     # The width of the field is right in every version; AP_PIXEL_SIZE belongs to the screen, and is
     # wrong by 2 in old files that were stored larger than they were shown.
     size = from_field_width(raster, length("AP_WIDTH"), scanned, where)

@@ -21,10 +21,8 @@ from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.orientation import TAG as ORIENTATION
 from cathode_tf.imaging.orientation import known, shown_shape
 from cathode_tf.imaging.segments import settle_segments
+from cathode_tf.imaging.tiff_channels import refuse_channels, refuse_few_channels, warn_of_names
 from cathode_tf.words import some
-
-MOST_CHANNELS = 32
-"""More than detectors and elements give; programs that do not ask for axes call slices channels, too."""
 
 
 @dataclass(frozen=True)
@@ -84,25 +82,37 @@ def list_pages(tiff: Any, path: Path, file_bytes: int) -> PageList:
         InputError: If pages are neither slices of one stack nor previews, or it has channels, or several images.
         ValueError: If the file ends before a page or its pixels.
     """
-    first: Any = tiff.pages[0]
-    if first.dtype is None or len(first.shape) > 3 or first.samplesperpixel > 65535:
+    pages = _pages(tiff)
+    first: Any = pages[0]
+    if first.dtype is None:
+        raise InputError(
+            f"must have samples of a known type. Received {first.bitspersample} bit of the sample format "
+            f"{first.sampleformat} (TIFF tags 258, 339)."
+        )
+    if int(first.imagedepth) > 1:
+        raise InputError(
+            f"must have a page for each slice. Received one page of {first.imagedepth} slices (TIFF tag 32997). "
+            "Save it as a stack of pages."
+        )
+    if len(first.shape) > 3 or first.samplesperpixel > 65535:
         raise InputError(f"must be a grey, palette or RGB image. Received {first.shape} {first.dtype}.")
     one_plane_after_another = (
-        tiff.is_imagej and len(tiff.pages) == 1 and int((tiff.imagej_metadata or {}).get("images", 1)) > 1
+        tiff.is_imagej and len(pages) == 1 and int((tiff.imagej_metadata or {}).get("images", 1)) > 1
     )
-    pages: list[Any] = [page.aspage() for page in tiff.pages]
     if _next_offset(tiff, pages[-1]) >= file_bytes:
         raise ValueError("the file ends before its last page")
     if one_plane_after_another:
-        _refuse_channels(tiff, path)
+        refuse_channels(tiff, path)
         return PageList(_planes_behind_one_page(tiff, first, file_bytes))
     own, left_out = _own_pages(pages, path)
     for number, page in own:
         settle_segments(page, number, file_bytes)
-    _refuse_channels(tiff, path)
+    refuse_channels(tiff, path)
+    warn_of_names([page for _, page in own], path)
     page = own[0][1]
     if page.axes == "SYX" and (page.dtype.kind != "u" or int(page.photometric) != 2):
-        # Separate planes are colours only in unsigned RGB; otherwise somebody stored a stack so.
+        # Separate planes are colours only in unsigned RGB; otherwise somebody stored channels so, or a stack.
+        refuse_few_channels(page.shape[0], "planes of one page", path)
         if len(own) > 1:
             raise InputError(
                 f"must hold a plane a page, or all in one. Received {len(own)} pages of {page.shape[0]}."
@@ -113,6 +123,18 @@ def list_pages(tiff: Any, path: Path, file_bytes: int) -> PageList:
             left_out,
         )
     return PageList([Plane(page, page.asarray) for _, page in own], left_out)
+
+
+def _pages(tiff: Any) -> list[Any]:
+    """The pages in order; ValueError where they run in a circle, which would never end."""
+    pages: list[Any] = []
+    numbers: dict[int, int] = {}
+    for page in tiff.pages:
+        if page.offset in numbers:
+            raise ValueError(f"page {len(pages) - 1} is followed by page {numbers[page.offset]}, in a circle")
+        numbers[page.offset] = len(pages)
+        pages.append(page.aspage())
+    return pages
 
 
 def _own_pages(pages: list[Any], path: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
@@ -188,7 +210,9 @@ def _kind(page: Any) -> _Kind:
     color = "palette" if page.colormap is not None else "grey"
     if page.samplesperpixel > 1:
         color = f"{page.samplesperpixel} channels"
-    return _Kind(height, width, str(page.dtype), color)
+    packed = isinstance(page.bitspersample, int) and page.bitspersample != 8 * page.dtype.itemsize
+    kind = f"{page.dtype} of {page.bitspersample} bit" if packed else str(page.dtype)
+    return _Kind(height, width, kind, color)
 
 
 def _shown(page: Any) -> tuple[int, int]:
@@ -213,45 +237,6 @@ def _is_transparency(page: Any) -> bool:
     return bool(int(page.subfiletype or 0) & 4) or (
         page.photometric is not None and int(page.photometric) == 4
     )
-
-
-def _refuse_channels(tiff: Any, path: Path) -> None:
-    """Slices of a stack are neighbours; the channels of one image, each a page too, are not."""
-    if not (tiff.flags & {"ome", "imagej", "shaped", "lsm", "micromanager", "mmstack", "ndtiff"}):
-        return
-    try:
-        series = list(tiff.series)
-        axes, shape = str(series[0].axes), series[0].shape
-        sizes = dict(zip(axes, shape, strict=True))
-    except Exception:  # what describes the pages is damaged; the pages themselves are not
-        return
-    if tiff.is_ome and len([s for s in series if s.shape == shape]) > 1:
-        raise InputError(
-            f"must hold one image. Received an OME-TIFF of {len(series)} images. Save each as a file of its own."
-        )
-    if sizes.get("C", 1) > MOST_CHANNELS and max(sizes.get("Z", 1), sizes.get("T", 1)) == 1:
-        warnings.warn(
-            f"{path}: its {sizes['C']} channels (axes {axes}) are taken for slices of a stack, as no "
-            f"microscope has so many.",
-            InputWarning,
-            stacklevel=2,
-        )
-    elif sizes.get("C", 1) > 1:
-        raise InputError(
-            f"must hold one channel. Received {sizes['C']} (axes {axes}), which show one place and are no slices. Save "
-            "each as a file of its own; if they are slices, say so: in ImageJ, Image > Properties, channels 1."
-        )
-    if sizes.get("Z", 1) > 1 and sizes.get("T", 1) > 1:
-        raise InputError(
-            f"must hold one stack. Received {sizes['T']} of {sizes['Z']} slices (axes {axes}). Save each as a file."
-        )
-    if sizes.get("T", 1) > 1:
-        warnings.warn(
-            f"{path}: its {sizes['T']} frames, which follow in time by its axes {axes}, are taken for slices of a "
-            "stack. If they show one place, save each as a file of its own.",
-            InputWarning,
-            stacklevel=2,
-        )
 
 
 def _planes_behind_one_page(tiff: Any, page: Any, file_bytes: int) -> list[Plane]:
@@ -295,9 +280,9 @@ def flip_of(page: Any) -> int | None:
     """The number that stored and shown samples of a page add up to where 0 is white; None where it is not.
 
     Every number type is turned over in its own range: unsigned at the largest sample of its bits, signed at -1
-    (the smallest becomes the largest), float at 0.
+    (the smallest becomes the largest), float at 0. Where the file does not say (no tag 262), 0 is black.
     """
-    if page.photometric is None or int(page.photometric) != 0 or page.dtype is None:
+    if page.tags.get(262) is None or int(page.photometric) != 0 or page.dtype is None:
         return None
     if page.dtype.kind in "ub":
         return (1 << int(page.bitspersample)) - 1

@@ -1,12 +1,9 @@
-"""Files of annotation tools that hold objects (LabelMe, VIA, CVAT) in, regions out; and what all formats share."""
+"""Files of annotation tools that hold objects (VIA, CVAT) in, regions out; and what all formats share."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import functools
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.imaging.metadata import nanometres
+from cathode_tf.imaging.lengths import nanometres
 from cathode_tf.imaging.objects import (
     Drawing,
     Undrawn,
@@ -161,64 +158,13 @@ def declared(height: Any, width: Any, max_megapixels: float) -> Size:
     return height, width
 
 
-def read_labelme(content: Mapping, source: str, shape: Size | None, max_megapixels: float) -> Drawing:
-    """LabelMe JSON and that of its offspring: polygons, rectangles (turned ones, too), circles and masks."""
-    with malformed(source, "LabelMe"):
-        size = None
-        if content.get("imageHeight") and content.get("imageWidth"):
-            size = declared(content["imageHeight"], content["imageWidth"], max_megapixels)
-        canvas = frame(size, shape, source)
-        return assembled((_labelme_region(s, canvas) for s in content["shapes"]), size, source)
-
-
-_CORNERS = ("rectangle", "rotation", "oriented_rectangle", "quadrilateral")
-
-
-def _labelme_region(entry: Mapping, canvas: Size) -> Region | Undrawn:
-    label, kind = text_of(entry["label"]), entry.get("shape_type") or "polygon"
-    xy = points(entry["points"], label)
-    if kind == "polygon":
-        return outline(label, [xy], canvas)
-    if kind in _CORNERS:
-        if len(xy) == 2 and kind == "rectangle":
-            xy = box(*xy[0], *xy[1])
-        if len(xy) != 4:
-            corners = "2 or 4 corners" if kind == "rectangle" else "4 corners"
-            raise InputError(
-                f"{label!r}, a shape of the kind {kind!r}, must have {corners}. Received {len(xy)} points."
-            )
-        return outline(label, [xy], canvas)
-    if kind == "circle":
-        if len(xy) != 2:
-            raise InputError(
-                f"{label!r}, a circle, must have its centre and a point on it. Received {len(xy)} points."
-            )
-        (x, y), edge = xy
-        radius = float(np.hypot(*(edge - (x, y))))
-        return outline(label, [ellipse(x, y, radius, radius)], canvas)
-    if kind == "mask":
-        return filled(label, _pasted(label, _png(entry["mask"]), xy, canvas))
-    raise not_drawn(str(kind), label)
-
-
 def text_of(label: Any) -> str:
     """A label as text; "" where there is none."""
     return "" if label is None else str(label)
 
 
-def _png(text: str) -> np.ndarray:
-    from PIL import PngImagePlugin
-
-    try:
-        image = PngImagePlugin.PngImageFile(io.BytesIO(base64.b64decode(text)))
-        if image.size[0] * image.size[1] > 400e6:
-            raise ValueError("too large")
-        return np.asarray(image.convert("L")) > 0
-    except (binascii.Error, OSError, SyntaxError) as error:
-        raise ValueError("the mask is no PNG") from error
-
-
-def _pasted(label: str, inside: np.ndarray, xy: np.ndarray, canvas: Size) -> Region:
+def pasted(label: str, inside: np.ndarray, xy: np.ndarray, canvas: Size) -> Region:
+    """A mask at its place, x and y of its upper left corner, in the image."""
     left, top = (round(float(v)) for v in xy[0])
     height, width = canvas
     if left < 0 or top < 0 or top + inside.shape[0] > height or left + inside.shape[1] > width:
@@ -298,6 +244,8 @@ def read_cvat(root: Any, source: str, image_name: str | None, max_megapixels: fl
 
 def _cvat_region(entry: Any, canvas: Size) -> Region | Undrawn:
     label = text_of(entry.get("label"))
+    if entry.get("outside") == "1":
+        return Undrawn(label, "is marked as outside of the image")
 
     def number(key: str) -> float:
         return float(entry.get(key, 0) if key == "rotation" else entry.get(key))
@@ -317,5 +265,5 @@ def _cvat_region(entry: Any, canvas: Size) -> Region | Undrawn:
             raise InputError(f"the mask of {label!r} must lie within its image of {canvas[1]} x {canvas[0]}.")
         runs = [int(n) for n in entry.get("rle").split(",")]
         inside = decode_runs(runs, height * width).reshape(height, width)
-        return filled(label, _pasted(label, inside, np.array([(left, top)]), canvas))
+        return filled(label, pasted(label, inside, np.array([(left, top)]), canvas))
     raise not_drawn(entry.tag, label)

@@ -13,7 +13,10 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
 from cathode_tf.imaging.folders import find_images
-from cathode_tf.imaging.metadata import nm_per, number_of, parse_xml
+from cathode_tf.imaging.lengths import nm_per, number_of
+from cathode_tf.imaging.metadata import (
+    parse_xml,
+)
 from cathode_tf.imaging.micrographs import BY_HAND, Micrograph, iter_micrographs, read_micrograph
 from cathode_tf.imaging.ome_zarr import Edges, voxel_edges
 from cathode_tf.imaging.rasters import RasterFile, open_raster

@@ -55,7 +55,7 @@ def _features(pixels: np.ndarray) -> tuple[int, np.ndarray]:
     grey = pixels.astype(np.float32)
     if by > 1:
         size = (-(-grey.shape[1] // by), -(-grey.shape[0] // by))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
     mean, std = cv2.meanStdDev(grey)
     grey = (grey - np.float32(mean[0, 0])) / np.float32(max(std[0, 0], 1e-6))
     found = np.empty((*grey.shape, 4 * len(SCALES_PX)), np.float16)
@@ -109,7 +109,7 @@ def forest_answer(
     columns_of = np.searchsorted(there, forest.classes_)
     for begin in range(0, len(flat), _CHUNK):
         small[begin : begin + _CHUNK, columns_of] = forest.predict_proba(flat[begin : begin + _CHUNK])
-    answer = small.reshape(*found.shape[:2], -1)
+    answer: np.ndarray = small.reshape(*found.shape[:2], -1)
     if by > 1:
         height, width = pixels.shape
         full = (by * answer.shape[1], by * answer.shape[0])

@@ -15,7 +15,7 @@ import tifffile
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
 from cathode_tf.imaging import find_databar, write_overlay
-from cathode_tf.imaging.grey import one_channel, step_between, stretch, to_integers
+from cathode_tf.imaging.grey import one_channel, shifted, step_between, stretch, to_integers
 from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.imaging.outliers import fences_of
 from cathode_tf.imaging.rasters import Raster, open_raster
@@ -135,7 +135,7 @@ class TiffWindows:
         """How the numbers of this image become uint8 or uint16, as `to_integers` does it with a whole image."""
         height, width = self.shape
         if self._page.dtype in (np.int8, np.int16):
-            return lambda pixels: to_integers(pixels, self.path)[0]
+            return shifted
         low, high, thin = np.inf, -np.inf, []
         for row in range(0, height, TILE):
             pixels = self.read(slice(row, min(row + TILE, height)), slice(0, width))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cathode_tf.errors import InputError, reason_of
+from cathode_tf.errors import InputError
 from cathode_tf.lots.units import header_of, number_of, quantity_of, setting_of
+from cathode_tf.texts import read_table
 
 KEYS = ("lot", "sheet", "slurry", "date")
 ALIASES = {
@@ -49,19 +48,10 @@ def read_rows(
     Raises:
         InputError: If it is no table, or a column is missing or occurs twice.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({reason_of(error)}).") from error
-    except UnicodeDecodeError:
-        text = Path(path).read_bytes().decode("cp1252", errors="replace")
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 2:
+    table = read_table(path)
+    if not table.rows:
         raise InputError(f"{path}: must be a table with a line of names and lines of values. Received less.")
-    mark = max(";\t,", key=lambda each: lines[0].count(each))
-    table = list(csv.reader(io.StringIO(text), delimiter=mark))
-    table = [[cell.strip() for cell in row] for row in table]
-    header, rows = table[0], [(number, row) for number, row in enumerate(table[1:], 2) if any(row)]
+    header = list(table.columns)
     known = [ALIASES.get(name, name) for name in (header_of(cell)[0] for cell in header)]
     for name in must_have:
         if name not in known:
@@ -69,17 +59,7 @@ def read_rows(
     twice = sorted({name for name in known if name and known.count(name) > 1})
     if twice:
         raise InputError(f"{path}: each column must have its own name. {twice[0]} occurs twice.")
-    found = []
-    for number, row in rows:
-        if len(row) > len(header):
-            hint = (
-                " Are there commas in numbers? Then part the columns with semicolons." if mark == "," else ""
-            )
-            raise InputError(
-                f"{path}: line {number} must have {len(header)} columns. Received {len(row)}.{hint}"
-            )
-        found.append({"": str(number), **dict(zip(header, row, strict=False))})
-    return found, header
+    return [{"": str(line), **row} for line, row in zip(table.lines, table.rows, strict=True)], header
 
 
 def read_settings(path: str | Path) -> list[Row]:

@@ -165,7 +165,8 @@ def particle_routes(
             return JSONResponse(ParticleSheet(project_of(), image_of(request)).open())
 
     async def edit(request: Request) -> Response:
-        image, session, who, wish = image_of(request), *await sender(request)
+        image = image_of(request)
+        session, who, wish = await sender(request)
         kind, points = wish.get("kind"), wish.get("points")
         if not isinstance(kind, str):
             raise HTTPException(400, "The request must name a kind of edit.")

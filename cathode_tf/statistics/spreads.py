@@ -171,7 +171,7 @@ def with_draws(
     centre, wide = middle + shift, float(stats.norm.ppf(0.5 + estimate.level / 2)) * u
     low, high = _sides(quantity, estimate, middle)
     ends = centre - math.hypot(low, wide), centre + math.hypot(high, wide)
-    ci = tuple(unscaled(quantity, end) for end in ends)
+    ci = (unscaled(quantity, ends[0]), unscaled(quantity, ends[1]))
     deviation = (unscaled(quantity, centre + u) - unscaled(quantity, centre - u)) / 2
     flags = dict(estimate.flags)
     if not ci[0] <= estimate.value <= ci[1]:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cathode_tf.imaging.metadata import nanometres, number_of, parse_xml
+from cathode_tf.imaging.lengths import nanometres, number_of
+from cathode_tf.imaging.metadata import (
+    parse_xml,
+)
 from cathode_tf.imaging.rasters import RasterFile
 
 _Z_IN_NAME = re.compile(r"(?:^|[_\s-])z\s*=\s*(-?\d+(?:\.\d+)?)\s*(nm|um|µm)", re.IGNORECASE)

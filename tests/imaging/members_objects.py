@@ -518,7 +518,8 @@ NFC, NFD = "Pr\u00fcfung", "Pru\u0308fung"
 for one, other in ((NFC, NFD), (NFD, NFC)):
     kind = "composed" if one == NFC else "decomposed"
     spelled(f"{kind} image, the other mask", f"{one}.png", f"{other}_mask.png")
-    spelled(f"{kind} image, the other LabelMe file", f"{one}.png", f"{other}.json", labelme({"points": BOX}))
+    drawn = labelme({"points": BOX}) | {"imagePath": f"{other}.png"}
+    spelled(f"{kind} image, the other LabelMe file", f"{one}.png", f"{other}.json", drawn)
     listed = [{"id": 0, "file_name": f"{other}.png", "width": 64, "height": 64}]
     spelled(
         f"{kind} image, the other in a COCO file", f"{one}.png", "all.json", coco([POLYGON], images=listed)

@@ -255,6 +255,7 @@ def test_label_studio_takes_the_newest_annotation_that_was_not_cancelled(tmp_pat
         assert (read(save(tmp_path, task)) == 1).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*what counts is a prediction", "ignore:.*reach out of the image")
 def test_label_studio_turned_box_and_ellipse(tmp_path):
     # A box of 4 x 2 px at (1, 1), turned by 90 degrees clockwise about that corner: columns -1 to 0, rows 1 to 4.
     box = {
@@ -296,6 +297,7 @@ masks = hnp.arrays(
 )
 
 
+@pytest.mark.filterwarnings("ignore:.*what counts is a prediction")
 @settings(max_examples=60, deadline=None)
 @given(mask=masks, format=st.sampled_from(FORMATS))
 def test_every_format_gives_the_mask_back(tmp_path_factory, mask, format):
@@ -305,6 +307,7 @@ def test_every_format_gives_the_mask_back(tmp_path_factory, mask, format):
     assert np.array_equal(read, mask)
 
 
+@pytest.mark.filterwarnings("ignore:.*what counts is a prediction")
 def test_several_images_in_one_file(tmp_path):
     masks = {f"s{i}.png": np.full((3, 4), i, np.uint8) for i in range(3)}
     write_coco(tmp_path / "coco.json", masks, DEFAULT)

@@ -16,15 +16,24 @@ def segment(name, content):
     return struct.pack("<16sqq", name, len(content), len(content)) + content
 
 
-def entry(axes, position):
-    """An entry of the directory for a plane of 8-bit grey without compression; axes by name: (start, size)."""
+def entry(axes, position, packing=0):
+    """An entry of the directory for a plane of 8-bit grey; axes by name: (start, size)."""
     dims = b"".join(
         struct.pack("<4siifi", axis.encode(), start, size, 0.0, size) for axis, (start, size) in axes.items()
     )
-    return struct.pack("<2siqii6xi", b"DV", 0, position, 0, 0, len(axes)) + dims
+    return struct.pack("<2siqii6xi", b"DV", 0, position, 0, packing, len(axes)) + dims
 
 
-def write_czi(path, planes, axis="Z", size_nm=50.0):
+def packed_samples(plane, packing):
+    """The bytes of a plane: as they are (0), by Zstandard (5), or that behind a header (6)."""
+    if not packing:
+        return plane.tobytes()
+    from imagecodecs import zstd_encode
+
+    return (b"\3\1\0" if packing == 6 else b"") + bytes(zstd_encode(plane.tobytes()))
+
+
+def write_czi(path, planes, axis="Z", size_nm=50.0, packing=0):
     """A CZI of planes along one axis, as the format's description lays it out."""
     xml = (
         "<ImageDocument><Metadata><Information><Image>"
@@ -35,10 +44,11 @@ def write_czi(path, planes, axis="Z", size_nm=50.0):
     content, entries = bytearray(544), []
     for index, plane in enumerate(planes):
         axes = {"X": (0, plane.shape[1]), "Y": (0, plane.shape[0]), axis: (index, 1)}
-        own = entry(axes, len(content))
+        own = entry(axes, len(content), packing)
+        samples = packed_samples(plane, packing)
         entries.append(own)
-        head = struct.pack("<iiq", 0, 0, plane.nbytes) + own
-        content += segment(b"ZISRAWSUBBLOCK", head + bytes(max(256 - len(head), 0)) + plane.tobytes())
+        head = struct.pack("<iiq", 0, 0, len(samples)) + own
+        content += segment(b"ZISRAWSUBBLOCK", head + bytes(max(256 - len(head), 0)) + samples)
     directory = len(content)
     content += segment(b"ZISRAWDIRECTORY", struct.pack("<i124x", len(entries)) + b"".join(entries))
     metadata = len(content)
@@ -67,6 +77,23 @@ def test_czi_of_slices_and_of_channels(tmp_path):
     assert stack[0].acquisition["slice_thickness_nm"] == pytest.approx(20)
     with pytest.raises(InputError, match=r"must hold one image. Received a CZI of 3 along C"):
         read_micrograph(write_czi(tmp_path / "c.czi", planes, axis="C"))
+
+
+@pytest.mark.parametrize("packing", [5, 6])
+def test_czi_packed_by_zstandard(tmp_path, packing):
+    pytest.importorskip("czifile")
+    micrograph = read_micrograph(write_czi(tmp_path / "a.czi", GREY[None], packing=packing))
+    np.testing.assert_array_equal(micrograph.pixels, GREY)
+
+
+def test_a_czi_packed_in_an_unknown_way_is_refused(tmp_path):
+    pytest.importorskip("czifile")
+    content = bytearray(write_czi(tmp_path / "a.czi", GREY[None], packing=5).read_bytes())
+    # The entry of the directory is the last that begins so; its packing stands 18 bytes on.
+    struct.pack_into("<i", content, content.rfind(b"DV") + 18, 1000)
+    (tmp_path / "a.czi").write_bytes(content)
+    with pytest.raises(InputError, match=r"packed in a way that is not known \(1000\)\. Export it as TIFF"):
+        read_micrograph(tmp_path / "a.czi")
 
 
 def test_a_damaged_czi_is_one_sentence(tmp_path):

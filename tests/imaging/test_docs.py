@@ -2,13 +2,17 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from .test_members import ALL
+
 DOCS = Path(__file__).parents[2] / "docs"
+HERE = Path(__file__).parent
 
 
 def run(page, variables, begin=""):
@@ -42,3 +46,33 @@ def test_tutorial_and_formats(tmp_path, monkeypatch, capsys):
     assert picture.width == 512 and 384 < picture.height < 450  # the legend hangs below
     run("formats.md", {})
     assert Path("tasks.json").exists() and Path("for_labelme.json").exists()
+
+
+def promises(text):
+    """The sentences and rows of tables of a page, without its code and heads."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    found = []
+    for block in re.split(r"\n(?=\n|- |\||#)", text):
+        block = " ".join(block.split()).replace("**", "")
+        if block.startswith("|"):
+            found += [block] if re.search(r"\w", block) else []
+        elif block and not block.startswith("#"):
+            found += re.split(r"(?<=[.:])\s+(?=[A-Z`])", block.removeprefix("- "))
+    return found
+
+
+def exists(name):
+    """Whether a test, or a member of a kind, begins with this name."""
+    if "::" not in name:
+        return any(f"{member.kind}: {member.name}".startswith(name) for member in ALL)
+    file, _, test = name.partition("::")
+    return re.search(rf"def {test}\b", (HERE / file).read_text(encoding="utf-8")) is not None
+
+
+def test_each_promise_has_its_tests():
+    held = tomllib.loads((HERE / "promises.toml").read_text(encoding="utf-8"))
+    sentences = promises((DOCS / "formats.md").read_text(encoding="utf-8"))
+    assert len(sentences) > 90
+    assert [s for s in sentences if sum(s.startswith(begin) for begin in held) != 1] == []
+    assert [begin for begin in held if not any(s.startswith(begin) for s in sentences)] == []
+    assert [name for names in held.values() for name in names if not exists(name)] == []

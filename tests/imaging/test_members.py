@@ -2,14 +2,23 @@
 
 import pytest
 
-from . import members, members_objects, members_pixels, members_scale
+from . import (
+    members,
+    members_instruments,
+    members_objects,
+    members_pixels,
+    members_scale,
+    members_storage,
+    members_tasks,
+)
 
 ALL = [*members.MEMBERS]
 
 
 def test_every_file_of_situations_is_there():
     assert members_pixels and members_objects and members_scale
-    assert len({(m.kind, m.name) for m in ALL}) == len(ALL) > 200
+    assert members_storage and members_tasks and members_instruments
+    assert len({(m.kind, m.name) for m in ALL}) == len(ALL) > 400
 
 
 @pytest.mark.parametrize("member", ALL, ids=lambda m: f"{m.kind}: {m.name}")

@@ -100,7 +100,9 @@ def test_drawn_and_named_add_up(tmp_path_factory, boxes, tool):
         np.testing.assert_array_equal(drawn, inside)
     messages = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
     counted = [
-        int(found[1]) for message in messages if (found := re.search(r": (\d+) of \d+ object", message))
+        int(found[1])
+        for message in messages
+        if (found := re.search(r": (\d+) of \d+ object.* not drawn", message))
     ]
     assert sum(counted) == len(drawing.left_out)
 

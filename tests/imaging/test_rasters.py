@@ -77,11 +77,15 @@ def test_separate_planes_of_rgb_that_is_grey(tmp_path):
     assert np.array_equal(read_micrograph(tmp_path / "a.tif").pixels, GREY8)
 
 
-def test_separate_planes_of_grey_are_a_stack(tmp_path):
-    planes = np.stack([GREY8, 255 - GREY8])
+def test_many_separate_planes_of_grey_are_a_stack_and_few_are_channels(tmp_path):
+    planes = np.stack([GREY8[:9, :9] // 2 + index for index in range(40)])
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack", planarconfig="separate")
-    stack = read_micrograph(tmp_path / "a.tif")
-    assert [np.array_equal(m.pixels, plane) for m, plane in zip(stack, planes, strict=True)] == [True, True]
+    with pytest.warns(InputWarning, match=r"its 40 channels \(planes of one page\) are taken for slices"):
+        stack = read_micrograph(tmp_path / "a.tif")
+    assert all(np.array_equal(m.pixels, plane) for m, plane in zip(stack, planes, strict=True))
+    tifffile.imwrite(tmp_path / "b.tif", planes[:2], photometric="minisblack", planarconfig="separate")
+    with pytest.raises(InputError, match=r"must hold one channel. Received 2 \(planes of one page\)"):
+        read_micrograph(tmp_path / "b.tif")
 
 
 def test_palette_tiff_takes_its_grey_colours(tmp_path):
@@ -156,6 +160,23 @@ def test_a_stack_is_read_slice_by_slice(tmp_path, options):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 60 and peak < 3e6
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "most"),
+    [("uint8", 1, 3), ("float32", 1, 14), ("float64", 1, 25), ("uint16", 3, 17)],
+)
+def test_reading_takes_no_more_memory_than_is_said(tmp_path, dtype, channels, most):
+    pixels = np.arange(600 * 1000).reshape(600, 1000, 1).repeat(channels, 2).squeeze() % 251
+    tifffile.imwrite(
+        tmp_path / "a.tif", pixels.astype(dtype), photometric="rgb" if channels > 1 else "minisblack"
+    )
+    read_micrograph(tmp_path / "a.tif", databar="none")  # what is imported on first use does not count
+    tracemalloc.start()
+    read_micrograph(tmp_path / "a.tif", databar="none")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (most + 0.5) * 600 * 1000
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from cathode_tf import InputError, read_micrograph
+from cathode_tf.errors import InputWarning
 from cathode_tf.inference import Segmenter
 from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.segmenter import prepared_in_parts
@@ -85,6 +86,12 @@ def test_what_cannot_be_read_in_parts_is_refused(image, tmp_path):
     tifffile.imwrite(tmp_path / "d.tif", holes)
     with pytest.raises(InputError, match=r"rows from 256 on: must hold finite numbers.*row 14"):
         TiffWindows(tmp_path / "d.tif")
+    tifffile.imwrite(tmp_path / "e.tif", image(40, 30), extratags=[(274, 3, 1, 6, True)])
+    with (
+        pytest.warns(InputWarning, match="orientation 6"),
+        pytest.raises(InputError, match="must lie upright, as it is too large to be turned"),
+    ):
+        TiffWindows(tmp_path / "e.tif")
     (tmp_path / "c.tif").write_bytes(b"II*\0nonsense")
     with pytest.raises(InputError, match="damaged or truncated"):
         TiffWindows(tmp_path / "c.tif")
