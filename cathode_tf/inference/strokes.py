@@ -42,6 +42,13 @@ SAY_OF_TEXTURE = 0.4
 """The say of a forest that the strokes teach on texture alone, where the model agrees with none of them; where it
 agrees with all, the forest has none."""
 
+MISTAKES = 0.5
+"""Where the model gives what was painted less than this share of what it gives its own choice there, only its mistakes
+were painted: what it says elsewhere is then shown to the forest as well."""
+
+OTHERS = 1.0
+"""That weighs so many times the strokes."""
+
 LEAST = 1e-3
 """Probabilities below this are taken as this."""
 
@@ -136,12 +143,18 @@ def follow_strokes(
         RIDGE / blocks,
     )
     answer = _apply(maps, found)
-    if len(np.unique(targets)) > 2:  # two phases, and what is not painted
-        agreed = _softmax(painted[:, : len(phases)] / _LOG_SCALE)[
-            np.arange(len(places)), targets.ravel()[places]
-        ]
-        doubt = 1 - max(0.0, 2 * float((weights * agreed).sum() / blocks) - 1) ** 2
-        answer = _join(answer, pixels, places, targets.ravel()[places], weights, SAY_OF_TEXTURE * doubt)
+    told = targets.ravel()[places]
+    if len(np.unique(told)) > 1:
+        model = _softmax(painted[:, : len(phases)] / _LOG_SCALE)
+        agreed = float((weights * model[np.arange(len(told)), told]).sum() / blocks)
+        say = SAY_OF_TEXTURE * (1 - max(0.0, 2 * agreed - 1) ** 2)
+        if agreed < MISTAKES * float((weights * model.max(axis=1)).sum() / blocks):
+            model = _softmax(table[:, : len(phases)] / _LOG_SCALE)
+            sure = model.max(axis=1)
+            places = np.concatenate([places, elsewhere])
+            told = np.concatenate([told, model.argmax(axis=1).astype(told.dtype)])
+            weights = np.concatenate([weights, sure * (OTHERS * blocks / sure.sum())])
+        answer = _join(answer, pixels, places, told, weights, say)
     stays = targets != IGNORE
     answer[stays] = np.eye(len(phases), dtype=np.float32)[targets[stays]]
     return answer

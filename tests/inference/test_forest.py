@@ -9,11 +9,11 @@ from cathode_tf.inference import forest, strokes
 TWO = Phases.from_names(("pore", "ncm"))
 
 
-def grained(height=96, width=128, seed=0):
-    """Left half smooth, right half grained in 2 px checks; both of mean grey 128."""
+def grained(height=96, width=128, seed=0, check=2):
+    """Left half smooth, right half grained in checks; both of mean grey 128."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices((height, width))
-    checks = np.where((rows // 2 + columns // 2) % 2, 30, -30) * (columns >= width // 2)
+    checks = np.where((rows // check + columns // check) % 2, 30, -30) * (columns >= width // 2)
     image = (128 + checks + rng.normal(0, 4, (height, width))).clip(0, 255).astype(np.uint8)
     return image, (columns >= width // 2).astype(np.uint8)
 
@@ -23,7 +23,7 @@ def test_halves_of_equal_grey_are_told_apart_by_their_grain(monkeypatch, large):
     if large:  # as images of many pixels are looked at: in half their size
         monkeypatch.setattr(forest, "LARGE_PX", 100)
         monkeypatch.setattr(forest, "_looked_at", type(forest._looked_at)())
-    image, reference = grained(97, 128)
+    image, reference = grained(97, 128, check=4 if large else 2)
     columns, rows = np.arange(image.size) % 128, np.arange(image.size) // 128
     places = np.flatnonzero(np.isin(columns, (12, 30, 90, 110)) & (rows % 3 == 0))
     answer, skill = forest.forest_answer(image, places, reference.ravel()[places], np.ones(len(places)))
