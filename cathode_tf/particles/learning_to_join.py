@@ -14,7 +14,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from cathode_tf.errors import InputError
-from cathode_tf.particles.joining import AREA, Joining, Pieces, mutual_best, terms
+from cathode_tf.particles.joining import Joining, mutual_best, terms
+from cathode_tf.particles.pieces import AREA, Pieces
 from cathode_tf.particles.separation import ParticleMaps, flooded
 
 RIDGE = 3.0
