@@ -20,7 +20,7 @@ from cathode_tf.particles.separation import ParticleMaps, flooded
 
 RIDGE = 3.0
 """Penalty on the squares of the weights, in borders."""
-FROM, LEAST = 0.06, 0.65
+FROM, LEAST = 0.06, 0.72
 """Pieces are joined down to this while one learns, and from this probability on afterwards."""
 
 
