@@ -33,10 +33,10 @@ from cathode_tf.learning.separation_training import Known, train_separation
 from cathode_tf.particles.learning_to_join import Taught, learn_joining
 
 ROOT = Path(os.environ.get("CATHODE_TF_REAL_DATA", "."))
-SIDE = {"powder": 320, "section": 256}
-DRAWN = {"powder": 450, "section": 600}
-PRETRAIN_STEPS, TUNE_STEPS = 1600, 700
-REAL_SHARE = 0.7
+SIDE = 256
+DRAWN = {"powder": 700, "section": 600}
+PRETRAIN_STEPS, TUNE_STEPS = 1000, 120
+REAL_SHARE = 0.6
 """Share of the patches that are real while tuning."""
 CARD = {
     "title": "Contacts and centres of particles",
@@ -63,9 +63,8 @@ def _draw(kind: str, index: int) -> Known | None:
     from cathode_tf.synthesis.powders import draw_powder
 
     rng = np.random.default_rng([77, index, kind == "powder"])
-    side = SIDE[kind]
     if kind == "powder":
-        powder = draw_powder(rng, side, side, float(np.exp(rng.uniform(*np.log((20.0, 80.0))))))
+        powder = draw_powder(rng, SIDE, SIDE, float(np.exp(rng.uniform(*np.log((16.0, 65.0))))))
         return Known(powder.labels, powder.mask, powder.image)
     parameters = Parameters.random(rng, "sem")
     across_px = float(np.exp(rng.uniform(*np.log((25.0, 75.0)))))
@@ -85,7 +84,7 @@ def _draw(kind: str, index: int) -> Known | None:
             parameters = parameters.replace(ncm_fraction=0.5, additive_fraction=0.1, binder_fraction=0.1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sample = synthesize(1, seed=100_000 + index, height=side, width=side, parameters=parameters)[0]
+            sample = synthesize(1, seed=100_000 + index, height=SIDE, width=SIDE, parameters=parameters)[0]
     except InputError:
         return None
     image = sample.image if sample.image.dtype == np.uint8 else (sample.image >> 8).astype(np.uint8)

@@ -26,7 +26,7 @@ from cathode_tf.learning.layers import Card, DepthToSpace, SpaceToDepth
 SEPARATION = Path(__file__).with_name("separation.keras")
 """The network that ships with the package."""
 
-DIAMETER_PX = 48.0
+DIAMETER_PX = 40.0
 """Median particle diameter that the network is shown, px."""
 
 FILTERS = 20, 32, 48, 64

@@ -22,9 +22,6 @@ PATCH_PX = 192
 BATCH = 4
 WITHOUT_GREY = 0.25
 """Share of the patches shown without their micrograph, so that masks alone are served, too."""
-SMALL_COUNT_MORE = 0.5, 4.0
-"""Pixels weigh by the typical diameter over that of their particle, within these bounds: particles are counted, not
-pixels."""
 SCALES = 0.7, 1.4
 """A patch is shown larger or smaller by up to this, as no diameter is known well beforehand."""
 
@@ -157,17 +154,10 @@ def _patch(rng: np.random.Generator, known: Known) -> tuple[np.ndarray, np.ndarr
     if cut.grey is not None and rng.random() >= WITHOUT_GREY:
         grey = _as_imaged(rng, placed(cut.grey))
     wanted = targets(labels)
-    return network_input(mask, grey), np.concatenate([wanted, _weight(labels, mask)[..., None]], -1)
-
-
-def _weight(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """How much a pixel counts: little far from particles, the more the smaller the particle on it or beside it."""
-    diameter = np.sqrt(4 / np.pi * np.maximum(np.bincount(labels.ravel()), 1))
-    of_particle = np.clip(DIAMETER_PX / diameter, *SMALL_COUNT_MORE)
-    of_particle[0] = 0
-    weight = np.maximum(of_particle[labels], SMALL_COUNT_MORE[0] * mask).astype(np.float32)
-    # The depth matters just outside, too, and a contact is as important as the smaller of the two.
-    return np.maximum(cv2.dilate(weight, np.ones((9, 9), np.uint8)), np.float32(0.1))
+    # Far from particles there is nothing to say; contacts matter in them, and the depth just outside, too.
+    near = cv2.dilate((mask | (labels > 0)).astype(np.uint8), np.ones((9, 9), np.uint8))
+    weight = 0.1 + 0.9 * near.astype(np.float32)
+    return network_input(mask, grey), np.concatenate([wanted, weight[..., None]], -1)
 
 
 def _as_segmented(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:

@@ -14,12 +14,13 @@ import numpy as np
 from scipy.optimize import minimize
 
 from cathode_tf.errors import InputError
-from cathode_tf.particles.joining import AREA, Joining, Pieces, mutual_best, terms
+from cathode_tf.particles.joining import Joining, mutual_best, terms
+from cathode_tf.particles.pieces import AREA, Pieces
 from cathode_tf.particles.separation import ParticleMaps, flooded
 
 RIDGE = 3.0
 """Penalty on the squares of the weights, in borders."""
-FROM, LEAST = 0.06, 0.65
+FROM, LEAST = 0.06, 0.72
 """Pieces are joined down to this while one learns, and from this probability on afterwards."""
 
 

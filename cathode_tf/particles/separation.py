@@ -16,7 +16,8 @@ from skimage.segmentation import watershed
 
 from cathode_tf.errors import InputError
 from cathode_tf.particles.instances import DEPTH, Separation, without_small
-from cathode_tf.particles.joining import Joining, Pieces, join
+from cathode_tf.particles.joining import Joining, join
+from cathode_tf.particles.pieces import Pieces
 from cathode_tf.phases import Phases
 
 CONTACT = 0.92

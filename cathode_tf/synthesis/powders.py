@@ -16,8 +16,6 @@ from cathode_tf.synthesis.fields import fractal_field, smooth_field
 from cathode_tf.synthesis.packing import spread_apart
 
 OUTLINE_POINTS = 256
-GROWN_IN = 0.4
-"""A satellite whose centre is no more than this share of its radius above the surface of its host is part of it."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,6 @@ class _Heap:
     centres: np.ndarray
     """(n, 3): height above the bottom, row, column; px."""
     radii: np.ndarray
-    counted_as: np.ndarray
-    """(n,): the particle that each belongs to, itself or the one that it has grown into."""
     depth: float
 
 
@@ -80,20 +76,16 @@ def _heap(rng: np.random.Generator, height: int, width: int, diameter_px: float)
     centres = spread_apart(centres, radii, spread, rounds=int(rng.choice([8, 30])))
     if layers <= 1:
         centres[:, 0] = radii * rng.uniform(0.7, 1.0, number)
-    counted_as = np.arange(number)
     satellites = rng.random(number) < rng.choice([0.0, 0.1, 0.3])
     hosts = np.flatnonzero(satellites)
     if hosts.size:
         ways = rng.standard_normal((hosts.size, 3))
         ways /= np.linalg.norm(ways, axis=1, keepdims=True)
         small = radii[hosts] * rng.uniform(0.12, 0.45, hosts.size)
-        apart = rng.uniform(-0.3, 0.9, hosts.size)
-        reach = (radii[hosts] + apart * small)[:, None]
+        reach = (radii[hosts] + rng.uniform(-0.2, 0.9, hosts.size) * small)[:, None]
         centres = np.concatenate([centres, centres[hosts] + reach * ways])
-        own = np.arange(number, number + hosts.size)
-        counted_as = np.concatenate([counted_as, np.where(apart < GROWN_IN, hosts, own)])
         radii = np.concatenate([radii, np.maximum(small, 1.5)])
-    return _Heap(centres, radii, counted_as, depth)
+    return _Heap(centres, radii, depth)
 
 
 def _seen(
@@ -176,12 +168,11 @@ def _shaded(
 def _counted(rng: np.random.Generator, heap: _Heap, owner: np.ndarray) -> np.ndarray:
     """Label image of the particles that an annotator would outline: not the deepest, not mere slivers."""
     number = heap.radii.size
-    counted = np.append(heap.counted_as, -1)[owner]
-    seen = np.bincount(counted.ravel() + 1, minlength=number + 1)[1:]
+    seen = np.bincount(owner.ravel() + 1, minlength=number + 1)[1:]
     share = seen / np.maximum(np.pi * heap.radii**2, 1)
     surface = heap.centres[:, 0] + heap.radii
     deep = surface < rng.choice([0.0, 0.3, 0.5]) * surface.max()
     keep = (seen >= 12) & (share > rng.uniform(0.02, 0.15)) & ~deep
     lut = np.zeros(number + 1, np.int32)
     lut[1:][keep] = np.arange(1, int(keep.sum()) + 1)
-    return lut[counted + 1]
+    return lut[owner + 1]

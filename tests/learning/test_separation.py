@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError, Phases, separate
+from cathode_tf.imaging import read_instances, read_micrograph
 from cathode_tf.inference import separation
 from cathode_tf.inference.separation import SeparationNetwork, particle_maps, separation_network
 from cathode_tf.learning.separation import SEPARATION, build_separation, targets
 from cathode_tf.learning.separation_training import Known, train_separation
+from cathode_tf.particles.agreement import compare_outlines
+from cathode_tf.particles.joining import Joining
+from cathode_tf.particles.separation import CONTACT
 from cathode_tf.synthesis.powders import draw_powder
 
 
@@ -34,6 +38,31 @@ def test_the_network_that_ships_is_small_and_tells_what_it_learnt_from():
     network = separation_network()
     assert SEPARATION.stat().st_size < 1_500_000
     assert "drawn powders" in network.card["trained_on"]
+
+
+def test_the_network_that_ships_knows_how_to_join_with_and_without_a_micrograph():
+    rules = separation_network().joining
+    plain = Joining.by_contact(CONTACT)
+    assert set(rules) == {True, False}
+    assert all(len(rule.weights) == len(plain.weights) and rule.weights.any() for rule in rules.values())
+    assert rules[True].to_dict() != rules[False].to_dict() != plain.to_dict()
+
+
+@pytest.mark.slow
+def test_touching_powder_particles_are_found_by_their_micrograph(real_data):
+    # What the network's card was weighed on, so that this holds the shipped weights, not what new powders may expect
+    # (leaving each image out: benchmarks/instances.md).
+    file = real_data / "powder_sem/via_powder_particle_masks_training.json"
+    path = sorted((real_data / "powder_sem/images").glob("*.png"))[1]
+    grey = read_micrograph(path).pixels
+    outlines = [(one.window, one.inside) for one in read_instances(file, path.name, grey.shape)]
+    mask = np.zeros(grey.shape, bool)
+    for window, inside in outlines:
+        mask[window] |= inside
+    phases = Phases.default()
+    labels = separate(np.where(mask, phases["ncm"].id, phases["pore"].id).astype(np.uint8), phases, grey)
+    found = compare_outlines(labels, outlines).to_dict()
+    assert found["ap50"] > 0.85 and abs(found["count_error"]) < 0.08 and abs(found["median_error"]) < 0.08
 
 
 def test_tiles_give_the_answer_of_the_whole(monkeypatch):

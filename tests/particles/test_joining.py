@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cathode_tf import InputError
-from cathode_tf.particles.joining import FEATURES, Joining, Pieces, join, mutual_best, terms
+from cathode_tf.particles.joining import Joining, join, mutual_best, terms
+from cathode_tf.particles.pieces import FEATURES, Pieces
 
 
 def squares(contact=0.0, grey=None):
