@@ -91,7 +91,13 @@ def test_masks_come_with_the_label_image_and_the_micrograph_that_segment_noted(t
     write_json(tmp_path / "segmented.json", {"done": {"k": entry}, "sha256": {}})
     paths = [tmp_path / "a_mask.png", tmp_path / "b_mask.png"]
     (_, _, pixels, beside, draws), (_, _, nothing, none, _) = Masks(paths, PHASES, None)
-    assert pixels[0, 5] == 5 and np.array_equal(beside, labels) and nothing is None and none is None and draws is None
+    assert (
+        pixels[0, 5] == 5
+        and np.array_equal(beside, labels)
+        and nothing is None
+        and none is None
+        and draws is None
+    )
     assert pictures_among([*paths, tmp_path / "a_labels.tif"]) == [tmp_path / "a_labels.tif"]
     # An analysis counts what the label image says, and says so; where there is none the outlines decide.
     analysis = analyze(Masks(paths, PHASES, None), PHASES)
