@@ -18,6 +18,8 @@ SIDE_PX = 320
 MODALITIES = ("se", "bse", "nano-ct")
 SEED = 77_000
 NCM = 1
+LEAST_PX = 16
+"""Small particles are at least so large across; the default model learned from 18 px on."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,10 @@ def draw_body(folder: Path, number: int, cuts: int) -> Path:
     modality = MODALITIES[number % len(MODALITIES)]
     parameters = Parameters.random(rng, modality).replace(databar_px=0)
     # Particles too small to be told apart, or too large for a section to hold some, are no question of trust.
-    typical_px = float(np.exp(rng.uniform(np.log(24), np.log(70))))
+    typical_px = float(np.exp(rng.uniform(np.log(32), np.log(80))))
     parameters = parameters.replace(pixel_size_nm=parameters.particle_um * 1000 / typical_px)
+    if parameters.fines_ratio * typical_px < LEAST_PX:
+        parameters = parameters.replace(fines_fraction=0)
     samples = synthesize(
         cuts, seed=SEED + number, height=SIDE_PX, width=SIDE_PX, parameters=parameters, cuts=cuts
     )

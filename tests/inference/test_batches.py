@@ -32,9 +32,9 @@ def test_the_pixel_size_given_reaches_the_model(tmp_path, monkeypatch):
         def kind(self, micrograph):
             return None
 
-        def segment(self, micrograph):
+        def segment_with_draws(self, micrograph, count):
             seen.append(micrograph.pixel_size_nm)
-            return SimpleNamespace(mask=np.zeros(micrograph.pixels.shape, np.uint8))
+            return SimpleNamespace(mask=np.zeros(micrograph.pixels.shape, np.uint8)), None
 
     monkeypatch.setattr(cathode_tf.inference, "Segmenter", Model)
     cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8))
@@ -90,8 +90,14 @@ def test_masks_come_with_the_label_image_and_the_micrograph_that_segment_noted(t
     entry = {"stem": "a", "files": ["a_mask.png", "a_labels.tif"], "micrograph": "images/a.png"}
     write_json(tmp_path / "segmented.json", {"done": {"k": entry}, "sha256": {}})
     paths = [tmp_path / "a_mask.png", tmp_path / "b_mask.png"]
-    (_, _, pixels, beside), (_, _, nothing, none) = Masks(paths, PHASES, None)
-    assert pixels[0, 5] == 5 and np.array_equal(beside, labels) and nothing is None and none is None
+    (_, _, pixels, beside, draws), (_, _, nothing, none, _) = Masks(paths, PHASES, None)
+    assert (
+        pixels[0, 5] == 5
+        and np.array_equal(beside, labels)
+        and nothing is None
+        and none is None
+        and draws is None
+    )
     assert pictures_among([*paths, tmp_path / "a_labels.tif"]) == [tmp_path / "a_labels.tif"]
     # An analysis counts what the label image says, and says so; where there is none the outlines decide.
     analysis = analyze(Masks(paths, PHASES, None), PHASES)
