@@ -356,7 +356,7 @@ def test_two_people_by_links_of_their_own(new_page, start, small_project):
     bob.click("#to-images")
     assert bob.locator("text=Open another folder").count() == 0
     # What Bob is at work on is taken for Ann.
-    key = small_project.state.queue()[0].key
+    key = next(image.key for image in small_project.state.queue() if image.role == "pool")
     ready = f"() => window.editor?.card?.key === '{key}' && editor.outbox"
     bob.goto(link.split("?")[0] + f"review#{key}")
     bob.wait_for_function(f"{ready} && !editor.readonly")
