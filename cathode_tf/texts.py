@@ -7,6 +7,7 @@ semicolons or tabs between their cells, and then commas in their numbers; names 
 from __future__ import annotations
 
 import csv
+import io
 import re
 import tomllib
 import unicodedata
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cathode_tf.errors import InputError
+from cathode_tf.errors import InputError, InputWarning
 
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -106,7 +107,10 @@ def _hint(text: str) -> str:
         return "; blanks must be plain ones, not those that keep words together (U+00A0)"
     if re.search("[“”„‘’]", text):
         return '; quotation marks must be straight ones (")'
-    return ""
+    bare = re.search(
+        r"^\s*([\w-]+)\s*=\s*(?!true|false|inf|nan)([^\W\d][^\s\"'#]*)\s*(#.*)?$", text, re.MULTILINE
+    )
+    return f'; words need quotation marks: {bare[1]} = "{bare[2]}"' if bare else ""
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -137,13 +141,60 @@ class Table:
     lines: list[int]
 
 
+def table_text(path: str | Path) -> str:
+    """The text of a CSV file; of an Excel workbook, its first sheet that holds something, with tabs between cells.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".xls", ".ods", ".numbers"):
+        raise InputError(f"{path}: must be a CSV file or an Excel workbook (.xlsx). Save it as one of them.")
+    if path.suffix.lower() not in (".xlsx", ".xlsm"):
+        return read_text(path)
+    import warnings
+
+    import openpyxl
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and extensions, which hold no cells
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
+            book.close()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except Exception as error:  # whatever a damaged zip or XML makes of it
+        raise InputError(f"{path}: must be an Excel workbook. It cannot be read ({error}).") from error
+    filled = {
+        title: rows for title, rows in sheets.items() if any(cell is not None for row in rows for cell in row)
+    }
+    if len(filled) > 1:
+        first, other, *_ = filled
+        warnings.warn(f"{path}: its sheet {first!r} is read; {other!r} is not.", InputWarning, stacklevel=2)
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter="\t", lineterminator="\n")
+    for row in next(iter(filled.values()), []):
+        writer.writerow([_cell(value) for value in row])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """A cell of a workbook as someone would type it: a whole number without a point, a day without a time."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value).removesuffix(" 00:00:00")
+
+
 def read_table(path: str | Path) -> Table:
-    """The table in a CSV file: commas, semicolons or tabs between its cells, whichever its head has.
+    """The table in a CSV file or an Excel workbook: commas, semicolons or tabs between cells, whichever its head has.
 
     Raises:
         InputError: If it cannot be read, has no head, names a column twice, or has a row of more cells than columns.
     """
-    text = read_text(path)
+    text = table_text(path)
     lines = text.splitlines()
     begin = 0
     separator = ""

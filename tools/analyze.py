@@ -229,7 +229,7 @@ def command(
     from cathode_tf.inference.batches import Masks, Segmented
     from cathode_tf.ownership import refuse_inputs
     from cathode_tf.progress import track
-    from cathode_tf.reporting import write_report
+    from cathode_tf.reporting import write_by_magnification, write_report
     from cathode_tf.statistics import draw_reference_points
 
     force = chosen.pop("force")
@@ -261,6 +261,8 @@ def command(
     coating = None if electrode is None else Electrode.from_toml(electrode)
     paths = find_images(masks) if model else without_pictures(find_images(masks))
     groups = None if groups_file is None else read_groups(groups_file)
+    if groups is not None:  # a table of the images serves their masks, too
+        groups = {**{f"{name}_mask": group for name, group in groups.items()}, **groups}
     with atomic_folder(out, force=force) as folder:
         shown_masks: dict[str, Any] = {}
         shown_images: dict[str, Any] = {}
@@ -314,8 +316,10 @@ def command(
             files = {name: str(path.absolute()) for name, path in zip(source.stories, paths, strict=True)}
             analysis = replace(analysis, mask_files=files, mixed=source.mixed)
             analysis = replace(analysis, verification=verified(paths, analysis))
-            for size in source.mixed:
-                of_one_size(source, analysis, size, folder)
+            for size, count in write_by_magnification(
+                analysis, source.__iter__, source.sizes, folder
+            ).items():
+                click.echo(f"{count} masks of {size:.4g} nm a pixel: lengths in {size:.4g}nm/report.html.")
         if reference_points is not None:
             analysis = analysis.with_reference_points(read_points(reference_points))
         if coating is not None:
@@ -407,30 +411,6 @@ def measure_volume(
         for name, estimate in analysis.summary.get(quantity, {}).items():
             click.echo(f"{quantity} {name}: {estimate}")
     click.echo(f"Wrote instances.csv, instances.parquet, report.html, summary.json to {out}.")
-
-
-def of_one_size(source, analysis, size: float, folder: Path) -> None:
-    """The numbers and the report of the masks of one magnification, in a folder of their own."""
-    from dataclasses import replace
-
-    from cathode_tf.analysis import analyze
-    from cathode_tf.reporting import write_report
-
-    mine = [each for each in source if source.sizes[each[0]] and abs(source.sizes[each[0]] / size - 1) < 1e-3]
-    # `replicate` may have become "group" for images of one place; this batch finds its own.
-    settings = replace(analysis.settings, replicate="image")
-    found = analyze(mine, source.phases, pixel_size_nm=size, settings=settings, drawn_by=analysis.drawn_by)
-    found = replace(found, stories=analysis.stories, mask_files=analysis.mask_files)
-    place = folder / f"{size:.4g}nm"
-    place.mkdir()
-    found.write_into(place)
-    write_report(
-        found,
-        place / "report.html",
-        masks={name: mask for name, mask, *_ in mine},
-        title=f"Cathode analysis at {size:.4g} nm a pixel",
-    )
-    click.echo(f"{len(mine)} masks of {size:.4g} nm a pixel: lengths in {place.name}/report.html.")
 
 
 def verified(paths: list[Path], analysis):

@@ -30,7 +30,12 @@ WARNING = (
 )
 @click.option("--yes", is_flag=True, help="Do not ask before --lan.")
 @click.option("--shortcut", is_flag=True, help="Put a launcher on the desktop, and end.")
-@click.option("--force", is_flag=True, help="With --shortcut: replace the one that is there.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    help="Gather in this folder what a computer of this system needs that has no network, and end; from a clone.",
+)
+@click.option("--force", is_flag=True, help="With --shortcut or --bundle: replace what is there.")
 def command(
     folder: Path | None,
     port: int | None,
@@ -40,6 +45,7 @@ def command(
     lan: bool,
     yes: bool,
     shortcut: bool,
+    bundle: Path | None,
     force: bool,
 ) -> None:
     """Lead from FOLDER, micrographs or a project, to masks, a model and a report, all in the browser.
@@ -53,6 +59,12 @@ def command(
     from cathode_tf.review.shortcut import write_shortcut
     from cathode_tf.rounds.ledger import user_name
 
+    if bundle is not None:
+        from cathode_tf.review.bundle import write_bundle
+
+        made = write_bundle(bundle, force=force)
+        click.echo(f"Wrote {made}: copy it over, and read its READ ME FIRST.txt.")
+        return
     if shortcut:
         click.echo(f"Wrote {write_shortcut(force=force)}")
         return

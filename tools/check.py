@@ -74,16 +74,22 @@ def _shows_images_alone(path: Path, suffix: str, as_json: bool) -> bool:
     from cathode_tf.review.folders import folder_table
     from cathode_tf.words import counted
 
-    if as_json or not path.is_dir():
+    if as_json:
         return False
-    try:
-        if any(mask is not None for _, mask in match_masks(find_images(path), None, suffix)):
+    if not path.is_dir():
+        rows = folder_table(path)  # a file, or a pattern that the shell did not expand
+        for row in rows:
+            if not row["use"]:
+                raise InputError(f"{row['path']}: {row['note']}")
+    else:
+        try:
+            if any(mask is not None for _, mask in match_masks(find_images(path), None, suffix)):
+                return False
+        except InputError:  # check itself says it with everything else
             return False
-    except InputError:  # check itself says it with everything else
-        return False
-    rows = folder_table(path)
-    if not all(row["use"] for row in rows):
-        return False
+        rows = folder_table(path)
+        if not all(row["use"] for row in rows):
+            return False
     for row in rows:
         size = (
             f"{row['pixel_size_nm']:.5g} nm ({row['pixel_size_source']})"

@@ -13,7 +13,7 @@ from cathode_tf.imaging.grey import scale_to_uint16
 from cathode_tf.imaging.legends import with_legend
 from cathode_tf.imaging.masks import iter_masks, read_mask, write_mask
 from cathode_tf.imaging.micrographs import Micrograph, iter_micrographs, read_micrograph
-from cathode_tf.imaging.pictures import display, overlay, write_overlay
+from cathode_tf.imaging.pictures import display, grey_range, overlay, windowed, write_overlay
 from cathode_tf.imaging.rasters import MAX_MEGAPIXELS
 from cathode_tf.imaging.regions import Region, label_image
 from cathode_tf.imaging.rulers import Ruler, find_ruler
@@ -31,6 +31,7 @@ __all__ = [
     "find_images",
     "find_ruler",
     "fit_mask_to_cut",
+    "grey_range",
     "iter_masks",
     "iter_micrographs",
     "label_image",
@@ -43,6 +44,7 @@ __all__ = [
     "read_mask",
     "read_micrograph",
     "scale_to_uint16",
+    "windowed",
     "with_legend",
     "write_annotation",
     "write_coco",

@@ -43,6 +43,28 @@ def display(pixels: np.ndarray, *, low: float = 0.5, high: float = 99.5) -> np.n
     return stretched[pixels] if counted else stretched
 
 
+def windowed(pixels: np.ndarray, black: float, white: float) -> np.ndarray:
+    """The micrograph as uint8 (height, width), stretched between two of its grey levels.
+
+    Args:
+        pixels: uint8 or uint16 (height, width).
+        black, white: Levels that are shown black and white; what lies beyond is cut off.
+
+    Example:
+        >>> windowed(np.array([[100, 200, 300]], np.uint16), 100, 200)
+        array([[  0, 255, 255]], dtype=uint8)
+    """
+    values = np.arange(np.iinfo(pixels.dtype).max + 1, dtype=np.float32)
+    stretched = np.clip(np.rint((values - black) * (255 / (white - black))), 0, 255).astype(np.uint8)
+    return cv2.LUT(pixels, stretched) if pixels.dtype == np.uint8 else stretched[pixels]
+
+
+def grey_range(pixels: np.ndarray) -> dict[str, float]:
+    """`least` and `most` grey level of a micrograph, and the `black` and `white` that `display` shows it with."""
+    black, white = _levels(tamed(pixels), (0.5, 99.5))
+    return {"least": float(pixels.min()), "most": float(pixels.max()), "black": black, "white": white}
+
+
 def _levels(pixels: np.ndarray, percents: tuple[float, float]) -> list[float]:
     """Percentiles as `np.percentile` gives them, from how often each grey level occurs: no sorting."""
     if pixels.size < 1 << 24:  # OpenCV counts faster, in float32, which is exact up to here

@@ -52,7 +52,7 @@ class Masks:
         self.stories = dict(zip(unique_names(paths), stories_beside(paths), strict=True))
         self.sizes = dict(zip(self.stories, [size for size, _ in pixel_sizes_beside(paths)], strict=True))
         self.pixel_size_nm, self.pixel_size_source = _common_size(paths, pixel_size_nm)
-        self.mixed = _several(self.sizes.values()) if pixel_size_nm is None else ()
+        self.mixed = several_sizes(self.sizes.values()) if pixel_size_nm is None else ()
 
     def __iter__(
         self,
@@ -89,7 +89,7 @@ def _common_size(masks: Sequence[Path], given: float | None) -> tuple[float | No
     return (expected, f"{known[0][2]}, noted by segment") if len(known) == len(masks) else (None, "")
 
 
-def _several(sizes: Iterable[float | None]) -> tuple[float, ...]:
+def several_sizes(sizes: Iterable[float | None]) -> tuple[float, ...]:
     """The pixel sizes that differ, ascending, where there are several."""
     found: list[float] = []
     for size in sorted(size for size in sizes if size):

@@ -43,7 +43,7 @@ class Row:
 def read_rows(
     path: str | Path, *, must_have: tuple[str, ...] = ("lot",)
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Lines of a CSV file as dictionaries by column, whatever parts its columns; and its columns.
+    """Lines of a CSV file or Excel workbook as dictionaries by column, whatever parts its columns; and its columns.
 
     Raises:
         InputError: If it is no table, or a column is missing or occurs twice.

@@ -9,6 +9,7 @@ from cathode_tf.lazy import loader
 if TYPE_CHECKING:
     from cathode_tf.reporting.evaluation import evaluation_section
     from cathode_tf.reporting.gating import Gate, gate, read_specs
+    from cathode_tf.reporting.magnifications import write_by_magnification
     from cathode_tf.reporting.reconstruction import write_flight, write_reconstruction_report
     from cathode_tf.reporting.report import write_report
     from cathode_tf.reporting.volume import write_volume_report
@@ -18,6 +19,7 @@ _MODULE_OF = {
     "evaluation_section": "evaluation",
     "gate": "gating",
     "read_specs": "gating",
+    "write_by_magnification": "magnifications",
     "write_flight": "reconstruction",
     "write_reconstruction_report": "reconstruction",
     "write_report": "report",
@@ -29,6 +31,7 @@ __all__ = [
     "evaluation_section",
     "gate",
     "read_specs",
+    "write_by_magnification",
     "write_flight",
     "write_reconstruction_report",
     "write_report",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,3 +111,38 @@ def write_page(page: Page, path: str | Path, *, force: bool = False) -> Path:
     with atomic_file(path, force=force) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def write_figures(page: Page, folder: Path) -> list[Path]:
+    """Write each drawing of the page as an SVG and each picture as a PNG, for slides and papers.
+
+    Args:
+        page: What `write_page` shows.
+        folder: Is made; files are numbered in the order of the page and named by section and caption.
+    """
+    parts = [Section("first page", pictures=list(page.pictures)), *page.sections]
+    written: list[Path] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for section in parts:
+        figures: list[Drawing | Picture] = [*section.drawings, *section.pictures]
+        for figure in figures:
+            words = re.sub(r"[^\w]+", "-", f"{section.title} {figure.caption}".lower()).strip("-")[:60]
+            stem = f"{len(written) + 1:02d}-{words.rstrip('-')}"
+            if isinstance(figure, Drawing):
+                path = folder / f"{stem}.svg"
+                path.write_text(figure.svg, encoding="utf-8")
+            else:
+                path = folder / f"{stem}.png"
+                path.write_bytes(_as_png(figure.data))
+            written.append(path)
+    return written
+
+
+def _as_png(data: str) -> bytes:
+    """The image of a `data:` address as PNG, which every program opens."""
+    import cv2
+    import numpy as np
+
+    encoded = np.frombuffer(base64.b64decode(data.partition(",")[2]), np.uint8)
+    picture = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    return cv2.imencode(".png", picture)[1].tobytes()

@@ -20,7 +20,7 @@ from cathode_tf.reporting.figures import (
     picture_data,
 )
 from cathode_tf.reporting.overview import overview
-from cathode_tf.reporting.page import Drawing, Page, Picture, Section, Table, write_page
+from cathode_tf.reporting.page import Drawing, Page, Picture, Section, Table, write_figures, write_page
 from cathode_tf.reporting.particles import instance_sections, is_size, size_sections
 from cathode_tf.reporting.tables import estimates_table, for_page, intervals_caption, split_text
 from cathode_tf.statistics import Estimate
@@ -74,6 +74,7 @@ def write_report(
     extra: Sequence[Section] = (),
     title: str = "Cathode analysis",
     force: bool = False,
+    figures: str | Path | None = None,
 ) -> Path:
     """Write the report of a batch: what the cathode is like on one screen; below, folded, everything else.
 
@@ -86,6 +87,7 @@ def write_report(
         extra: More sections, shown after the headline: how good the model is, for example.
         title: Heading.
         force: Replace an existing file.
+        figures: Folder for its charts (SVG) and pictures (PNG) as files, too; default: none.
 
     Returns:
         `path`.
@@ -118,6 +120,8 @@ def write_report(
         pictures=first.pictures,
         basis=first.basis,
     )
+    if figures is not None:
+        write_figures(page, Path(figures))
     return write_page(page, path, force=force)
 
 

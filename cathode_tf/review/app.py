@@ -29,7 +29,7 @@ from cathode_tf.review.particles import particle_routes
 from cathode_tf.review.runs import decode_mask, encode_mask
 from cathode_tf.review.security import Guard
 from cathode_tf.review.stations import max_body, station_routes
-from cathode_tf.review.views import Views
+from cathode_tf.review.views import Views, asked_window
 from cathode_tf.rounds import ImageState, Project, record_review
 
 STATIC = Path(__file__).parent / "static"
@@ -55,11 +55,12 @@ def build_app(desk: Desk | Project, *, token: str, hosts: set[str], who: str) ->
         Route("/", _page("stations.html" if desk.stations else "index.html")),
         Route("/review", _page("index.html")),
         Route("/status", _page("status.html")),
-        *(station_routes(desk) if desk.stations else ()),
+        *((Route("/verify", _page("verify.html")), *station_routes(desk)) if desk.stations else ()),
         Route("/api/project", room.project_card),
         Route("/api/status", room.status),
         Route(one, room.image_card),
         Route(one + "/pixels", room.pixels),
+        Route(one + "/window", room.window),
         Route(one + "/thumbnail", room.thumbnail),
         Route(one + "/mask", room.mask),
         Route(one + "/proposal", room.proposal),
@@ -220,7 +221,11 @@ class _Room:
         )
 
     def pixels(self, request: Request) -> Response:
-        return _bytes(self.views.grey(self._image(request).key))
+        key, window = self._image(request).key, asked_window(request)
+        return _bytes(self.views.grey(key) if window is None else self.views.windowed(key, *window))
+
+    def window(self, request: Request) -> Response:
+        return JSONResponse(self.views.window(self._image(request).key))
 
     def thumbnail(self, request: Request) -> Response:
         return Response(self.views.thumbnail(self._image(request).key), media_type="image/png")

@@ -1,7 +1,6 @@
-"""The last stations of the page: masks for every image of a batch, then its numbers.
+"""Masks for every image of a batch: a project, or a folder of micrographs, comes in, `batches/NAME/masks` goes out.
 
-A project (or a folder of micrographs) comes in; `batches/NAME/` with masks, a list of what became of each image,
-tables and a report goes out.
+Beside them lie their stories (who or what made each) and `batch.json`, a list of what became of each image.
 """
 
 from __future__ import annotations
@@ -9,27 +8,21 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cathode_tf.errors import InputError
-from cathode_tf.files import atomic_folder, read_json, write_json
-from cathode_tf.progress import tell, track
+from cathode_tf.files import read_json, write_json
+from cathode_tf.imaging.stories import MODEL, Story, write_stories
+from cathode_tf.progress import track
 from cathode_tf.rounds import Project
-from cathode_tf.rounds.project import read_png
+from cathode_tf.rounds.exchange import image_facts, story_of
 from cathode_tf.rounds.state import ImageState
 
 DOUBTFUL = 0.25
 """Mean entropy (0-1) from which on an image is listed as doubtful: look at it before you believe its numbers."""
 
 KEEP_S = 3.0
-
-SHOWN = 6
-"""So many images are drawn in a report."""
 
 
 def batch_folder(project: Project, name: str) -> Path:
@@ -58,6 +51,7 @@ def apply_to_project(project: Project) -> dict[str, Any]:
     What an earlier call made with the same model is kept.
     """
     from cathode_tf.imaging import write_mask, write_overlay
+    from cathode_tf.inference.facts import model_facts
 
     folder = batch_folder(project, "project")
     known = {row["key"]: row for row in read_batch(project, "project")}
@@ -72,14 +66,23 @@ def apply_to_project(project: Project) -> dict[str, Any]:
         row = known.get(image.key)
         if row is None or row["of"] != of or not (folder / row["mask"]).exists():
             stem = names[image.key]
-            score = None
+            score, foreign = None, ""
             if accepted is None:
                 segmenter = segmenter or _segmenter(project)
-                found = segmenter.segment(project.micrograph(image), phases=project.active)
+                micrograph = project.micrograph(image)
+                found = segmenter.segment(micrograph, phases=project.active)
                 mask, score = found.mask, round(found.score, 4)
+                kind = segmenter.kind(micrograph)
+                foreign = kind["reason"] if kind and kind["foreign"] else ""
+                story = Story(
+                    MODEL,
+                    model=model_facts(segmenter),
+                    image=image_facts(project, image),
+                    kind=kind,
+                )
             else:
-                mask = accepted
-            write_mask(folder / "masks" / f"{stem}_mask.png", mask, project.phases, force=True)
+                mask, story = accepted, story_of(project, image)
+            written_mask = write_mask(folder / "masks" / f"{stem}_mask.png", mask, project.phases, force=True)
             write_overlay(
                 folder / "masks" / f"{stem}_overlay.png",
                 project.pixels(image),
@@ -88,14 +91,21 @@ def apply_to_project(project: Project) -> dict[str, Any]:
                 pixel_size_nm=image.pixel_size_nm,
                 force=True,
             )
-            row = {"key": image.key, "of": of, "score": score, "mask": f"masks/{stem}_mask.png"}
+            write_stories(folder / "masks", {written_mask.name: story})
+            row = {
+                "key": image.key,
+                "of": of,
+                "score": score,
+                "mask": f"masks/{stem}_mask.png",
+                "foreign": foreign,
+            }
         about = {
             "name": image.name,
             "state": "accepted" if accepted is not None else "segmented",
             "pixel_size_nm": image.pixel_size_nm,
             "group": image.group,
         }
-        rows.append({**row, **about, "doubtful": (row["score"] or 0.0) >= DOUBTFUL})
+        rows.append({**row, **about, "doubtful": _is_doubtful(row)})
         if time.monotonic() - written > KEEP_S:  # so that little is done again after a kill
             done = {one["key"] for one in rows}
             _write_rows(folder, model, rows + [one for key, one in known.items() if key not in done])
@@ -126,7 +136,8 @@ def apply_to_folder(project: Project, images: Path) -> dict[str, Any]:
     for stem, score in report.scores.items():
         size, _ = report.pixel_sizes[stem]
         row = {"key": stem, "name": stem, "state": "segmented", "score": round(score, 4), "of": ""}
-        known[stem] = {**row, "pixel_size_nm": size, "group": "", "doubtful": score >= DOUBTFUL}
+        row |= {"pixel_size_nm": size, "group": "", "foreign": report.foreign.get(stem, "")}
+        known[stem] = {**row, "doubtful": _is_doubtful(row)}
     for stem in known:
         if (folder / "masks" / f"{stem}_mask.png").exists():
             rows.append({**known[stem], "mask": f"masks/{stem}_mask.png"})
@@ -140,70 +151,9 @@ def apply_to_folder(project: Project, images: Path) -> dict[str, Any]:
     return _outcome(folder.name, rows)
 
 
-def report_on(project: Project, name: str) -> dict[str, Any]:
-    """Analyse the masks of a batch and write tables and a report beside them.
-
-    Raises:
-        InputError: If there are no masks, or images of different pixel sizes.
-    """
-    from cathode_tf.analysis import analyze
-    from cathode_tf.reporting import write_report
-
-    folder = batch_folder(project, name)
-    rows = [row for row in read_batch(project, name) if row["mask"]]
-    if not rows:
-        raise InputError("report: needs masks. Received none. Segment all images first (Apply).")
-    rows.sort(key=lambda row: row["name"])
-    size, source = _common_size(project, rows)
-    phases = project.phases
-    shown: dict[str, np.ndarray] = {}
-    pictures: dict[str, np.ndarray] = {}
-
-    def each() -> Iterator[tuple[str, np.ndarray]]:
-        for row in track(rows, "Measuring", total=len(rows)):
-            mask = _read_mask(folder / row["mask"])
-            if len(shown) < SHOWN:
-                shown[row["name"]] = mask
-                if name == "project":
-                    pictures[row["name"]] = project.pixels(project.image(row["key"]))
-            yield row["name"], mask
-
-    groups = {row["name"]: row["group"] for row in rows if row["group"]}
-    grouped = groups if 1 < len(set(groups.values())) < len(rows) else None
-    analysis = replace(analyze(each(), phases, pixel_size_nm=size, groups=grouped), pixel_size_source=source)
-    tell("Drawing", 0, 1)
-    with atomic_folder(folder / "analysis", force=True) as out:
-        analysis.write_into(out)
-        _write_workbook(analysis, out / "tables.xlsx")
-        write_report(
-            analysis, out / "report.html", masks=shown, micrographs=pictures, title=project.state.name
-        )
-    tell("Drawing", 1, 1)
-    fractions = {phase: str(value) for phase, value in analysis.summary["fraction"].items()}
-    return {"batch": name, "fractions": fractions, "images": len(rows)}
-
-
-def _common_size(project: Project, rows: list[dict[str, Any]]) -> tuple[float | None, str]:
-    """Pixel size of the batch and where it is known from; None where one image's is unknown."""
-    sizes = {row["name"]: row["pixel_size_nm"] for row in rows}
-    known = {name: size for name, size in sizes.items() if size}
-    if not known:
-        return None, ""
-    first, size = next(iter(known.items()))
-    other = next((n for n, s in known.items() if abs(s - size) > 1e-3 * size), None)
-    if other is not None:
-        raise InputError(
-            f"{other}: must have the pixel size of the batch ({size:.5g} nm, of {first}). It has "
-            f"{known[other]:.5g} nm. Report them separately."
-        )
-    if len(known) < len(sizes):
-        missing = next(name for name, value in sizes.items() if not value)
-        raise InputError(
-            f"{missing}: must have a known pixel size, as others of the batch do ({first}, {size:.5g} nm). "
-            "Measure its scale bar (Images), or reject it."
-        )
-    sources = {image.pixel_size_source for image in project.state.images.values() if image.pixel_size_nm}
-    return size, next(iter(sources)) if len(sources) == 1 else f"{len(sources)} sources"
+def _is_doubtful(row: dict[str, Any]) -> bool:
+    """Whether a person should look at the mask before its numbers are believed."""
+    return bool(row.get("foreign")) or (row["score"] or 0.0) >= DOUBTFUL
 
 
 def _segmenter(project: Project) -> Any:
@@ -211,14 +161,6 @@ def _segmenter(project: Project) -> Any:
 
     champion = project.state.champion
     return Segmenter("default" if champion is None else str(project.path / champion.path))
-
-
-def _read_mask(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    with Image.open(path) as file:
-        shape = file.height, file.width
-    return read_png(path, shape)
 
 
 def _file_names(images: list[ImageState]) -> dict[str, str]:
@@ -246,25 +188,3 @@ def _outcome(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "doubtful": [row["name"] for row in rows if row["doubtful"] and row["state"] != "broken"],
         "broken": [[row["name"], row["why"]] for row in rows if row["state"] == "broken"],
     }
-
-
-def _write_workbook(analysis: Any, path: Path) -> None:
-    """The numbers as a workbook: a sheet of estimates, one of images, one of particles and pores."""
-    import pandas as pd
-
-    estimates = [
-        {
-            "quantity": quantity,
-            "of": of,
-            "value": estimate.value,
-            "low": estimate.ci[0] if estimate.ci else None,
-            "high": estimate.ci[1] if estimate.ci else None,
-            "text": str(estimate),
-        }
-        for quantity, mine in analysis.summary.items()
-        for of, estimate in mine.items()
-    ]
-    with pd.ExcelWriter(path, engine="openpyxl") as book:
-        pd.DataFrame(estimates).to_excel(book, sheet_name="numbers", index=False)
-        analysis.per_image.to_excel(book, sheet_name="images", index=False)
-        analysis.instances.head(1_000_000).to_excel(book, sheet_name="particles and pores", index=False)

@@ -22,6 +22,7 @@ from cathode_tf.phases import Phases
 from cathode_tf.progress import listening
 from cathode_tf.review.folders import folder_table
 from cathode_tf.review.jobs import Jobs, Worker
+from cathode_tf.review.points import BatchPoints
 from cathode_tf.review.views import Views
 from cathode_tf.rounds import Project, create_project
 
@@ -66,6 +67,7 @@ class Desk:
         self._project: Project | None = None
         self._views: Views | None = None
         self._jobs: Jobs | None = None
+        self._points: BatchPoints | None = None
         if isinstance(place, Project):
             self._take(place)
         elif place is not None:
@@ -100,6 +102,13 @@ class Desk:
         self.project  # noqa: B018
         assert self._jobs is not None
         return self._jobs
+
+    @property
+    def points(self) -> BatchPoints:
+        """The random points on masks of the project."""
+        self.project  # noqa: B018
+        assert self._points is not None
+        return self._points
 
     def open(self, place: Path) -> None:
         """Lay a project, or a folder of micrographs, on the desk.
@@ -218,7 +227,7 @@ class Desk:
 
     def _take(self, project: Project) -> None:
         self._project, self._views = project, Views(project)
-        self._jobs = Jobs(project, self.worker)
+        self._jobs, self._points = Jobs(project, self.worker), BatchPoints(project)
 
     def _elsewhere(self, folder: Path) -> Path:
         """The project of a folder that cannot be written."""

@@ -12,6 +12,7 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,9 +51,12 @@ def download(project: Project, what: str, batch: str) -> Response:
             raise HTTPException(404, "There are no tables yet.")
         return FileResponse(path, filename=f"{project.state.name}-tables.xlsx")
     parts = {
-        "masks": lambda: _files(folder / "masks", "*_mask.*", "phases.toml", "segmented.json"),
-        "figures": lambda: _files(folder / "masks", "*_overlay.png"),
-        "tables": lambda: _files(folder / "analysis", "*.csv", "*.json", "*.xlsx", "*.parquet"),
+        "masks": lambda: _files(folder / "masks", "*_mask.*", "phases.toml", "*.json"),
+        "figures": lambda: chain(
+            _files(folder / "analysis" / "figures", "*.svg", "*.png"),
+            ((f"overlays/{name}", path) for name, path in _files(folder / "masks", "*_overlay.png")),
+        ),
+        "tables": lambda: _tables(folder / "analysis"),
         "project": lambda: _project_files(project.path),
     }
     if what not in parts:
@@ -70,6 +74,13 @@ def download(project: Project, what: str, batch: str) -> Response:
             method = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
             archive.write(path, f"{top}/{inside}", method)
     return FileResponse(temporary, filename=f"{top}.zip", background=BackgroundTask(os.unlink, temporary))
+
+
+def _tables(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Those of the batch, and of each magnification by itself where there are several."""
+    for place in (folder, *sorted(folder.glob("*nm"))):
+        for _, path in _files(place, "*.csv", "*.json", "*.xlsx", "*.parquet"):
+            yield path.relative_to(folder).as_posix(), path
 
 
 def _files(folder: Path, *patterns: str) -> Iterator[tuple[str, Path]]:

@@ -7,6 +7,7 @@ killed worker. A job that was cut off is handed to the next worker, and each kin
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,10 @@ KINDS = ("propose", "train", "apply", "report")
 OVER = ("done", "failed", "stopped")
 ATTEMPTS = 3
 """So often a job is begun again after its worker died; then something is wrong with it."""
+
+
+AGAIN_S = 30.0
+"""A job that nobody is at so long after it was handed over is handed over again; doing it twice does no harm."""
 
 
 class Worker:
@@ -83,7 +88,7 @@ class Jobs:
     def __init__(self, project: Project, worker: Worker) -> None:
         self.project, self.worker = project, worker
         self.folder = project.path / "jobs"
-        self._handed: set[str] = set()
+        self._handed: dict[str, float] = {}  # when, by name
 
     def start(self, kind: str, options: dict[str, Any], who: str | None = None) -> dict[str, Any]:
         """Ask for a job.
@@ -148,13 +153,22 @@ class Jobs:
         return self.card(folder)
 
     def look_after(self) -> None:
-        """Hand on what was cut off: by a server that was killed, or a worker that died."""
+        """Hand on what was cut off: by a server that was killed, a worker that died, or on the way to it."""
+        if not os.access(self.project.path, os.W_OK):
+            return
+        waiting, busy = [], False
         for folder in self._folders():
             state = _read_state(folder)
-            if state["state"] in OVER or state["state"] == "paused" or is_held(folder):
+            if state["state"] in OVER or state["state"] == "paused":
                 continue
-            if folder.name in self._handed and self.worker.alive:
-                continue  # it waits behind another
+            if is_held(folder):
+                busy = True
+            else:
+                waiting.append((folder, state))
+        for folder, state in waiting:
+            handed = self._handed.get(folder.name)
+            if handed is not None and self.worker.alive and (busy or time.monotonic() - handed < AGAIN_S):
+                continue  # it waits behind another, or the worker still loads
             tries = int(state.get("attempts", 0))
             if state["state"] == "running" and tries >= ATTEMPTS:
                 note(
@@ -164,7 +178,7 @@ class Jobs:
             self._hand(folder)
 
     def _hand(self, folder: Path) -> None:
-        self._handed.add(folder.name)
+        self._handed[folder.name] = time.monotonic()
         self.worker.take(folder)
 
     def _find(self, id_: str) -> Path:

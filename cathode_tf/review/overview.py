@@ -66,6 +66,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
             "proposed": image.proposal is not None or image.key in coming,
             "score": image.proposal["score"] if image.proposal else None,
             "model": image.proposal["model"] if image.proposal else None,
+            "foreign": bool(image.proposal and image.proposal.get("foreign") and image.status in OPEN),
             "odd": image.key in odd,
             **{name: image.acquisition.get(name) for name in ("vendor", "kV", "detector", "date")},
         }
@@ -81,6 +82,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
         "fixed_phases": any(image.proposal or image.revisions for image in images) or bool(state.models),
         "can_propose": state.champion is not None
         or translation(Phases.default(), project.active) is not None,
+        "can_propose_default": translation(Phases.default(), project.active) is not None,
         "can_regroup": not (state.annotated() or state.models),
         "round": state.round,
         "pool_annotated": len(state.annotated("pool")),

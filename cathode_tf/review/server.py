@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
-import socket
 import webbrowser
 from collections.abc import Callable
 
-from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
+from cathode_tf.review.addresses import listen, names_of, network_address
 from cathode_tf.review.desk import Desk
 from cathode_tf.rounds import Project
-
-DEFAULT_PORT = 8765
 
 
 def serve(
@@ -50,7 +46,7 @@ def serve(
     names = [f"[{name}]" if ":" in name else name for name in names_of(host)]
     if desk.stations and host in ("0.0.0.0", "::"):
         # The owner is at this computer; the others come by its address in the network.
-        network = _network_address()
+        network = network_address()
         names = ["127.0.0.1", *names, network]
         desk.lan_address = lambda given: f"http://{network}:{port}/?token={given}"
     hosts = {f"{name}:{port}" for name in names}
@@ -63,48 +59,6 @@ def serve(
         desk.jobs.look_after()
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])
-
-
-def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens on the port, or on the first free one from 8765 on.
-
-    Raises:
-        InputError: If the port is taken.
-    """
-    candidates = [port] if port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 20), 0]
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for candidate in candidates:
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, candidate))
-            listening.listen(128)
-            return listening
-        except OSError as error:
-            listening.close()
-            reason = error.strerror
-    raise InputError(f"port {port}: cannot be opened on {host} ({reason}). Choose another with --port.")
-
-
-def names_of(host: str) -> list[str]:
-    """What a browser may call us: never more than was asked for, or any page could reach us by DNS."""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if host in ("0.0.0.0", "::"):
-        return [socket.gethostname(), "127.0.0.1", "localhost"]
-    return [host, "localhost", "127.0.0.1"] if local else [host]
-
-
-def _network_address() -> str:
-    """The address by which others in the network reach this computer; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address of documentation: only the route is asked for
-            return str(probe.getsockname()[0])
-        except OSError:
-            return socket.gethostname()
 
 
 def _token(desk: Desk) -> str:

@@ -22,6 +22,8 @@ from cathode_tf.review import batch, downloads, lots, people, work
 from cathode_tf.review.desk import Desk
 from cathode_tf.review.folders import folder_table, subfolders
 from cathode_tf.review.overview import overview
+from cathode_tf.review.verify import Points, verify_routes
+from cathode_tf.review.views import asked_window
 from cathode_tf.rounds import choices, promote, rollback
 from cathode_tf.rounds.log import event_line
 from cathode_tf.rounds.verdict import what_changed
@@ -59,6 +61,8 @@ def station_routes(desk: Desk) -> list[Route]:
         Route("/api/app/download/{what}", make.download),
         Route("/api/app/lots", make.lots),
         Route("/api/app/lots/report", make.lots_report),
+        Route("/api/app/points", make.wish(make.draw_points), methods=["POST"]),
+        *verify_routes(make.points_of, make.answers_for),
         Route("/api/app/people", make.people),
         Route("/api/app/people", make.wish(make.change_people, owner=True), methods=["POST"]),
         Route("/api/images/{key}/strip", make.strip),
@@ -72,7 +76,7 @@ def max_body(path: str) -> int | None:
         return MAX_UPLOAD
     if path == "/api/app/archive":
         return MAX_ARCHIVE
-    return MAX_WISH if path.startswith("/api/app") else None
+    return MAX_WISH if path.startswith(("/api/app", "/api/verify")) else None
 
 
 def _guest(request: Request) -> str | None:
@@ -208,6 +212,7 @@ class _Stations:
                 options["expected_s"] = work.propose_seconds(waiting, speed)
         elif kind == "train":
             options["minutes"] = float(wish["minutes"])
+            options["how"] = work.training_options(dict(wish.get("how") or {}))
             if not project.state.annotated("pool"):
                 raise InputError(
                     "train: needs a corrected image to learn from. Received none. Correct one first."
@@ -245,11 +250,33 @@ class _Stations:
         project, name = self.desk.project, request.path_params["name"]
         rows = batch.read_batch(project, name)
         report = (batch.batch_folder(project, name) / "analysis" / "report.html").exists()
-        return JSONResponse({"batches": batch.batches(project), "images": rows, "report": report})
+        found = {"batches": batch.batches(project), "images": rows, "report": report}
+        return JSONResponse({**found, "points": self.desk.points.card(name), "sizes": self._sizes(name)})
+
+    def _sizes(self, name: str) -> list[str]:
+        """Names of the reports of each magnification, where a batch has several."""
+        folder = batch.batch_folder(self.desk.project, name) / "analysis"
+        found = (path.parent.name for path in folder.glob("*nm/report.html"))
+        return sorted(found, key=lambda name: float(name.removesuffix("nm")))
+
+    def draw_points(self, wish: dict[str, Any], who: str) -> dict[str, Any]:
+        batch, count = str(wish.get("batch") or "project"), int(wish.get("points") or 100)
+        return self.desk.points.draw(batch, count, again=bool(wish.get("again")))
+
+    def points_of(self, request: Request) -> Points:
+        return self.desk.points.of(request.query_params.get("batch", "project"))
+
+    def answers_for(self, request: Request, said: str) -> str:
+        return _guest(request) or said or self.desk.who
 
     def report(self, request: Request) -> Response:
-        folder = batch.batch_folder(self.desk.project, request.path_params["name"])
-        path = folder / "analysis" / "report.html"
+        name, size = request.path_params["name"], request.query_params.get("size")
+        folder = batch.batch_folder(self.desk.project, name) / "analysis"
+        if size is not None:
+            if size not in self._sizes(name):
+                raise HTTPException(404, "There is no such report.")
+            folder /= size
+        path = folder / "report.html"
         if not path.exists():
             raise HTTPException(404, "There is no report yet.")
         return FileResponse(path, media_type="text/html")
@@ -302,7 +329,7 @@ class _Stations:
     def picture(self, request: Request) -> Response:
         """`grey`, `proposal`, `accepted`, or the mask of a model (`001`, `default`) of a test image."""
         key, what = self._key(request), request.path_params["what"]
-        data = self.desk.views.picture(key, what)
+        data = self.desk.views.picture(key, what, asked_window(request))
         if data is None:
             raise HTTPException(404, "There is no such picture.")
         return Response(data, media_type="image/jpeg")

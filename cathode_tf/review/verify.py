@@ -7,14 +7,17 @@ the disk before the next point is shown. The mask is never shown: it would tell 
 from __future__ import annotations
 
 import secrets
+import threading
 import webbrowser
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,14 +28,27 @@ from starlette.staticfiles import StaticFiles
 from cathode_tf.analysis.checks import Checks
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import display
+from cathode_tf.review.addresses import listen, names_of
 from cathode_tf.review.security import Guard
-from cathode_tf.review.server import listen, names_of
 
 STATIC = Path(__file__).parent / "static"
 VIEW_PX = 160
 """Side of what is shown around a point, px of the micrograph, at the closest; the page can show more."""
 FURTHEST = 8
 MAX_BODY = 4096
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points of some masks, and the micrographs that they lie on.
+
+    Attributes:
+        checks: The points and the answers so far.
+        grey: Gives the image, uint8 (height, width), by the name that the points give it.
+    """
+
+    checks: Checks
+    grey: Callable[[str], np.ndarray]
 
 
 def build_verify_app(
@@ -47,12 +63,11 @@ def build_verify_app(
         hosts: Names under which the server may be addressed, with port.
         who: Who answers.
     """
-    room = _Room(checks, micrographs, who)
+    shown = {name: display(pixels) for name, pixels in micrographs.items()}
+    points = Points(checks, shown.__getitem__)
     routes = [
         Route("/", lambda request: FileResponse(STATIC / "verify.html")),
-        Route("/api/verify", room.card),
-        Route("/api/verify/{point:int}/view", room.view),
-        Route("/api/verify/{point:int}", room.answer, methods=["POST"]),
+        *verify_routes(lambda request: points, lambda request, said: said or who),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     guard = Middleware(Guard, token=token, hosts=hosts, max_body=lambda path: MAX_BODY)
@@ -60,46 +75,69 @@ def build_verify_app(
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
 
 
+def verify_routes(find: Callable[[Request], Points], who: Callable[[Request, str], str]) -> list[Route]:
+    """The routes by which points are shown and answered.
+
+    Args:
+        find: The points that a request is about.
+        who: Who sends a request that says it comes from this person.
+    """
+    room = _Room(find, who)
+    return [
+        Route("/api/verify", room.card),
+        Route("/api/verify/{point:int}/view", room.view),
+        Route("/api/verify/{point:int}", room.answer, methods=["POST"]),
+    ]
+
+
 class _Room:
-    def __init__(self, checks: Checks, micrographs: Mapping[str, np.ndarray], who: str) -> None:
-        self.checks, self.who = checks, who
-        self.grey = {name: display(pixels) for name, pixels in micrographs.items()}
+    def __init__(self, find: Callable[[Request], Points], who: Callable[[Request, str], str]) -> None:
+        self.find, self.who = find, who
+        self._writing = threading.Lock()
 
     def card(self, request: Request) -> Response:
-        return JSONResponse(self._state())
-
-    def _state(self) -> dict[str, Any]:
-        checks = self.checks
-        found = checks.result()
-        return {
-            "phases": [{"name": p.name, "color": p.color} for p in checks.phases],
-            "answers": checks.table["reference"].tolist(),
-            "promise": checks.promise,
-            "advice": checks.advice,
-            "result": None if found is None else found.sentence,
-        }
+        return JSONResponse(_state(self.find(request).checks))
 
     def view(self, request: Request) -> Response:
         """A PNG of the surroundings of a point, which lies in the middle."""
-        point = request.path_params["point"]
-        if not 0 <= point < len(self.checks.table):
+        points, point = self.find(request), request.path_params["point"]
+        if not 0 <= point < len(points.checks.table):
             raise HTTPException(404, "There is no such point.")
         try:
             wide = min(max(int(request.query_params.get("wide", 1)), 1), FURTHEST)
         except ValueError as error:
             raise HTTPException(400, "How much to show must be a whole number.") from error
-        row = self.checks.table.iloc[point]
-        picture = surroundings(self.grey[row["image"]], int(row["row"]), int(row["column"]), wide * VIEW_PX)
+        row = points.checks.table.iloc[point]
+        side = wide * VIEW_PX
+        picture = surroundings(points.grey(row["image"]), int(row["row"]), int(row["column"]), side)
         return Response(cv2.imencode(".png", picture)[1].tobytes(), media_type="image/png")
 
     async def answer(self, request: Request) -> Response:
         try:
             given = await request.json()
-            reference, who = str(given["reference"]), str(given.get("who") or self.who)[:80]
+            reference = str(given["reference"])
+            said = str(given.get("who") or "").strip()[:80]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise HTTPException(400, "The request must be JSON with a reference.") from error
-        self.checks.answer(request.path_params["point"], reference, who)
-        return JSONResponse(self._state())
+
+        def keep() -> dict[str, Any]:
+            with self._writing:
+                checks = self.find(request).checks
+                checks.answer(request.path_params["point"], reference, self.who(request, said))
+                return _state(checks)
+
+        return JSONResponse(await run_in_threadpool(keep))
+
+
+def _state(checks: Checks) -> dict[str, Any]:
+    found = checks.result()
+    return {
+        "phases": [{"name": p.name, "color": p.color} for p in checks.phases],
+        "answers": checks.table["reference"].tolist(),
+        "promise": checks.promise,
+        "advice": checks.advice,
+        "result": None if found is None else found.sentence,
+    }
 
 
 def surroundings(grey: np.ndarray, row: int, column: int, side: int) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from starlette.requests import Request
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
@@ -25,13 +28,42 @@ class Views:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.grey = lru_cache(maxsize=4)(self._grey)
+        self.pixels = lru_cache(maxsize=2)(self._pixels)
         self.superpixels = lru_cache(maxsize=256)(self._superpixels)
+
+    def _pixels(self, key: str) -> np.ndarray:
+        return self.project.pixels(self.project.image(key))
 
     def _grey(self, key: str) -> np.ndarray:
         """The image stretched to uint8 (height, width)."""
         from cathode_tf.imaging import display
 
-        return np.ascontiguousarray(display(self.project.pixels(self.project.image(key))))
+        return np.ascontiguousarray(display(self.pixels(key)))
+
+    def windowed(self, key: str, black: float, white: float) -> np.ndarray:
+        """The image as uint8 (height, width), black and white at these grey levels.
+
+        Raises:
+            InputError: If white is not above black, or either is no number.
+        """
+        from cathode_tf.imaging import windowed
+
+        if not (math.isfinite(black) and math.isfinite(white) and black < white):
+            raise InputError(f"window: white must be above black. Received {black:g} and {white:g}.")
+        return np.ascontiguousarray(windowed(self.pixels(key), black, white))
+
+    def window(self, key: str) -> dict[str, Any]:
+        """Grey levels of the image (`grey_range`), and `offset` and `scale` that lead to those of its file."""
+        from cathode_tf.imaging import grey_range
+
+        image, pixels = self.project.image(key), self.pixels(key)
+        scaling = image.acquisition.get("float_scaling") or {}
+        return {
+            **grey_range(pixels),
+            "type": str(pixels.dtype),
+            "offset": float(scaling.get("offset", 0.0)),
+            "scale": float(scaling.get("scale", 1.0)),
+        }
 
     def thumbnail(self, key: str) -> bytes:
         """A small PNG of the image."""
@@ -45,8 +77,10 @@ class Views:
             scale = THUMBNAIL_PX / max(pixels.shape)
             size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
             small = display(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-            with atomic_file(path, force=True) as temporary:
-                temporary.write_bytes(cv2.imencode(".png", small)[1].tobytes())
+            data = cv2.imencode(".png", small)[1].tobytes()
+            with contextlib.suppress(InputError), atomic_file(path, force=True) as temporary:
+                temporary.write_bytes(data)  # kept, unless the project is read-only
+            return data
         return path.read_bytes()
 
     def with_strip(self, key: str) -> bytes:
@@ -62,21 +96,22 @@ class Views:
             parts.append(display(strip, low=0, high=100))
         return cv2.imencode(".png", np.vstack(parts), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
-    def picture(self, key: str, what: str) -> bytes | None:
+    def picture(self, key: str, what: str, window: tuple[float, float] | None = None) -> bytes | None:
         """A JPEG of the image, `grey` or tinted with a mask: `proposal`, `accepted`, or that of a model.
 
         Args:
             key: The image.
             what: One of these words, or a model's name, whose mask of a test image is kept; None where there is none.
+            window: Grey levels that are black and white in a `grey` picture; default: chosen for the image.
         """
         import cv2
 
         from cathode_tf.imaging import display, overlay
 
         image = self.project.image(key)
-        pixels = self.project.pixels(image)
+        pixels = self.pixels(key)
         if what == "grey":
-            shown = display(pixels)
+            shown = display(pixels) if window is None else self.windowed(key, *window)
         else:
             mask = self._mask(image, what)
             if mask is None:
@@ -116,7 +151,8 @@ class Views:
         uncertainty = self.project.uncertainty(image)
         assert uncertainty is not None
         found = uncertain_regions(uncertainty)
-        write_json(path, found, force=True)
+        with contextlib.suppress(InputError):  # a read-only project
+            write_json(path, found, force=True)
         return found
 
     def _superpixels(self, key: str, row: int, column: int, size: int) -> bytes:
@@ -142,6 +178,22 @@ class Views:
             smooth, n_segments=count, compactness=0.08, channel_axis=None, start_label=0, max_num_iter=5
         )
         return labels.astype("<u2").tobytes()
+
+
+def asked_window(request: Request) -> tuple[float, float] | None:
+    """`black` and `white` of a request's query, where both are there.
+
+    Raises:
+        InputError: If they are no numbers.
+    """
+    given = [request.query_params.get(name) for name in ("black", "white")]
+    if None in given:
+        return None
+    try:
+        black, white = (float(str(value)) for value in given)
+    except ValueError as error:
+        raise InputError(f"window: black and white must be numbers. Received {given}.") from error
+    return black, white
 
 
 def uncertain_regions(

@@ -19,6 +19,9 @@ from cathode_tf.rounds.state import OPEN, ImageState
 VIEWS = 4
 """`propose` looks at each image in so many orientations."""
 
+IMAGE_S = 1.5
+"""What proposing takes for an image of any size."""
+
 STEP_PER_MEGAPIXEL = 4.0
 """A training step of 16 patches takes about as long as segmenting so many megapixels once; a guess for the first
 training, later ones know better."""
@@ -106,10 +109,12 @@ class Propose:
             if (image := self.project.image(row["key"])).proposal is not None
         )
         seconds = time.monotonic() - began
+        # What each image costs beside its pixels is told by `propose_seconds`; here are the pixels alone.
+        pace = max(seconds - IMAGE_S * len(ranked), 0.2 * seconds) / max(pixels / 1e6, 1e-6)
         return {
             "keys": [row["key"] for row in ranked],
             "seconds": round(seconds, 1),
-            "s_per_megapixel": round(seconds / max(pixels / 1e6, 1e-6), 2),
+            "s_per_megapixel": round(pace, 2),
         }
 
 
@@ -121,6 +126,7 @@ class Train:
         self.minutes = float(options.get("minutes") or LEAST_MINUTES)
         if not (math.isfinite(self.minutes) and 0 < self.minutes <= 24 * 60):
             raise InputError(f"minutes: must be above 0, at most a day. Received {self.minutes:g}.")
+        self.how = training_options(options.get("how") or {})
         self.model = state.get("model")  # trained by a process that was killed before it measured
         measuring = float(options.get("measure_s") or 20.0)
         limit = 60 * self.minutes
@@ -132,7 +138,8 @@ class Train:
         from cathode_tf.rounds.verdict import what_changed
 
         if self.model is None:
-            model = train_round(self.project, who=self.who, time_limit_s=60 * self.minutes, patience=1.0)
+            limit = 60 * self.minutes
+            model = train_round(self.project, who=self.who, time_limit_s=limit, patience=1.0, **self.how)
             self.model = model.number
             note(model=self.model)
         if self.project.state.annotated("test"):
@@ -163,9 +170,26 @@ class Report:
         self.stages = Stages([("Measuring", 5.0 * max(1, len(project.state.images))), ("Drawing", 8.0)])
 
     def run(self, note: Note) -> dict[str, Any]:
-        from cathode_tf.review.batch import report_on
+        from cathode_tf.review.report import report_on
 
         return report_on(self.project, self.batch)
+
+
+TRAINING = {"start": ("champion", "default", "scratch"), "preset": ("small", "base", "large")}
+"""What a page may ask of a training beside its minutes, as the verb does."""
+
+
+def training_options(asked: dict[str, Any]) -> dict[str, Any]:
+    """The options of a training that were asked for, none that are not offered.
+
+    Raises:
+        InputError: If one is unknown.
+    """
+    for name, value in asked.items():
+        if value not in TRAINING.get(name, ()):
+            offered = "; ".join(f"{key}: {', '.join(values)}" for key, values in TRAINING.items())
+            raise InputError(f"train: must be told one of {offered}. Received {name}: {value!r}.")
+    return dict(asked)
 
 
 WORK: dict[str, Callable[[Project, dict[str, Any], str, dict[str, Any]], Work]] = {
@@ -189,7 +213,7 @@ def first_three(project: Project) -> list[ImageState]:
 def propose_seconds(images: Sequence[ImageState], s_per_megapixel: float) -> float:
     """How long `propose` takes for these images, where the model takes so long for a megapixel."""
     pixels = sum(image.height * image.width for image in images)
-    return round(VIEWS * s_per_megapixel * pixels / 1e6 + 1.5 * len(images), 1)
+    return round(VIEWS * s_per_megapixel * pixels / 1e6 + IMAGE_S * len(images), 1)
 
 
 def measuring_seconds(project: Project, s_per_megapixel: float) -> float:

@@ -33,6 +33,7 @@ EVERY_S = 0.7
 
 PROBE_PX = 512
 LOCK_S = 5.0
+SOON_S = 0.5
 
 
 class Teller:
@@ -177,17 +178,26 @@ def _gpus() -> int:
 
 
 def main() -> None:
-    """Warm up, then do jobs until the input ends."""
+    """Load, measure the computer while nobody waits, and do jobs until the input ends."""
     quieten_tensorflow()
     with contextlib.suppress(OSError, AttributeError):
         os.nice(5)  # the page answers first
     jobs: queue.Queue[Path | None] = queue.Queue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-    try:
-        warm(Path(sys.argv[1]))
-    except Exception:  # a job will say it better
-        traceback.print_exc()
-    while (folder := jobs.get()) is not None:
+    facts, measured = Path(sys.argv[1]), False
+    while True:
+        try:
+            # A job that is there already comes before the measuring.
+            folder = jobs.get(timeout=None if measured else SOON_S)
+        except queue.Empty:
+            measured = True
+            try:
+                warm(facts)
+            except Exception:  # a job will say it better
+                traceback.print_exc()
+            continue
+        if folder is None:
+            return
         do(folder)
         jobs.task_done()
 

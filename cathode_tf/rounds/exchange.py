@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def export_masks(
                 temporary.write_bytes((project.path / image.path).read_bytes())
             path = folder / "masks" / f"{names[image.key]}{_SUFFIX[format]}"
             _write_one(path, mask, project, format, name)
-            stories[path.name] = _story(project, image)
+            stories[path.name] = story_of(project, image)
             if format == "label-studio":
                 tasks.append(path)
         (folder / "phases.toml").write_text(project.phases.to_toml(), encoding="utf-8")
@@ -72,15 +73,20 @@ def export_masks(
     return Path(out)
 
 
-def _story(project: Project, image: ImageState) -> Story:
-    """Who made the mask that is exported, and how much of the proposal that changed."""
-    facts = {
+def image_facts(project: Project, image: ImageState) -> dict[str, Any]:
+    """What a story of a mask tells of its image."""
+    return {
         "path": str((project.path / image.path).absolute()),
         "shape": [image.height, image.width],
         "pixel_size_nm": image.pixel_size_nm,
         "pixel_size_source": image.pixel_size_source,
         "acquisition": image.acquisition,
     }
+
+
+def story_of(project: Project, image: ImageState) -> Story:
+    """Who made the mask of an image, the accepted one or else the proposal, and how much of the proposal changed."""
+    facts = image_facts(project, image)
     record = {"project": project.state.name, "key": image.key, "round": image.mask_round}
     if image.mask is None:
         model = {"path": f"{project.state.name} {(image.proposal or {}).get('model')}"}

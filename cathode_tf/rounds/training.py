@@ -73,6 +73,7 @@ def train_round(
     begin, named = _start(project, start)
     run_path = f"runs/{number:03d}-{records['fingerprint'][:8]}"
     learned = open_records(project.path / records["path"]).skipping(state.off)
+    options.setdefault("patch_px", _patch_px(images))
     run = train(learned, project.path / run_path, start=begin, force=force, **options)
     path = f"models/{number:03d}.keras"
     with atomic_file(project.path / path, force=True) as temporary:
@@ -98,6 +99,15 @@ def train_round(
         project.ledger.append("promote", who=who, model=number, reason="first model", forced=False)
         set_stable(project)
     return project.state.models[number]
+
+
+def _patch_px(images: Sequence[ImageState]) -> int:
+    """Side of the patches: 256, or what holds the largest image, where all are smaller than that.
+
+    A patch beyond the frame is filled with nothing to learn from, and costs as much.
+    """
+    side = max(max(image.height, image.width) for image in images)
+    return min(256, max(64, -(-side // 32) * 32))
 
 
 def _start(project: Project, start: str) -> tuple[str | Path | None, str]:

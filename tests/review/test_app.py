@@ -9,7 +9,7 @@ import pytest
 from cathode_tf.review import claims
 from cathode_tf.review.drafts import Draft
 from cathode_tf.review.runs import Stroke, decode_mask, encode_mask, encode_stroke
-from cathode_tf.review.views import uncertain_regions
+from cathode_tf.review.views import Views, uncertain_regions
 from cathode_tf.rounds import Project, add_images
 
 TOKEN = "a-token-of-more-than-twenty-letters"  # of the fixture
@@ -251,3 +251,30 @@ def test_odd_numbers_and_sessions_are_refused(client, key):
 def test_time_is_capped(client, key, small_project):
     draft(client, key, STROKE, seconds=1e9)
     assert Draft(small_project, small_project.image(key)).seconds <= 120
+
+
+def test_grey_levels_are_shown_as_they_are_asked_for(client, key, small_project):
+    pixels = small_project.pixels(small_project.image(key))
+    facts = client.get(f"/api/images/{key}/window").json()
+    assert (facts["least"], facts["most"]) == (pixels.min(), pixels.max())
+    assert facts["least"] <= facts["black"] < facts["white"] <= facts["most"] and facts["scale"] == 1
+    answer = client.get(f"/api/images/{key}/pixels", params={"black": 50, "white": 101})
+    shown = np.frombuffer(answer.content, np.uint8).reshape(48, 64)
+    # 51 levels become 255: five for each.
+    assert np.array_equal(shown, np.clip((pixels.astype(int) - 50) * 5, 0, 255))
+    for black, white in ((101, 50), (5, 5), ("nan", 3), (1, "inf"), ("x", 1)):
+        wrong = client.get(f"/api/images/{key}/pixels", params={"black": black, "white": white})
+        assert wrong.status_code == 400, (black, white)
+    assert client.get("/api/images/0000000000000000/window").status_code == 404
+
+
+def test_levels_of_a_float_image_are_those_of_its_file(small_project, tmp_path):
+    import tifffile
+
+    values = np.linspace(-1.5, 2.5, 48 * 64, dtype=np.float32).reshape(48, 64)
+    tifffile.imwrite(tmp_path / "ct.tif", values)
+    [image] = add_images(small_project, [tmp_path / "ct.tif"])
+    facts = Views(small_project).window(image.key)
+    assert facts["type"] == "uint16"
+    ends = [facts["offset"] + facts["scale"] * facts[name] for name in ("least", "most")]
+    assert ends == pytest.approx([-1.5, 2.5], abs=1e-3)

@@ -10,11 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
+from cathode_tf import InputWarning
+from cathode_tf.analysis.checks import Checks
 from cathode_tf.review import people
 from cathode_tf.review.app import build_app
-from cathode_tf.review.batch import apply_to_project, report_on
+from cathode_tf.review.batch import apply_to_project
 from cathode_tf.review.desk import PROJECT, Desk
 from cathode_tf.review.jobs import Jobs, Worker, is_held, lock_of, note
+from cathode_tf.review.report import report_on
 from cathode_tf.rounds import Project, record_review
 
 from .conftest import TOKEN, TestClient
@@ -209,6 +212,16 @@ def test_wrong_wishes_are_refused(client):
     assert tell(client, "/api/app/jobs", kind="report", batch="../..").status_code == 400
 
 
+def test_a_training_is_told_only_what_is_offered(client, desk, small_project):
+    key = next(i.key for i in small_project.state.images.values() if i.role == "pool")
+    record_review(small_project, key, "accept", mask=small_project.truth)
+    for how in ({"preset": "huge"}, {"out": "/etc"}, {"start": "../x.keras"}):
+        answer = tell(client, "/api/app/jobs", kind="train", minutes=1, how=how)
+        assert answer.status_code == 400 and "must be told one of" in answer.json()["error"]
+    asked = {"start": "scratch", "preset": "small"}
+    assert tell(client, "/api/app/jobs", kind="train", minutes=1, how=asked).json()["options"]["how"] == asked
+
+
 def test_what_a_dead_worker_left_is_handed_on_and_given_up_after_three_times(small_project, tmp_path):
     worker = NoWorker(tmp_path / "speed.json")
     folder = small_project.path / "jobs" / "001-train"
@@ -240,7 +253,7 @@ def applied(small_project):
 
 
 def test_masks_numbers_and_a_report_come_of_accepted_masks(client, applied):
-    report_on(applied, "project")
+    assert "corrected" in report_on(applied, "project")["worth"]
     found = client.get("/api/app/batch/project").json()
     assert [row["state"] for row in found["images"]] == ["accepted"] * 4 and found["report"]
     page = client.get("/api/app/report/project")
@@ -250,23 +263,96 @@ def test_masks_numbers_and_a_report_come_of_accepted_masks(client, applied):
     assert summary["summary"]["fraction"]["ncm"]["value"] == pytest.approx(0.25)
     from openpyxl import load_workbook
 
+    figures = zipfile.ZipFile(io.BytesIO(client.get("/api/app/download/figures").content)).namelist()
+    assert any(name.endswith(".svg") for name in figures) and any("overlays/" in name for name in figures)
     book = load_workbook(io.BytesIO(client.get("/api/app/download/xlsx").content))
     assert book.sheetnames == ["numbers", "images", "particles and pores"]
 
 
-def test_images_of_two_pixel_sizes_are_not_reported_as_one(applied):
-    from cathode_tf import InputError
+@pytest.mark.slow
+def test_images_of_two_pixel_sizes_have_lengths_of_their_own(client, applied):
     from cathode_tf.rounds.choices import set_scale
 
     keys = list(applied.state.images)
     set_scale(applied, keys[:2], 5.0, "by hand")
     apply_to_project(applied)
-    with pytest.raises(InputError, match="known pixel size"):
+    with pytest.warns(InputWarning, match="no pixel size is known"):
         report_on(applied, "project")
     set_scale(applied, keys[2:], 9.0, "by hand")
     apply_to_project(applied)
-    with pytest.raises(InputError, match="pixel size of the batch"):
+    report_on(applied, "project")
+    assert client.get("/api/app/batch/project").json()["sizes"] == ["5nm", "9nm"]
+    page = client.get("/api/app/report/project", params={"size": "9nm"})
+    assert page.status_code == 200 and "9 nm a pixel" in page.text
+    for size in ("../analysis", "7nm", ""):
+        assert client.get("/api/app/report/project", params={"size": size}).status_code == 404
+    tables = zipfile.ZipFile(io.BytesIO(client.get("/api/app/download/tables").content)).namelist()
+    assert "project-tables/5nm/instances.csv" in tables
+
+
+def test_labelled_points_tell_what_the_masks_are_worth(client, applied):
+    assert client.get("/api/verify", params={"batch": "project"}).status_code == 400  # none are drawn
+    drawn = tell(client, "/api/app/points", batch="project", points=40).json()
+    assert drawn == {"of": 40, "labelled": 0, "result": None}
+    of = {"batch": "project"}
+    picture = client.get("/api/verify/0/view", params=of).content
+    assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (160, 160)
+    table = Checks(applied.path / "batches/project/masks", _read_points(applied)).table
+    for point, mapped in enumerate(table["mapped"]):
+        answer = client.post(f"/api/verify/{point}", params=of, json={"reference": mapped, "who": "Bob"})
+        assert answer.status_code == 200
+    found = client.get("/api/app/batch/project").json()["points"]
+    assert (found["of"], found["labelled"]) == (40, 40) and found["result"]
+    report_on(applied, "project")
+    summary = json.loads((applied.path / "batches/project/analysis/summary.json").read_text())["summary"]
+    # Every answer was what the mask shows: the share that the points give is the mask's.
+    assert summary["fraction_by_points"]["ncm"]["value"] == pytest.approx(0.25)
+    # Other points, and the answers of before are kept beside them.
+    drawn = tell(client, "/api/app/points", batch="project", points=50, again=True).json()
+    assert (drawn["of"], drawn["labelled"]) == (50, 0)
+    assert (applied.path / "batches/project/masks/verified-1.json").exists()
+    assert client.get("/api/verify", params=of).json()["answers"] == [""] * 50
+
+
+def _read_points(project):
+    return json.loads((project.path / "batches/project/masks/verified.json").read_text())
+
+
+@pytest.mark.slow
+def test_points_of_masks_that_changed_are_drawn_anew(client, applied):
+    tell(client, "/api/app/points", points=40)
+    key = next(iter(applied.state.images))
+    record_review(applied, key, "accept", mask=applied.truth[::-1, ::-1].copy())
+    apply_to_project(applied)
+    with pytest.warns(InputWarning, match="drawn on other masks"):
         report_on(applied, "project")
+    assert tell(client, "/api/app/points", points=50).json()["of"] == 50
+
+
+@pytest.mark.parametrize(
+    ("wish", "status"),
+    [({"points": 3}, 400), ({"points": 10**6}, 400), ({"batch": "../.."}, 400), ({"points": "x"}, 400)],
+)
+def test_wrong_wishes_for_points_are_refused(client, applied, wish, status):
+    assert tell(client, "/api/app/points", **wish).status_code == status
+    assert not list(applied.path.rglob("verified*.json"))
+
+
+def test_points_are_answered_under_ones_own_name_and_within_bounds(client, desk, applied):
+    tell(client, "/api/app/points", points=20)
+    token = people.invite(applied, "Bob")
+    guest = TestClient(client.app, base_url=ADDRESS)
+    assert guest.get("/api/verify").status_code == 401
+    guest.get(f"/?token={token}")
+    guest.post("/api/verify/0", json={"reference": "ncm", "who": "ann"})
+    assert _read_points(applied)["by"] == "Bob"
+    assert guest.post("/api/verify/0", json={"reference": "gold"}).status_code == 400
+    assert guest.post("/api/verify/99", json={"reference": "ncm"}).status_code == 400
+    assert guest.post("/api/verify/0", content=b"x" * (2**20 + 1)).status_code == 413
+    assert guest.get("/api/verify/99/view").status_code == 404
+    assert guest.get("/api/verify", params={"batch": "../../x"}).status_code == 400
+    evil = guest.post("/api/verify/0", json={"reference": "pore"}, headers={"origin": "http://evil.example"})
+    assert evil.status_code == 403
 
 
 def test_a_projects_zip_opens_elsewhere_and_holds_no_token(client, applied, make_desk, tmp_path):

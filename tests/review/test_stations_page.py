@@ -1,13 +1,15 @@
 """All stations in a real browser, as a newcomer goes through them; without Chromium these are skipped."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,35 +18,45 @@ import tifffile
 from cathode_tf.rounds import Project, record_review
 
 LONG_MS = 400_000
-
-pytestmark = pytest.mark.skipif(
-    "CATHODE_TF_STATIONS" not in os.environ,
-    reason="minutes of a quiet computer: set CATHODE_TF_STATIONS=1 to drive all stations",
-)
+PHONE = {"width": 390, "height": 844}
+COUNT = """for (const kind of ["click", "keydown"]) addEventListener(kind, (event) => {
+  if (event.isTrusted) localStorage[kind] = 1 + Number(localStorage[kind] || 0); }, true);"""
+"""Counts what a person does, over all pages of the app."""
 
 
 class App:
     """`cathode-tf app` as a process that can be killed and started again on the same port."""
 
-    def __init__(self, folder, home):
-        self.folder, self.home, self.port = folder, home, 0
+    def __init__(self, folder, home, *options):
+        self.folder, self.home, self.port, self.options = folder, home, 0, options
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "cathode_tf.tools", "app", str(self.folder), "--no-browser"]
+        place = [str(self.folder)] if self.folder else []
+        command = [sys.executable, "-m", "cathode_tf.tools", "app", *place, "--no-browser", *self.options]
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port)],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "HOME": str(self.home), "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"},
+            env={
+                **os.environ,
+                "HOME": str(self.home),
+                "OMP_NUM_THREADS": "1",
+                "TF_NUM_INTRAOP_THREADS": "1",
+                "CUDA_VISIBLE_DEVICES": "",
+            },
         )
         self.address = re.search(r"http\S+", self.process.stdout.readline()).group()
         self.port = int(re.search(r":(\d+)/", self.address).group(1))
 
+    def at(self, place):
+        return self.address.split("?")[0] + place
+
     def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+        if not self.process.stdout.closed:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
 
 
 @pytest.fixture
@@ -52,8 +64,8 @@ def start(tmp_path):
     """Start the app for a folder; it ends with the test."""
     apps = []
 
-    def begin(folder):
-        apps.append(App(folder, tmp_path / "home"))
+    def begin(folder, *options):
+        apps.append(App(folder, tmp_path / "home", *options))
         return apps[-1]
 
     yield begin
@@ -63,34 +75,87 @@ def start(tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Six synthetic micrographs of the size of a stamp."""
-    from cathode_tf import synthesize
-
+    """Six micrographs of the size of a stamp: cut from a real cathode where the data are at hand, else synthetic."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    image = synthesize(seed=3, height=96, width=128)[0].image
-    turned = (image, image[::-1], image[:, ::-1], image[::-1, ::-1], image[::-1] // 2, image[:, ::-1] // 2)
-    for index, pixels in enumerate(turned):
-        tifffile.imwrite(folder / f"cell_{index}.tif", np.ascontiguousarray(pixels))
+    real = Path(os.environ.get("CATHODE_TF_REAL_DATA", "")) / "fibsem_sparse" / "4_phase.tif"
+    if real.is_file():
+        whole = tifffile.imread(real)
+    else:
+        from cathode_tf import synthesize
+
+        whole = synthesize(seed=3, height=300, width=500)[0].image
+    for index in range(6):
+        row, column = 128 * (index // 3), 160 * (index % 3)
+        cut = np.ascontiguousarray(whole[row : row + 128, column : column + 160])
+        tifffile.imwrite(folder / f"cell_{index}.tif", cut)
     return folder
 
 
-def stations(new_page, address):
+def stations(new_page, address, size=None):
     page = new_page().page
     page.set_default_timeout(LONG_MS)
+    page.add_init_script(COUNT)
+    if size:
+        page.set_viewport_size(size)
     page.goto(address)
     page.wait_for_selector("#station h1")
     return page
 
 
-def through_jobs(page, kind):
-    page.wait_for_selector(f"#job-{kind}")
-    page.wait_for_selector(f"#job-{kind}", state="detached")
+def through_job(page, kind):
+    """Wait until a job is over; a failed one is told of in its own words."""
+    page.wait_for_function(
+        "kind => { const jobs = desk.state?.project?.jobs || []; const job = jobs.find((j) => j.kind === kind);"
+        " return job && ['done', 'failed', 'stopped'].includes(job.state); }",
+        arg=kind,
+    )
+    job = page.evaluate("kind => desk.job(kind)", kind)
+    assert job["state"] == "done", job
+    return job["result"]
+
+
+def until(true, seconds=400):
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+def correct(page, app, image):
+    """Paint a stroke on an image that is learned from, look at one that measures; accept either."""
+    page.goto(app.at(f"review#{image.key}"))
+    page.wait_for_function(
+        f"() => window.editor?.card?.key === '{image.key}' && !editor.readonly && editor.outbox"
+    )
+    if image.role == "pool":
+        page.keyboard.press("2")
+        box = page.locator("#stage").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 40, y + 10, steps=3)
+        page.mouse.up()
+    page.keyboard.press("Enter")
+    if image.role == "test":
+        page.click("text=It is right")
+    page.wait_for_function(f"() => !editor.deciding && editor.card?.key !== '{image.key}'")
+
+
+def kill_in_the_middle_of_the_training(app, page, folder):
+    """The tab is closed and the server killed; the process that trains goes on, and the next server finds it."""
+    state = folder / "state.json"
+    pid = until(lambda: (found := json.loads(state.read_text())).get("step") and found["pid"])
+    page.close()
+    app.kill()
+    os.kill(pid, 0)  # alive
+    app.start()
 
 
 @pytest.mark.slow
-def test_a_newcomer_gets_from_a_folder_to_a_report(new_page, start, photos, tmp_path):
-    """Nothing is typed; the server is killed in the middle of the training, and the tab closed."""
+def test_a_newcomer_gets_from_a_folder_to_a_checked_report(new_page, start, photos, tmp_path):
+    """Nothing is typed, but for the minutes that a test has; killed, closed and moved on the way."""
     app = start(photos)
     page = stations(new_page, app.address)
     page.click("#use")
@@ -102,58 +167,78 @@ def test_a_newcomer_gets_from_a_folder_to_a_report(new_page, start, photos, tmp_
     assert page.locator("img[alt^=proposal]").count() == 3
     project = Project(photos / "cathode-project")
     for image in project.state.queue()[:3]:
-        page.goto(app.address.split("?")[0] + f"review#{image.key}")
-        page.wait_for_function(
-            f"() => window.editor?.card?.key === '{image.key}' && !editor.readonly && editor.outbox"
-        )
-        page.click("#accept")
-        if image.role == "test":
-            page.click("text=It is right")
-        page.wait_for_function(f"() => !editor.deciding && editor.card?.key !== '{image.key}'")
+        correct(page, app, image)
     assert len(project.state.annotated()) == 3
-    page.goto(app.address.split("?")[0] + "#train")
-    page.fill("#minutes", "0.5")
+    page.goto(app.at("#train"))
+    page.fill("#minutes", "0.1")
+    page.click("text=Begin with")
+    page.select_option("#begin-with", "scratch")
     page.click("#train")
     page.wait_for_selector("#job-train")
-    state = photos / "cathode-project" / "jobs" / "002-train" / "state.json"
-    until(lambda: json.loads(state.read_text()).get("step"))
-    app.kill()
-    page.close()
-    os.kill(json.loads(state.read_text())["pid"], signal.SIGKILL)
-    app.start()
+    kill_in_the_middle_of_the_training(app, page, project.path / "jobs" / "002-train")
     page = stations(new_page, app.address)
-    page.wait_for_selector("#job-train")
-    page.wait_for_selector("#job-train", state="detached")
     page.click("#to-train")
+    through_job(page, "train")
     page.wait_for_selector("#verdict")
     assert "On your 1 test image: mean Dice" in page.inner_text("#verdict")
     assert list(project.state.models) == [1]  # the same training went on
+    assert json.loads((project.path / "jobs" / "002-train" / "state.json").read_text())["attempts"] == 1
     page.click("#to-apply-button")
     page.click("#apply")
-    through_jobs(page, "apply")
+    assert through_job(page, "apply")["images"] == 6
     page.click("#to-report-button")
     page.click("#make-report")
+    assert "3 of 6: UNCHECKED" in through_job(page, "report")["worth"]
+    clicks, keys = page.evaluate("() => [Number(localStorage.click), Number(localStorage.keydown)]")
+    # Strokes, the choice of a quick network and the minutes are in it, too; nothing else is typed.
+    assert clicks <= 18 and keys <= 8, (clicks, keys)
+    label_points(page, 20)
+    page.click("#make-report")
+    page.wait_for_function("() => desk.job('report').id === '005-report'")
+    assert "checked at 20 random points" in through_job(page, "report")["worth"]
     page.wait_for_selector("#open-report")
-    with page.expect_download() as coming:
-        page.click("#get-project")
-    coming.value.save_as(tmp_path / "project.zip")
-    # The project moves to another place and is found there.
+    names = {what: downloaded(page, what, tmp_path) for what in ("tables", "masks", "figures", "project")}
+    assert {"summary.json", "instances.csv", "tables.xlsx"} <= names["tables"]
+    assert {f"cell_{index}_mask.png" for index in range(6)} <= names["masks"]
+    assert any(name.endswith(".svg") for name in names["figures"])
+    assert "ledger.jsonl" in names["project"] and not any("token" in name for name in names["project"])
+    # The folder moves, and is opened on a phone.
     app.kill()
     shutil.move(photos, tmp_path / "moved")
     moved = start(tmp_path / "moved")
-    page = stations(new_page, moved.address)
-    assert "6 images" in page.inner_text("#to-images")
-    page.set_viewport_size({"width": 390, "height": 844})
+    page = stations(new_page, moved.address, PHONE)
+    assert "6 images" in page.text_content("#to-images")  # not shown on a phone
+    for station in ("images", "phases", "propose", "correct", "train", "apply", "report", "people"):
+        page.click(f"#to-{station}")
+        page.wait_for_function("id => desk.at === id && document.querySelector('#station h1')", arg=station)
+        assert page.evaluate("() => document.documentElement.scrollWidth <= 390"), station
     page.click("#to-report")
     page.wait_for_selector("#open-report")
-    assert page.evaluate("() => document.documentElement.scrollWidth <= 390")
+    page.goto(moved.at("verify?batch=project"))
+    page.wait_for_function("() => document.getElementById('picture').naturalWidth > 0")
 
 
-def until(true, seconds=300):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+def label_points(page, count):
+    """Answer points by the first key; the mask is not shown, so nobody can copy it."""
+    page.click("#label-points")
+    page.wait_for_selector("#answers button")
+    for done in range(1, count + 1):
+        page.keyboard.press("1" if done % 2 else "2")
+        page.wait_for_function(
+            f"() => document.getElementById('count').textContent.includes('; {done} of 100')"
+        )
+    page.click("#back")
+    page.wait_for_selector("#label-points")
+    assert f"{count} of 100" in page.inner_text("#label-points")
+
+
+def downloaded(page, what, folder):
+    with page.expect_download() as coming:
+        page.click(f"#get-{what}")
+    path = folder / f"{what}.zip"
+    coming.value.save_as(path)
+    with zipfile.ZipFile(path) as archive:
+        return {name.partition("/")[2] for name in archive.namelist()}
 
 
 @pytest.mark.slow
@@ -206,8 +291,47 @@ def test_a_test_image_asks_before_it_is_accepted_at_a_glance(page, small_project
     until(lambda: small_project.image(test.key).status == "accepted", 30)
 
 
+@contextlib.contextmanager
+def read_only(folder):
+    """Nobody can write in the folder, root included, who heeds no permissions: it is mounted on itself for reading."""
+    if os.geteuid():
+        folder.chmod(0o555)
+        yield
+        folder.chmod(0o755)
+        return
+    for options in (("--bind", folder, folder), ("-o", "remount,ro,bind", folder)):
+        if subprocess.run(["mount", *options], capture_output=True).returncode:
+            pytest.skip("root may write everywhere, and cannot mount here")
+    yield
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 @pytest.mark.slow
-def test_two_people_by_links_of_their_own(new_page, small_project, tmp_path):
+def test_folders_that_cannot_be_written(new_page, start, photos, tmp_path):
+    """Micrographs on a read-only share give a project in the home; a read-only project can be looked at."""
+    with read_only(photos):
+        app = start(photos)
+        page = stations(new_page, app.address)
+        page.click("#use")
+        page.wait_for_selector("#phases-go")
+        app.kill()
+    [project] = (tmp_path / "home" / "cathode-tf" / "projects").iterdir()
+    assert len(Project(project).state.images) == 6 and len(list(photos.iterdir())) == 6
+    with read_only(project):
+        app = start(project)
+        page = stations(new_page, app.address)
+        page.wait_for_selector("text=read-only")
+        page.click("#to-images")
+        page.wait_for_selector("#station table")
+        page.click("#to-phases")
+        page.click("#preset-three")
+        page.wait_for_selector("#station [role=alert]")
+        assert "Read-only file system" in page.inner_text("#station [role=alert]") or os.geteuid()
+        app.kill()
+
+
+@pytest.mark.slow
+def test_two_people_by_links_of_their_own(new_page, start, small_project):
     command = [
         sys.executable,
         "-m",
@@ -217,30 +341,32 @@ def test_two_people_by_links_of_their_own(new_page, small_project, tmp_path):
         "--no-browser",
         "--lan",
     ]
-    env = {**os.environ, "HOME": str(tmp_path / "home")}
-    refused = subprocess.run([*command, "--port", "0"], input="n\n", capture_output=True, text=True, env=env)
+    refused = subprocess.run([*command, "--port", "0"], input="n\n", capture_output=True, text=True)
     assert refused.returncode != 0 and "not encrypted" in refused.stderr and "http" not in refused.stdout
-    process = subprocess.Popen(
-        [*command, "--yes", "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=env,
-    )
-    try:
-        address = re.search(r"http\S+", process.stdout.readline()).group()
-        page = stations(new_page, address)
-        page.click("#to-people")
-        page.fill("#invite-name", "Bob")
-        page.click("#invite")
-        link = page.inner_text("#station code")
-        assert "token=" in link and "127.0.0.1" in address
-        key = next(iter(small_project.state.images))
-        record_review(small_project, key, "accept", mask=small_project.truth, who="ann")
-        page.click("#to-images")
-        page.click("#to-people")
-        assert "accept" in page.inner_text(".log")
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    app = start(small_project.path, "--lan", "--yes")
+    assert "127.0.0.1" in app.address
+    page = stations(new_page, app.address)
+    page.click("#to-people")
+    page.fill("#invite-name", "Bob")
+    page.click("#invite")
+    link = page.inner_text("#station code")
+    # Bob comes by his link, in a browser of his own as far as cookies go, and has no say over folders.
+    bob = stations(new_page, link)
+    assert bob.input_value("#who") == "Bob" and bob.is_disabled("#who")
+    bob.click("#to-images")
+    assert bob.locator("text=Open another folder").count() == 0
+    # What Bob is at work on is taken for Ann.
+    key = next(image.key for image in small_project.state.queue() if image.role == "pool")
+    ready = f"() => window.editor?.card?.key === '{key}' && editor.outbox"
+    bob.goto(link.split("?")[0] + f"review#{key}")
+    bob.wait_for_function(f"{ready} && !editor.readonly")
+    page.goto(app.at(f"review#{key}"))
+    page.wait_for_function("() => !document.getElementById('banner').hidden")
+    assert "Bob is at work on it" in page.inner_text("#banner")
+    bob.keyboard.press("Enter")
+    until(lambda: small_project.image(key).status == "accepted")
+    # Both on the same image: how far they agree, and who changed what.
+    record_review(small_project, key, "accept", mask=small_project.truth, who="ann")
+    page.goto(app.at("#people"))
+    page.wait_for_selector(".log")
+    assert "Bob" in page.inner_text(".log") and "Agreement" in page.inner_text("#station")

@@ -62,3 +62,11 @@ def test_two_processes_lose_and_double_nothing(tmp_path):
     events = Ledger(path).events()
     assert [event["n"] for event in events] == list(range(1, 51))
     assert sum(event["who"] == "ann" for event in events) == 25
+
+
+def test_a_project_that_only_others_can_write_is_read_without_a_lock(tmp_path, monkeypatch):
+    Ledger(tmp_path / "ledger.jsonl").append("init", who="ann")
+    (tmp_path / "ledger.jsonl.lock").unlink(missing_ok=True)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert [event["event"] for event in Ledger(tmp_path / "ledger.jsonl").events()] == ["init"]
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.jsonl"]

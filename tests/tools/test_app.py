@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cathode_tf import InputError
+from cathode_tf.review.bundle import INSTALLERS, write_bundle, write_installer
 from cathode_tf.review.shortcut import SYSTEMS, launcher, write_shortcut
 from cathode_tf.tools.app import command
 
@@ -45,3 +46,20 @@ def test_odd_letters_in_the_interpreters_path_start_nothing_else():
             launcher("darwin", path)
     with pytest.raises(InputError, match="must be one of"):
         write_shortcut(system="amiga")
+
+
+@pytest.mark.parametrize("system", INSTALLERS)
+def test_the_offline_script_installs_from_the_wheels_alone(tmp_path, system):
+    path = write_installer(tmp_path, system, "3.12")
+    text = path.read_bytes().decode()
+    assert "--no-index --find-links wheels cathode-tf" in text and "app --shortcut" in text and "3.12" in text
+    assert ("\r\n" in text) == (system == "win32") and "{" not in text.replace("${CATHODE_TF_HOME", "")
+    told = (tmp_path / "READ ME FIRST.txt").read_text()
+    assert path.name in told and ("never run" in told) == (system != "linux")
+    assert (tmp_path / "python").is_dir()
+
+
+def test_a_bundle_needs_a_clone_and_leaves_nothing_where_there_is_none(tmp_path):
+    with pytest.raises(InputError, match="must be a clone"):
+        write_bundle(tmp_path / "out", source=tmp_path)
+    assert not (tmp_path / "out").exists()

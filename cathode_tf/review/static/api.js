@@ -12,9 +12,14 @@ function inUse(id) {
   });
 }
 
+// Not `randomUUID`, which a browser keeps from pages that come over the network unencrypted, as `--lan` serves them.
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 async function ownSession() {
   const before = sessionStorage.getItem("session");
-  const id = before && !(await inUse(before)) ? before : crypto.randomUUID();
+  const id = before && !(await inUse(before)) ? before : newId();
   sessionStorage.setItem("session", id);
   channel.onmessage = (event) => event.data === `who is ${id}` && channel.postMessage(`in use ${id}`);
   return id;

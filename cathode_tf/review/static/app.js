@@ -10,6 +10,8 @@ import { spread } from "./spread.js";
 import { Superpixels } from "./superpixels.js";
 import { Fingers, Hand, TOOLS } from "./tools.js";
 import { View } from "./view.js";
+import { greyLevels } from "./loading.js";
+import { Window } from "./window.js";
 
 const $ = (id) => document.getElementById(id);
 const RENEW_S = 10;
@@ -21,6 +23,7 @@ class Editor {
     this.hand = new Hand(this);
     this.view.drawCursor = (context) => this.hand.draw(context);
     this.clock = new Clock();
+    this.window = new Window($("window-black"), $("window-white"), $("window-out"), (levels) => this.setWindow(levels));
     this.queue = new Queue($("queue"), (key) => this.open(key));
     this.size = 25;
     this.phase = 0;
@@ -104,6 +107,7 @@ class Editor {
     this._facts();
     this.setHeat(this.view.heat);
     this.setTool(this.hand.tool);
+    this.window.open(key).catch(() => {}); // a convenience, no more
     $("stage").focus();
     this.queue.prefetch(key);
   }
@@ -332,6 +336,21 @@ class Editor {
     set(name, value);
     this.view.setTone({ [name]: Number($(name).value) });
     $(`${name}-out`).textContent = Number($(name).value).toFixed(2);
+  }
+
+  // levels: [black, white] of the image as acquired
+  async setWindow(levels) {
+    const { card } = this;
+    if (!card) return;
+    const grey = await greyLevels(card, levels);
+    if (card === this.card) this.view.setGrey(grey);
+  }
+
+  resetTone() {
+    for (const [name, value] of [["contrast", 1], ["brightness", 0], ["gamma", 1]]) this.setTone(name, value);
+    if (!this.window.facts) return;
+    this.window.reset();
+    this.setWindow([this.window.facts.black, this.window.facts.white]);
   }
 
   spread() {

@@ -42,7 +42,7 @@ export async function draw(desk) {
       el("td", {}, image.name),
       el("td", {}, el(`span.chip${image.state === "accepted" ? ".good" : image.state === "broken" ? ".bad" : ""}`, {}, image.state)),
       el("td", {}, image.score === null ? "" : `unsure ${Math.round(100 * image.score)} %`),
-      el("td.note", {}, image.why || (image.doubtful ? "doubtful" : "")),
+      el("td.note", {}, image.why || (image.foreign ? `not a kind that the model knows: ${image.foreign}` : image.doubtful ? "doubtful" : "")),
       batch === "project" && el("td", {}, el("a", { href: `/review#${image.key}` }, "look")));
   if (found.images.length) parts.push(el("div.scroll", {}, el("table", {}, el("tbody", {}, ...found.images.map(row)))));
   return parts;

@@ -6,8 +6,9 @@ export function el(name, attributes = {}, ...children) {
   const made = document.createElement(tag);
   if (classes.length) made.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value === undefined || value === null || (value === false && !key.startsWith("aria-"))) continue;
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key.startsWith("aria-")) made.setAttribute(key, String(value)); // "true", never ""
     else if (key in made && key !== "list" && key !== "form") made[key] = value;
     else made.setAttribute(key, value === true ? "" : value);
   }

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { counted, el, nanometres } from "./dom.js";
 import { measure } from "./scale.js";
+import { Window } from "./window.js";
 
 export const title = "Images";
 export const about = (desk) => counted(desk.project.images.length, "image");
@@ -46,7 +47,7 @@ export async function browser(desk, path, pick = (place) => desk.post("/api/app/
 
 function dropZone(desk) {
   const input = el("input", { type: "file", multiple: true, accept: ".tif,.tiff,.png,.bmp,.jpg,.jpeg", hidden: true, id: "files" });
-  const note = el("p", {}, "Drop images here, or ", el("button", { type: "button", onclick: () => input.click() }, "choose files"));
+  const note = el("p", {}, "Drop images or their folder here, or ", el("button", { type: "button", onclick: () => input.click() }, "choose files"));
   const zone = el("div.drop", {}, note, input);
   const send = async (files) => {
     let sent = 0;
@@ -72,9 +73,27 @@ function dropZone(desk) {
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("over");
-    send([...event.dataTransfer.files]);
+    // Taken at once: after this event the browser forgets what was dropped.
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    Promise.all(entries.map(filesOf)).then((found) => send(found.flat()), (error) => desk.say(error.message));
   });
   return zone;
+}
+
+const AN_IMAGE = /\.(tiff?|png|bmp|jpe?g)$/i;
+
+// A dropped file, or the images directly in a dropped folder.
+async function filesOf(entry) {
+  const file = (one) => new Promise((done, failed) => one.file(done, failed));
+  if (entry.isFile) return [await file(entry)];
+  const reader = entry.createReader();
+  const inside = [];
+  for (;;) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed)); // a hundred at a time
+    if (!some.length) break;
+    inside.push(...some);
+  }
+  return Promise.all(inside.filter((one) => one.isFile && AN_IMAGE.test(one.name)).map(file));
 }
 
 function archive(desk) {
@@ -139,16 +158,16 @@ function known(desk) {
     el(
       `tr${image.odd ? ".odd" : ""}`,
       {},
-      el("td", {}, el("img", { src: `/api/images/${image.key}/thumbnail`, loading: "lazy", alt: "" })),
+      el("td", {}, el("button.look", { type: "button", title: "Look at it", onclick: () => look(desk, image) }, el("img", { src: `/api/images/${image.key}/thumbnail`, loading: "lazy", alt: `Look at ${image.name}` }))),
       el("td", {}, image.name, " ", image.role === "test" && el("span.chip", { title: "It measures the models, and is never learned from" }, "test")),
-      el("td", {}, `${image.width} × ${image.height}`),
+      el("td.wide-only", {}, `${image.width} × ${image.height}`),
       el("td", {}, image.pixel_size_nm ? nanometres(image.pixel_size_nm) : el("span", {}, "unknown ", el("button.measure-bar", { type: "button", onclick: () => measure(desk, image) }, "Measure"))),
       el("td.quiet.wide-only", {}, image.pixel_size_source),
       el("td", {}, project.can_regroup ? groupField(desk, image) : image.group),
       el("td.wide-only", {}, [image.vendor, image.detector, image.kV && `${image.kV} kV`].filter(Boolean).join(", ")),
       el("td.quiet.wide-only", {}, image.date || ""),
     );
-  const heads = [["", ""], ["image", ""], ["size (px)", ""], ["pixel size", ""], ["from", "wide-only"], ["group", ""], ["instrument", "wide-only"], ["date", "wide-only"]];
+  const heads = [["", ""], ["image", ""], ["size (px)", "wide-only"], ["pixel size", ""], ["from", "wide-only"], ["group", ""], ["instrument", "wide-only"], ["date", "wide-only"]];
   return [
     project.fixed_phases ? null : desk.step("The images are in. Next: say what they show.", desk.action("Phases", () => desk.go("phases"), { primary: true })),
     unknown.length > 0 && el("div.warn", {}, `${counted(unknown.length, "image")} without a pixel size: everything will be in pixels until you click the two ends of the burnt-in scale bar. `, desk.action("Measure a scale bar", () => measure(desk, unknown[0]), { id: "measure" })),
@@ -163,6 +182,21 @@ function known(desk) {
     el("div.scroll", {}, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map(([text, cls]) => el(cls ? `th.${cls}` : "th", {}, text)))), el("tbody", {}, ...project.images.map(row)))),
     desk.state.owner && el("div.bar", {}, desk.action("Open another folder or project", () => another(desk))),
   ];
+}
+
+// One image, large, with the grey levels that are black and white.
+function look(desk, image) {
+  const picture = el("img", { src: `/api/images/${image.key}/picture/grey`, alt: image.name, id: "look-picture" });
+  const [black, white] = ["black", "white"].map((name) => el("input", { id: `look-${name}`, "aria-label": `Level shown ${name}` }));
+  const out = el("output", { id: "look-levels" });
+  const levels = new Window(black, white, out, ([low, high]) => (picture.src = `/api/images/${image.key}/picture/grey?black=${low}&white=${high}`));
+  desk.dialog(
+    el("h2", {}, image.name),
+    el("div.looked", {}, picture),
+    el("div.bar", {}, el("label", {}, "Black ", black), el("label", {}, "White ", white), el("span.quiet", {}, "Grey levels ", out)),
+    el("form", { method: "dialog" }, el("button", {}, "Close")),
+  );
+  levels.open(image.key).catch((error) => desk.say(error.message));
 }
 
 function groupField(desk, image) {

@@ -14,11 +14,16 @@ worker.onmessage = ({ data: { id, error, status, ...ready } }) => {
 
 let asked = 0;
 
-function prepare({ key, width, height }) {
+function prepare({ key, width, height }, window = null) {
   return new Promise((done, failed) => {
     waiting.set(++asked, [done, failed]);
-    worker.postMessage({ id: asked, key, width, height });
+    worker.postMessage({ id: asked, key, width, height, window });
   });
+}
+
+// The grey image again, with other levels black and white.
+export async function greyLevels(image, window) {
+  return (await prepare(image, window)).levels;
 }
 
 // image: a row of the queue. Gives its card, mask, levels (see worker.js) and the bytes of its draft.

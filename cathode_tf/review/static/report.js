@@ -16,12 +16,28 @@ export async function draw(desk) {
   const last = desk.job("report", "done");
   const parts = [];
   if (!found.images.length) return [desk.step("Masks for all images come first.", desk.action("Apply", () => desk.go("apply"), { primary: true }))];
+  const { points } = found;
+  const fewer = points.labelled < 20;
+  const label = async () => {
+    if (!points.of) await api.tell("/api/app/points", { batch, points: 100 });
+    location.href = `/verify?batch=${encodeURIComponent(batch)}`;
+  };
   if (!running)
     parts.push(desk.step(
-      found.report ? "The report stands. Make it again after you changed masks." : `Measure phases, particles and pores of ${found.images.length} images, each number with its interval.`,
+      found.report ? "The report stands. Make it again after you changed masks or labelled points." : `Measure phases, particles and pores of ${found.images.length} images, each number with its interval.`,
       found.report && el("a.button.primary", { href: `/api/app/report/${batch}`, target: "_blank", id: "open-report" }, "Open the report"),
       desk.action(found.report ? "Make it again" : "Make the report", () => desk.post("/api/app/jobs", { kind: "report", batch }), { primary: !found.report, id: "make-report" }),
     ));
+  if (last?.result?.worth && last.result.batch === batch) parts.push(el("p", {}, last.result.worth));
+  for (const size of found.sizes)
+    parts.push(el("p", {}, "Lengths at ", el("a", { href: `/api/app/report/${batch}?size=${size}`, target: "_blank" }, `${size.replace("nm", " nm")} a pixel`)));
+  parts.push(
+    el("h2", {}, "Check the masks"),
+    el("p", {}, points.result || "Nobody can see from a mask what it is worth. Name the phase at random points, without seeing the mask: after 20 points the report tells how far to believe it, after 100 it is a measurement."),
+    el("div.bar", {},
+      desk.action(points.labelled ? `Go on labelling (${points.labelled} of ${points.of})` : "Label 100 points", label, { id: "label-points", primary: Boolean(found.report) && fewer }),
+      points.of > 0 && desk.action("Draw new points", () => desk.post("/api/app/points", { batch, points: 100, again: true }), { id: "new-points" })),
+  );
   if (last?.result?.fractions && last.result.batch === batch) {
     const rows = Object.entries(last.result.fractions).map(([name, text]) => el("tr", {}, el("td", {}, name), el("td", {}, text.replace("+-", "±"))));
     parts.push(el("h2", {}, "Area fractions"), el("table", { style: "width: auto" }, el("tbody", {}, ...rows)));

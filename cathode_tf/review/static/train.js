@@ -10,6 +10,7 @@ export const done = (desk) => Boolean(desk.project.champion);
 export const live = (desk) => desk.job("train")?.epoch;
 
 let minutes = null;
+const how = {}; // start and preset, where someone chose them
 
 export async function draw(desk) {
   const { project } = desk;
@@ -34,9 +35,24 @@ function ready(desk) {
   return desk.step(
     `Learn from ${counted(project.pool_annotated, "image")}.${unmeasured}`,
     el("label", {}, field, ` minutes${steps}`),
-    desk.action("Train", () => desk.post("/api/app/jobs", { kind: "train", minutes: Number(field.value) }), { primary: true, id: "train" }),
+    desk.action("Train", () => desk.post("/api/app/jobs", { kind: "train", minutes: Number(field.value), how }), { primary: true, id: "train" }),
+    beginning(project),
     !project.test_annotated && project.test_images > 0 && el("a.button", { href: "/review" }, "Correct the test image first"),
   );
+}
+
+// With what the training begins; few need to choose.
+function beginning(project) {
+  const shipped = project.can_propose_default;
+  const choices = [
+    project.champion && ["champion", `your model ${project.champion}`],
+    shipped && ["default", "the model that comes with the package"],
+    ["scratch", "nothing (small network, quick)"],
+  ].filter(Boolean);
+  const chosen = how.start || choices[0][0];
+  const select = el("select", { id: "begin-with", onchange: (event) => Object.assign(how, { start: event.target.value, preset: event.target.value === "scratch" ? "small" : "base" }) },
+    ...choices.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+  return el("details", { open: Boolean(how.start) }, el("summary", {}, "Begin with"), select);
 }
 
 function judged(desk, verdict) {
@@ -62,10 +78,12 @@ function judged(desk, verdict) {
     return el("div", {}, el("h2", {}, image.name), el("div.pictures", {}, ...shown.map(([what, text]) => el("figure", {}, el("img", { src: `/api/images/${image.key}/picture/${what}`, alt: text, onerror: (event) => event.target.closest("figure").remove() }), el("figcaption", {}, text)))));
   });
   const names = Object.entries(verdict.phases);
-  const table = names.length && el("p.quiet", {}, `Dice of each phase, against ${word[verdict.dice.before !== undefined ? "before" : "default"]}: ${names.map(([name, gain]) => `${name} ${gain >= 0 ? "+" : "−"}${Math.abs(gain).toFixed(3)}`).join(", ")}.`);
+  const table = names.length && el("p.quiet", {}, `Dice of each phase, against ${word[verdict.dice.before !== undefined ? "before" : "default"]}: ${names.map(([name, gain]) => `${name} ${signed(gain)}`).join(", ")}.`);
   return [el(`div.verdict${verdict.advice === "keep" ? ".keep" : ""}`, { id: "verdict" }, verdict.sentence, " ", el("span.quiet", {}, state)), el("div.bar", {}, ...buttons), table, ...pictures];
 }
 
+// Three digits with a sign; what rounds to nothing has none.
+const signed = (gain) => (Math.abs(gain) < 0.0005 ? "±0" : `${gain > 0 ? "+" : "−"}${Math.abs(gain).toFixed(3)}`);
 const dice = (value) => (value === undefined ? "" : ` ${value.toFixed(2)}`);
 
 // Validation Dice by minutes of the newest run.

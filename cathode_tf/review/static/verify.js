@@ -2,6 +2,9 @@
 
 const element = (id) => document.getElementById(id);
 const CANNOT_TELL = "?";
+// Among the stations the address says which batch the points are of, and the person has given a name.
+const batch = new URLSearchParams(location.search).get("batch");
+const OF = batch === null ? "" : `batch=${encodeURIComponent(batch)}`;
 let state = null;
 let at = 0;
 let wide = 1;
@@ -33,7 +36,7 @@ function show() {
   element("promise").textContent = done < 20 ? state.promise : (state.result ?? "");
   element("advice").textContent = state.advice;
   element("view").hidden = at >= all;
-  if (at < all) element("picture").src = `/api/verify/${at}/view?wide=${wide}`;
+  if (at < all) element("picture").src = `/api/verify/${at}/view?wide=${wide}&${OF}`;
   for (const button of element("answers").children) button.disabled = at >= all;
   element("undo").disabled = done === 0;
 }
@@ -42,10 +45,10 @@ async function send(point, reference) {
   if (busy) return;
   busy = true;
   try {
-    state = await ask(`/api/verify/${point}`, {
+    state = await ask(`/api/verify/${point}?${OF}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ reference }),
+      body: JSON.stringify({ reference, who: localStorage.getItem("who") ?? undefined }),
     });
     element("error").textContent = "";
     at = reference === "" ? point : nextOpen();
@@ -103,7 +106,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 try {
-  state = await ask("/api/verify");
+  state = await ask(`/api/verify?${OF}`);
+  element("back").hidden = batch === null;
   buttons();
   at = nextOpen();
   show();

@@ -106,6 +106,22 @@ export class View {
   open(labels, levels, colors, uncertainty) {
     Object.assign(this, { labels, colors, painted: colors.map(lighter) });
     const { width, height } = labels;
+    this._take(levels);
+    this.labelLayer = new TileLayer(width, height, (...where) => this._paintLabels(...where));
+    this.setUncertainty(uncertainty);
+    labels.onchange = (...box) => this.changed(...box);
+    this._tone();
+    this.fit();
+  }
+
+  // Other grey bytes of the same image.
+  setGrey(levels) {
+    this._take(levels);
+    this._ask("image");
+  }
+
+  _take(levels) {
+    const { width } = this.labels;
     this.levels = levels.map((level) => {
       const layer = new TileLayer(level.width, level.height, (pixels, top, left, w, h) => {
         const table = this.table;
@@ -117,11 +133,6 @@ export class View {
       layer.scale = width / level.width;
       return layer;
     });
-    this.labelLayer = new TileLayer(width, height, (...where) => this._paintLabels(...where));
-    this.setUncertainty(uncertainty);
-    labels.onchange = (...box) => this.changed(...box);
-    this._tone();
-    this.fit();
   }
 
   setUncertainty(uncertainty) {

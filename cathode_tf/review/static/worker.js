@@ -31,8 +31,14 @@ async function bytes(path) {
   return response.arrayBuffer();
 }
 
-onmessage = async ({ data: { id, key, width, height } }) => {
+onmessage = async ({ data: { id, key, width, height, window } }) => {
   try {
+    if (window) {
+      const grey = await bytes(`/api/images/${key}/pixels?black=${window[0]}&white=${window[1]}`);
+      const levels = pyramid(new Uint8Array(grey), width, height);
+      postMessage({ id, levels }, levels.map((level) => level.data.buffer));
+      return;
+    }
     const [grey, runs] = await Promise.all(["pixels", "mask"].map((what) => bytes(`/api/images/${key}/${what}`)));
     const levels = pyramid(new Uint8Array(grey), width, height);
     const mask = decodeMask(runs, width * height);
