@@ -20,12 +20,18 @@ def test_the_two_commands_stand_at_the_top():
     assert second == 'python -m pip install -e ".[test]" && pytest\n'
 
 
-def test_the_python_runs(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("size", ["", pytest.param(", height=512, width=512", marks=pytest.mark.slow)])
+def test_the_python_runs(tmp_path, monkeypatch, capsys, size):
     (code,) = blocks("python")
-    assert "time_limit_s=90" in code
+    assert "time_limit_s=90" in code and code.count(", seed=") == 2
     monkeypatch.chdir(tmp_path)
+    if not size:  # small sections, and a network of two levels: masks of noise take long to be measured
+        from cathode_tf.learning.network import PRESETS
+
+        monkeypatch.setitem(PRESETS, "small", (4, 8))
     # The same lines with a shorter training: two steps in place of ninety seconds.
-    exec(code.replace("time_limit_s=90", "epochs=1, steps_per_epoch=2, batch=2"), {})
+    code = code.replace("time_limit_s=90", "epochs=1, steps_per_epoch=2, batch=2")
+    exec(re.sub(r"(synthesize\(\d, seed=\d)", rf"\1{size or ', height=96, width=96'}", code), {})
     printed = capsys.readouterr().out
     assert "mean over images" in printed
     assert "3 images" in printed

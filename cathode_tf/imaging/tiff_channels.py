@@ -53,7 +53,7 @@ def refuse_channels(tiff: Any, path: Path) -> None:
             f"must hold one image. Received an OME-TIFF of {len(series)} images. Save each as a file of its own."
         )
     if max(sizes.get("Z", 1), sizes.get("T", 1)) == 1:
-        refuse_few_channels(sizes.get("C", 1), f"axes {axes}", path)
+        _refuse_few_channels(sizes.get("C", 1), f"axes {axes}", path)
     elif sizes.get("C", 1) > 1:
         raise _too_many_channels(sizes["C"], f"axes {axes}")
     if sizes.get("Z", 1) > 1 and sizes.get("T", 1) > 1:
@@ -69,7 +69,7 @@ def refuse_channels(tiff: Any, path: Path) -> None:
         )
 
 
-def refuse_few_channels(count: int, where: str, path: Path) -> None:
+def _refuse_few_channels(count: int, where: str, path: Path) -> None:
     """Raise where a file has channels; so many that no microscope has them are slices, which is said."""
     if count > MOST_CHANNELS:
         warnings.warn(
@@ -79,6 +79,16 @@ def refuse_few_channels(count: int, where: str, path: Path) -> None:
         )
     elif count > 1:
         raise _too_many_channels(count, where)
+
+
+def warn_of_planes(count: int, path: Path) -> None:
+    """Say it where one page holds several planes, which some programs make of slices, and others of channels."""
+    warnings.warn(
+        f"{path}: the {count} planes of its page are taken for slices of a stack. If they are channels, which show one "
+        "place, save each as a file of its own; if they are slices, a page for each says so.",
+        InputWarning,
+        stacklevel=2,
+    )
 
 
 def _too_many_channels(count: int, where: str) -> InputError:

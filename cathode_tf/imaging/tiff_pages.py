@@ -21,7 +21,7 @@ from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.orientation import TAG as ORIENTATION
 from cathode_tf.imaging.orientation import known, shown_shape
 from cathode_tf.imaging.segments import settle_segments
-from cathode_tf.imaging.tiff_channels import refuse_channels, refuse_few_channels, warn_of_names
+from cathode_tf.imaging.tiff_channels import refuse_channels, warn_of_names, warn_of_planes
 from cathode_tf.words import some
 
 
@@ -111,8 +111,8 @@ def list_pages(tiff: Any, path: Path, file_bytes: int) -> PageList:
     warn_of_names([page for _, page in own], path)
     page = own[0][1]
     if page.axes == "SYX" and (page.dtype.kind != "u" or int(page.photometric) != 2):
-        # Separate planes are colours only in unsigned RGB; otherwise somebody stored channels so, or a stack.
-        refuse_few_channels(page.shape[0], "planes of one page", path)
+        # Separate planes are colours only in unsigned RGB; otherwise somebody stored a stack so, or channels.
+        warn_of_planes(page.shape[0], path)
         if len(own) > 1:
             raise InputError(
                 f"must hold a plane a page, or all in one. Received {len(own)} pages of {page.shape[0]}."

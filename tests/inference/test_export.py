@@ -57,6 +57,7 @@ def test_a_savedmodel_cut_short_is_one_sentence(exported, tmp_path):
         Segmenter(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_model_whose_start_model_keeps_its_say_is_exported_whole(tiny, image, tmp_path):
     pooled = Prior(tiny(seed=1), tiny(seed=2)).pooled(0.4)
     here, served = Segmenter(pooled), Segmenter(export_savedmodel(Segmenter(pooled), tmp_path / "pooled"))

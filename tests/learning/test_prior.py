@@ -130,6 +130,7 @@ def test_train_keeps_what_it_validated_and_goes_on_from_it(striped, tmp_path, mo
     assert "prior" not in load_model(alone.path)[1] and "prior_weight" not in alone.history[0]
 
 
+@pytest.mark.slow
 def test_auto_begins_with_the_default_model_where_it_knows_the_phases(striped, tmp_path, capsys):
     options = {"epochs": 1, "steps_per_epoch": 1, "batch": 1, "patch_px": 32}
     run = train(striped, tmp_path / "run", **options)

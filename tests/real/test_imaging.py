@@ -76,6 +76,7 @@ def test_the_field_widths_of_the_particles_file_are_taken_as_given(real_data, tm
     }
 
 
+@pytest.mark.filterwarnings("ignore:.*planes of its page are taken for slices")
 def test_label_volumes_of_odd_types(real_data):
     def phases(*values):
         return Phases.from_list([{"name": f"p{i}", "id": i, "values": [v]} for i, v in enumerate(values)])

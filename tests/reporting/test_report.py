@@ -31,8 +31,15 @@ def batch():
     return masks
 
 
+ANALYSES = {}
+
+
 def write(batch, path, **options):
-    analysis = analyze(batch, Phases.from_names(("pore", "ncm")), **options)
+    """The analysis of the masks, made once for each choice of options, and its page."""
+    key = repr([(name, mask.shape) for name, mask in batch.items()]) + repr(options)
+    if key not in ANALYSES:
+        ANALYSES[key] = analyze(batch, Phases.from_names(("pore", "ncm")), **options)
+    analysis = ANALYSES[key]
     write_report(analysis, path, masks=batch)
     return analysis, path.read_text(encoding="utf-8")
 

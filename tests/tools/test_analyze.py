@@ -17,11 +17,11 @@ PHASES = Phases.default()
 
 @pytest.fixture
 def masks(tmp_path):
-    """Three masks of random cells of 4 px: 30 % ncm, 10 % binder, the rest pore."""
+    """Three masks of 24 x 24 cells of 4 px: 30 % ncm, 10 % binder, the rest pore."""
     rng = np.random.default_rng(0)
     (tmp_path / "phases.toml").write_text(PHASES.to_toml())
     for k in range(3):
-        cells = rng.choice([0, 1, 3], (40, 40), p=[0.6, 0.3, 0.1]).astype(np.uint8)
+        cells = rng.permutation(np.repeat(np.array([0, 1, 3], np.uint8), (345, 173, 58))).reshape(24, 24)
         write_mask(tmp_path / "masks" / f"m{k}.png", cells.repeat(4, 0).repeat(4, 1), PHASES)
     return tmp_path
 

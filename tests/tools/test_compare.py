@@ -8,27 +8,34 @@ from cathode_tf import InputError, Phases, analyze
 from cathode_tf.tools.compare import command
 
 
-@pytest.fixture
-def batches(tmp_path):
-    rng = np.random.default_rng(0)
+def cells(rng, share):
+    """20 x 20 cells of 6 px, of which exactly `share` are ncm."""
+    chosen = rng.permutation(400) < round(400 * share)
+    return np.kron(chosen.reshape(20, 20), np.ones((6, 6), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory):
+    """Batches a and b of five masks, 30 and 40 % ncm, 2 % more or less from image to image."""
+    folder, rng = tmp_path_factory.mktemp("batches"), np.random.default_rng(0)
     for name, share in (("a", 0.3), ("b", 0.4)):
-        masks = [(rng.random((120, 120)) < share).astype(np.uint8) for _ in range(5)]
-        analyze(masks, Phases.from_names(["pore", "ncm"]), drawn_by="Ann").write(tmp_path / name)
-    return tmp_path
+        masks = [cells(rng, share + more) for more in (-0.02, -0.01, 0, 0.01, 0.02)]
+        analyze(masks, Phases.from_names(["pore", "ncm"]), drawn_by="Ann").write(folder / name)
+    return folder
 
 
 def run(*arguments):
     return CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_tells_what_differs_and_writes_it(batches):
-    result = run(batches / "a", batches / "b", "--out", batches / "comparison.json")
+def test_tells_what_differs_and_writes_it(batches, tmp_path):
+    result = run(batches / "a", batches / "b", "--out", tmp_path / "comparison.json")
     assert "fraction ncm: different; difference 0.10" in result.output
-    content = json.loads((batches / "comparison.json").read_text())
+    content = json.loads((tmp_path / "comparison.json").read_text())
     assert content["differences"][0]["verdict"] == "different"
     assert (content["a"], content["b"]) == (str(batches / "a"), str(batches / "b"))
     with pytest.raises(InputError, match="exists already"):
-        run(batches / "a", batches / "b", "--out", batches / "comparison.json")
+        run(batches / "a", batches / "b", "--out", tmp_path / "comparison.json")
 
 
 def test_equivalence_needs_a_margin(batches):
@@ -42,10 +49,9 @@ def test_bad_margins(batches, text):
         run(batches / "a", batches / "b", "--margin", text)
 
 
-def test_a_folder_without_summary(batches):
-    (batches / "empty").mkdir()
+def test_a_folder_without_summary(batches, tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        run(batches / "a", batches / "empty")
+        run(batches / "a", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -56,16 +62,17 @@ def test_a_folder_without_summary(batches):
         {"summary": {}, "length_unit": "px", "phases": ["ncm"]},
     ],
 )
-def test_a_summary_of_another_kind_is_one_sentence(batches, content):
-    (batches / "odd.json").write_text(json.dumps(content))
+def test_a_summary_of_another_kind_is_one_sentence(batches, tmp_path, content):
+    (tmp_path / "odd.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"must be the summary\.json"):
-        run(batches / "a", batches / "odd.json")
+        run(batches / "a", tmp_path / "odd.json")
 
 
-def test_unchecked_masks_get_no_verdict_unless_one_says_so(batches):
-    masks = [(np.random.default_rng(1).random((60, 60)) < 0.5).astype(np.uint8) for _ in range(3)]
-    analyze(masks, Phases.from_names(["pore", "ncm"])).write(batches / "c")
-    output = run(batches / "a", batches / "c").output
-    assert f"{batches / 'c'}: UNCHECKED masks" in output and "drawn by hand by Ann" in output
+def test_unchecked_masks_get_no_verdict_unless_one_says_so(batches, tmp_path):
+    rng = np.random.default_rng(1)
+    masks = [cells(rng, share) for share in (0.48, 0.5, 0.52)]
+    analyze(masks, Phases.from_names(["pore", "ncm"])).write(tmp_path / "c")
+    output = run(batches / "a", tmp_path / "c").output
+    assert f"{tmp_path / 'c'}: UNCHECKED masks" in output and "drawn by hand by Ann" in output
     assert "No verdict on" in output and "different;" not in output
-    assert "fraction ncm: different" in run(batches / "a", batches / "c", "--unchecked").output
+    assert "fraction ncm: different" in run(batches / "a", tmp_path / "c", "--unchecked").output
