@@ -10,6 +10,7 @@ from cathode_tf.rounds import create_project, export_masks, import_masks, record
 from cathode_tf.rounds.exchange import FORMATS
 
 
+@pytest.mark.filterwarnings("ignore:.*what counts is a prediction")
 @pytest.mark.parametrize("format", FORMATS)
 def test_masks_come_back_pixel_exact(small_project, tmp_path, format):
     project = small_project
@@ -32,6 +33,7 @@ def test_label_studio_gets_all_tasks_in_one_file(small_project, tmp_path):
     assert len(read_json(out / "tasks.json")) == 4
 
 
+@pytest.mark.filterwarnings("ignore:.*what counts is a prediction")
 @pytest.mark.parametrize("format", FORMATS)
 def test_two_images_of_one_name_do_not_replace_each_other(tmp_path, format):
     masks = [np.full((16, 20), id_, np.uint8) for id_ in (1, 2)]
