@@ -64,8 +64,11 @@ class Joining:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a model card."""
-        lists = {name: np.round(getattr(self, name), 5).tolist() for name in ("mean", "scale", "weights")}
-        return {**lists, "bias": round(self.bias, 5), "least": self.least}
+        lists = {
+            name: [float(f"{value:.6g}") for value in getattr(self, name)]
+            for name in ("mean", "scale", "weights")
+        }
+        return {**lists, "bias": float(f"{self.bias:.6g}"), "least": self.least}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Joining:
@@ -80,7 +83,7 @@ class Joining:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("network: its card must say how pieces are joined. Train it again.") from error
         number = len(terms(np.zeros((1, len(FEATURES))))[0])
-        if not mean.shape == scale.shape == weights.shape == (number,):
+        if not mean.shape == scale.shape == weights.shape == (number,) or not (scale > 0).all():
             raise InputError(f"network: must weigh {number} terms. Received {weights.size}. Train it again.")
         return joining
 

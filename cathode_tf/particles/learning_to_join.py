@@ -20,7 +20,7 @@ from cathode_tf.particles.separation import ParticleMaps, flooded
 
 RIDGE = 3.0
 """Penalty on the squares of the weights, in borders."""
-FROM, LEAST = 0.06, 0.72
+FROM, LEAST = 0.06, 0.6
 """Pieces are joined down to this while one learns, and from this probability on afterwards."""
 
 
@@ -112,7 +112,8 @@ def _fitted(taught: Sequence[Taught], met: Sequence[list[tuple[np.ndarray, np.nd
     )
     counts *= len(counts) / counts.sum()
     known = terms(features)
-    mean, scale = known.mean(0), known.std(0) + 1e-6
+    mean, spread = known.mean(0), known.std(0)
+    scale = np.where(spread > 1e-9, spread, 1.0)  # without a micrograph nothing is known of the grey
     known = (known - mean) / scale
     sign = np.where(same, 1.0, -1.0)
 

@@ -43,6 +43,8 @@ MIN_CRACK_PX = 8
 SLENDER = 5.5
 """A stretch of a crack, from one branching to the next, is at least so many times as long as it is wide, both on
 average; pores that grew together branch more often."""
+WEB, SLENDER_WEB = 1.5, 3.2
+"""Cracks that are together so many diameters long are a web, whose stretches may be shorter."""
 LARGE = 0.04
 """Pieces below this share of what might be one particle do not decide whether it is."""
 
@@ -331,7 +333,8 @@ def _cracks(gaps: np.ndarray, surface: np.ndarray, diameter: float) -> tuple[np.
     open_[labels[surface]] = True
     at_most, faint = np.where(open_, SHORTEST, ENCLOSED), np.where(open_, FAINT, FAINT_ENCLOSED)
     share = np.minimum(at_most, faint / np.maximum(slender, SLENDER))
-    keep = (lengths >= np.maximum(MIN_CRACK_PX, share * diameter)) & (slender >= SLENDER)
+    least = np.where(lengths >= WEB * diameter, SLENDER_WEB, SLENDER)
+    keep = (lengths >= np.maximum(MIN_CRACK_PX, share * diameter)) & (slender >= least)
     keep[0] = False
     lengths[~keep] = 0
     return np.where(keep[labels], labels, 0), lengths

@@ -62,7 +62,7 @@ def test_touching_powder_particles_are_found_by_their_micrograph(real_data):
     phases = Phases.default()
     labels = separate(np.where(mask, phases["ncm"].id, phases["pore"].id).astype(np.uint8), phases, grey)
     found = compare_outlines(labels, outlines).to_dict()
-    assert found["ap50"] > 0.85 and abs(found["count_error"]) < 0.08 and abs(found["median_error"]) < 0.08
+    assert found["ap50"] > 0.81 and abs(found["count_error"]) < 0.09 and abs(found["median_error"]) < 0.05
 
 
 def test_tiles_give_the_answer_of_the_whole(monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 
 from cathode_tf import InputError
 from cathode_tf.particles.agreement import compare_instances
+from cathode_tf.particles.joining import Joining
 from cathode_tf.particles.learning_to_join import Taught, learn_joining
 from cathode_tf.particles.separation import ParticleMaps, separate_solid
 
@@ -34,6 +35,9 @@ def test_what_the_grey_alone_tells_is_learned():
     labels, *second = wall(1)
     found = separate_solid(solid, maps_of(*second, joining=joining))
     assert compare_instances(found, labels).average_precision() > 0.8
+    assert (joining.scale > 0).all() and (Joining.from_dict(joining.to_dict()).scale > 0).all()
+    blind = learn_joining([Taught.of(solid, ParticleMaps(*first[:2]), labels)])
+    assert (Joining.from_dict(blind.to_dict()).scale > 0).all()  # of grey that nobody saw, too
     plain = separate_solid(solid, maps_of(*second))
     assert compare_instances(plain, labels).average_precision() < 0.2
 
