@@ -138,7 +138,7 @@ def analyze_volume(
         neck_depth: Touching particles are separated at necks of at least this relative depth.
         min_voxels: Smaller instances are noise.
         thickness: Measure the local thickness of pores and particles.
-        tortuosity: Solve for the tortuosity factor of the pores along each axis (needs an extra library).
+        tortuosity: Solve for the tortuosity factor of the pores along each axis.
 
     Returns:
         The analysis.
