@@ -147,6 +147,17 @@ def gains(levels: Sequence[Sequence[float | None] | None]) -> tuple[np.ndarray, 
     return factor, [int(i) for i in np.flatnonzero(odd)]
 
 
+def gain_uncertainty(levels: Sequence[Sequence[float | None] | None]) -> float:
+    """Standard uncertainty of the factors of `gains`, from the same levels; NaN where none is known."""
+    table = np.array([[np.nan] * 5 if level is None else list(level) for level in levels], float)
+    known = table[np.isfinite(table[:, 0])]
+    if not len(known):
+        return np.nan
+    chance, scatter = _chance(known), float(known[:, 0].var())
+    # What is drawn to the median by its own chance is known that much better.
+    return float(np.sqrt(chance * scatter / max(chance + scatter, 1e-12)) / np.median(known[:, 0]))
+
+
 def _chance(table: np.ndarray) -> float:
     """Variance of a slice's level, from how its quarters scatter about it."""
     apart = table[:, 1:] - table[:, :1]

@@ -99,7 +99,9 @@ class Ruler:
     def mean_px(self) -> tuple[float, float]:
         """Mean distance of two slices in pixels along x, and its standard uncertainty (jackknife over strips)."""
         _, mean = self.distances_px()
-        left = np.array([self.distances_px([k for k in range(STRIPS) if k != out])[1] for out in range(STRIPS)])
+        left = np.array(
+            [self.distances_px([k for k in range(STRIPS) if k != out])[1] for out in range(STRIPS)]
+        )
         if not np.isfinite(mean) or not np.isfinite(left).all():
             return mean, np.nan
         return mean, float(np.sqrt((STRIPS - 1) * np.square(left - left.mean()).mean()))

@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.linalg import cg
 
 from cathode_tf.statistics.estimate import NO_INTERVAL, Estimate
-from cathode_tf.volumes.grains import coarse_share
+from cathode_tf.volumes.grains import coarse_share, coarse_shrink
 
 SOLVED_VOXELS = 2_000_000
 """Larger volumes are solved on blocks of voxels."""
@@ -48,7 +48,7 @@ def tortuosity_factor(
         "method": "tortuosity factor from steady diffusion through the voxels",
         "reference": REFERENCE,
     }
-    shrink = _shrink(shape, spacing)
+    shrink = coarse_shrink(shape, spacing, SOLVED_VOXELS)
     solid = coarse_share(read_solid, shape, shrink) >= 0.5
     z, y, x = (edge * by for edge, by in zip(spacing, shrink, strict=True))
     diffusivity = relative_diffusivity(solid, (z, y, x), axis)
@@ -126,12 +126,3 @@ def _through(solid: np.ndarray) -> np.ndarray:
     first, last = parts[0], parts[-1]
     joined = np.intersect1d(first[first > 0], last[last > 0])
     return np.isin(parts, joined) if joined.size else np.zeros(solid.shape, bool)
-
-
-def _shrink(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> tuple[int, int, int]:
-    """Voxels along each axis in a block, the finest axis first, few enough to be solved."""
-    shrink = [1, 1, 1]
-    while np.prod([-(-side // by) for side, by in zip(shape, shrink, strict=True)]) > SOLVED_VOXELS:
-        finest = min(range(3), key=lambda axis: (shrink[axis] * spacing[axis], -shape[axis]))
-        shrink[finest] += 1
-    return shrink[0], shrink[1], shrink[2]

@@ -296,13 +296,14 @@ def test_an_auto_slice_and_view_folder_needs_no_options(tmp_path, make_stack):
 
 def test_real_vendors_state_their_angle(real_data):
     from cathode_tf.imaging.rasters import open_raster
+    from cathode_tf.imaging.vendors import read_metadata
     from cathode_tf.tomography.acquisition import read_cut
 
     (atlas,) = (real_data / "vendor" / "atlas").glob("*.tif")
     with open_raster(atlas) as raster:
-        cut = read_cut(raster)
+        cut = read_cut(raster, read_metadata(raster).acquisition)
     assert cut.angle_deg == 54.0 and cut.corrected is None  # "Tilt Corrn. Angle = -36.0"
     assert cut.z_nm == pytest.approx(1665.895, abs=0.01)
     with open_raster(real_data / "vendor" / "thermo" / "SEM_Image-SliceImage-001.tif") as raster:
-        cut = read_cut(raster)
+        cut = read_cut(raster, read_metadata(raster).acquisition)
     assert cut.angle_deg == pytest.approx(56.0, abs=0.01) and cut.corrected is False
