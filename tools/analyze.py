@@ -167,7 +167,7 @@ def _is_number(text: str) -> bool:
     metavar="Z Y X",
     help="Voxel edges of a volume, nm; one number for cubes.",
 )
-@click.option("--tortuosity", is_flag=True, help="Solve for a volume's tortuosity factor (needs PoreSpy).")
+@click.option("--tortuosity", is_flag=True, help="Solve for the tortuosity factor of a volume's pores.")
 @click.option("--neck-depth", type=float, help="Cut touching particles at necks this deep (0-1).")
 @click.option(
     "--fragmentation/--no-fragmentation",

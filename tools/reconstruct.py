@@ -79,9 +79,21 @@ STEPS = ("tilt", "align", "curtains", "background", "brightness", "thickness")
 @click.option(
     "--pictures/--no-pictures", default=True, show_default=True, help="Write the report with pictures."
 )
+@click.option(
+    "--trust/--no-trust",
+    default=True,
+    show_default=True,
+    help="Measure what each step's uncertainty does to porosity, surface, tortuosity; goes into the report.",
+)
 @click.option("--force", is_flag=True, help="Replace what is at --out.")
 def command(
-    slices: tuple[Path, ...], out: Path, repeat: Path | None, pictures: bool, force: bool, **chosen: Any
+    slices: tuple[Path, ...],
+    out: Path,
+    repeat: Path | None,
+    pictures: bool,
+    trust: bool,
+    force: bool,
+    **chosen: Any,
 ) -> None:
     """Make a volume from raw FIB-SEM slices: SLICES are a folder, files, or one multi-page TIFF.
 
@@ -108,9 +120,13 @@ def command(
     click.echo(f"Wrote {made.path} ({shape}, z y x) and {made.record_path}.")
     if pictures:
         from cathode_tf.imaging.volumes import open_volume
-        from cathode_tf.reporting import write_flight, write_reconstruction_report
+        from cathode_tf.reporting import reconstruction_trust, write_flight, write_reconstruction_report
 
+        worth = None
+        if trust:
+            click.echo("Making the middle again, with each step off by its uncertainty ...", err=True)
+            worth = reconstruction_trust(made, list(slices))
         click.echo("Drawing the report ...", err=True)
-        write_reconstruction_report(made, list(slices), report, force=force)
+        write_reconstruction_report(made, list(slices), report, trust=worth, force=force)
         write_flight(open_volume(made.path), flight, force=force)
         click.echo(f"Wrote {report} and {flight.name}, a flight through the slices. Open them in a browser.")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cathode_tf.reporting.magnifications import write_by_magnification
     from cathode_tf.reporting.reconstruction import write_flight, write_reconstruction_report
     from cathode_tf.reporting.report import write_report
+    from cathode_tf.reporting.trust import reconstruction_trust
     from cathode_tf.reporting.volume import write_volume_report
 
 _MODULE_OF = {
@@ -19,6 +20,7 @@ _MODULE_OF = {
     "evaluation_section": "evaluation",
     "gate": "gating",
     "read_specs": "gating",
+    "reconstruction_trust": "trust",
     "write_by_magnification": "magnifications",
     "write_flight": "reconstruction",
     "write_reconstruction_report": "reconstruction",
@@ -31,6 +33,7 @@ __all__ = [
     "evaluation_section",
     "gate",
     "read_specs",
+    "reconstruction_trust",
     "write_by_magnification",
     "write_flight",
     "write_reconstruction_report",

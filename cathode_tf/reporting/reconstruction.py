@@ -13,9 +13,11 @@ import numpy as np
 from cathode_tf.imaging.volumes import Volume, open_volume
 from cathode_tf.reporting.figures import axes, picture_data, svg
 from cathode_tf.reporting.page import Drawing, Page, Picture, Section, Table, write_page
+from cathode_tf.reporting.trust import stack_of, trust_section
 from cathode_tf.tomography import Reconstruction
-from cathode_tf.tomography.slices import Stack, open_slices
+from cathode_tf.tomography.slices import Stack
 from cathode_tf.tomography.transforms import Transforms
+from cathode_tf.volumes.trust import Trust
 
 FLIGHT_SLICES = 60
 FLIGHT_PX = 480
@@ -35,7 +37,12 @@ TITLES = {
 
 
 def write_reconstruction_report(
-    made: Reconstruction, slices: Sequence[str | Path], path: str | Path, *, force: bool = False
+    made: Reconstruction,
+    slices: Sequence[str | Path],
+    path: str | Path,
+    *,
+    trust: Trust | None = None,
+    force: bool = False,
 ) -> Path:
     """Write the page of a reconstruction.
 
@@ -43,21 +50,24 @@ def write_reconstruction_report(
         made: What `reconstruct` returned.
         slices: The raw slices that it was given.
         path: The HTML file; it needs nothing beside it and no network.
+        trust: Of `reconstruction_trust`; its table then stands in the page.
         force: Replace an existing file.
     """
     volume = open_volume(made.path)
-    settings = made.record["settings"]
-    stack = open_slices(
-        list(slices),
-        **{name: settings[name] for name in ("order", "gaps", "detector", "databar")},
-    )
+    stack = stack_of(made, slices)
     z, y, x = made.shape
     edges = " x ".join("unknown" if edge is None else f"{edge:.4g}" for edge in made.voxel_nm)
     page = Page(
         "Reconstruction",
         f"{z} x {y} x {x} voxels (z, y, x) of {edges} nm from {len(stack)} slices.",
         notes=list(made.warnings),
-        sections=[_steps(made), *_drift(made), *_before_after(made, stack), *_looks(made, volume)],
+        sections=[
+            _steps(made),
+            *([] if trust is None else [trust_section(trust)]),
+            *_looks(made, volume),
+            *_drift(made),
+            *_before_after(made, stack),
+        ],
     )
     return write_page(page, path, force=force)
 

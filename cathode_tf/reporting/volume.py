@@ -13,6 +13,7 @@ from cathode_tf.reporting.surfaces import surface_pictures
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
 from cathode_tf.statistics.sizes import display_name
 from cathode_tf.volumes import VolumeAnalysis
+from cathode_tf.volumes.fragmentation import METRICS
 
 TITLES = {
     "surface_density": "Surface per volume",
@@ -23,6 +24,7 @@ TITLES = {
     "largest_part_share": "Share of a phase in its largest connected part",
     "local_thickness": "Mean local thickness",
     "tortuosity_factor": "Tortuosity factor",
+    **{name: f"{text[:1].upper()}{text[1:]} (in 3-D)" for name, text in METRICS.items()},
 }
 
 

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from cathode_tf.imaging.lengths import nanometres, number_of
-from cathode_tf.imaging.metadata import (
-    parse_xml,
-)
 from cathode_tf.imaging.rasters import RasterFile
 
 _Z_IN_NAME = re.compile(r"(?:^|[_\s-])z\s*=\s*(-?\d+(?:\.\d+)?)\s*(nm|um|µm)", re.IGNORECASE)
@@ -54,22 +51,35 @@ def face_angle(angle_deg: float) -> float:
     return max(angle, 90 - angle)
 
 
-def read_cut(raster: RasterFile) -> Cut:
-    """The cut that a file describes: Thermo (34682), Fibics (51023), Zeiss (34118), TESCAN (.hdr), or its name."""
-    found = Cut()
-    for reader in (_fibics, _thermo, _zeiss, _tescan):
+def read_cut(raster: RasterFile, acquisition: Mapping[str, Any]) -> Cut:
+    """The cut that a file describes.
+
+    Args:
+        raster: The file. Angles that a microscope states without having corrected for them, and by how much the view
+            was moved, are read here: Thermo (34682), Zeiss (34118), TESCAN (.hdr); a position, also in its name.
+        acquisition: Of `read_metadata`: `slice_z_nm`, `slice_thickness_nm`, `tilt_correction`, `tilt_correction_deg`.
+    """
+    z_nm, thickness = acquisition.get("slice_z_nm"), acquisition.get("slice_thickness_nm")
+    corrected = {"on": True, "off": False}.get(str(acquisition.get("tilt_correction")))
+    stated = acquisition.get("tilt_correction_deg")
+    angle = face_angle(float(stated)) if stated else None
+    source = f"{acquisition.get('vendor', 'metadata')}, tilt correction" if angle else ""
+    view = None
+    for reader in (_thermo, _zeiss, _tescan):
         try:
-            stated = reader(raster)
+            found = reader(raster)
         except Exception:  # a damaged tag says nothing
-            stated = None
-        if stated is not None:
-            found = stated
+            found = None
+        if found is not None:
+            view = found.view_y_nm
+            corrected = found.corrected if corrected is None else corrected
+            if found.angle_deg is not None:
+                angle, source = found.angle_deg, found.source
             break
     named = _Z_IN_NAME.search(raster.path.stem)
-    if found.z_nm is None and named:
+    if z_nm is None and named:
         z_nm = nanometres(f"{named[1]}{named[2]}")
-        found = Cut(found.angle_deg, found.corrected, z_nm, found.thickness_nm, found.view_y_nm, found.source)
-    return found
+    return Cut(angle, corrected, z_nm, thickness, view, source)
 
 
 def project_thickness_nm(folder: Path) -> tuple[float, str] | None:
@@ -99,32 +109,11 @@ def _thermo(raster: RasterFile) -> Cut | None:
     if fields is None:
         return None
     beam = fields.get(str(fields.get("Beam", {}).get("Beam", "EBeam")), {})
-    angle, on = (
-        number_of(beam.get("TiltCorrectionAngle", "")),
-        str(beam.get("TiltCorrectionIsOn", "")).lower(),
-    )
-    corrected = {"yes": True, "no": False, "on": True, "off": False, "true": True, "false": False}.get(on)
+    angle = number_of(beam.get("TiltCorrectionAngle", ""))
     degrees = None if not angle else face_angle(math.degrees(angle))
     shift, position = number_of(beam.get("BeamShiftY", "")), number_of(beam.get("StageY", ""))
     view = None if shift is None else (shift + (position or 0.0)) * 1e9
-    return Cut(
-        degrees, corrected, None, None, view, "Thermo tag 34682, TiltCorrectionAngle" if degrees else ""
-    )
-
-
-def _fibics(raster: RasterFile) -> Cut | None:
-    tag = raster.tiff and raster.tiff.pages[0].tags.get(51023)
-    if not tag:
-        return None
-    root = parse_xml(tag.value.decode("iso-8859-1") if isinstance(tag.value, bytes) else tag.value)
-    items = {str(item.get("name")): item.text or "" for item in root.iter("item")}
-    angle = number_of(next((v for k, v in items.items() if k.lower().startswith("tilt corrn. angle")), ""))
-    on = next((v for k, v in items.items() if k.lower().rstrip(".") == "tilt corrn"), "").strip(" =").lower()
-    corrected = {"on": True, "off": False}.get(on)
-    z = number_of(root.findtext("ATLAS3D/Slice/ZPos", ""))
-    degrees = None if not angle else face_angle(angle)
-    source = "Fibics tag 51023, Tilt Corrn. Angle" if degrees else ""
-    return Cut(degrees, corrected, None if z is None else z * 1e3, None, None, source)
+    return Cut(degrees, view_y_nm=view, source="Thermo tag 34682, TiltCorrectionAngle" if degrees else "")
 
 
 def _zeiss(raster: RasterFile) -> Cut | None:
@@ -141,7 +130,7 @@ def _zeiss(raster: RasterFile) -> Cut | None:
     on = text("dp_tilt_corrn", "dp_tilt_correction").strip().lower()
     corrected = {"on": True, "off": False, "yes": True, "no": False}.get(on)
     degrees = None if not angle else face_angle(angle)
-    return Cut(degrees, corrected, None, None, None, "Zeiss tag 34118, AP_TILT_ANGLE" if degrees else "")
+    return Cut(degrees, corrected, source="Zeiss tag 34118, AP_TILT_ANGLE" if degrees else "")
 
 
 def _tescan(raster: RasterFile) -> Cut | None:
@@ -153,14 +142,11 @@ def _tescan(raster: RasterFile) -> Cut | None:
         return None
     text = sidecar.read_text(encoding="utf-8", errors="replace")
     fields = {k: v.strip() for k, v in re.findall(r"([A-Za-z]\w*)[ \t]*=([^\r\n\0]*)", text)}
-    angle, thick = number_of(fields.get("CrossSectionAngle", "")), number_of(fields.get("PixelSizeZ", ""))
+    angle = number_of(fields.get("CrossSectionAngle", ""))
     on = fields.get("TiltCorrection", "").lower()
     corrected = {"1": True, "0": False, "on": True, "off": False}.get(on)
     return Cut(
         angle if angle and 0 < angle <= 90 else None,
         corrected,
-        None,
-        thick * 1e9 if thick else None,
-        None,
-        f"TESCAN {sidecar.name}, CrossSectionAngle" if angle else "",
+        source=f"TESCAN {sidecar.name}, CrossSectionAngle" if angle else "",
     )

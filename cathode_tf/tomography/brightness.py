@@ -27,10 +27,12 @@ class Material:
     Attributes:
         level: Its commonest grey level.
         width: Standard deviation about it.
+        share: Of a typical slice that it fills.
     """
 
     level: float
     width: float
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,8 @@ def find_material(slices: Iterable[np.ndarray], top: float) -> Material | None:
         slices: (height, width), any number type.
         top: The largest grey level there can be.
     """
-    counts = np.zeros(LEVELS)
-    for pixels in slices:
-        counts += _histogram(pixels, top)
+    each = np.array([_histogram(pixels, top) for pixels in slices]).reshape(-1, LEVELS)
+    counts = each.sum(0)
     smooth = _smooth(counts, 2.5)
     if counts.sum() == 0:
         return None
@@ -79,10 +80,17 @@ def find_material(slices: Iterable[np.ndarray], top: float) -> Material | None:
         )
         if valley is None or counts[valley:].sum() < LEAST_SHARE * counts.sum():
             continue
+        if smooth[valley:peak].max() > smooth[peak]:  # a bump on the flank of a higher one
+            continue
         half = next((i for i in range(peak, LEVELS) if smooth[i] < 0.5 * smooth[peak]), LEVELS - 1)
         width = max(min(half - peak, peak - valley), 1) / 1.18
+        # What one charged slice shows is no material of the stack.
+        own = each[:, valley : min(int(peak + 3 * width) + 1, LEVELS)].sum(1)
+        share = float(np.median(own / np.maximum(each.sum(1), 1)))
+        if share < LEAST_SHARE / 2:
+            continue
         scale = top / (LEVELS - 1)
-        return Material(peak * scale, max(width, 2.0) * scale)
+        return Material(peak * scale, max(width, 2.0) * scale, share)
     return None
 
 
@@ -111,7 +119,8 @@ def _shifted_mean(values: np.ndarray, material: Material) -> float | None:
     reach = 1.5 * material.width
     for _ in range(30):
         near = values[np.abs(values - level) < reach]
-        if near.size < LEAST_SHARE / 2 * values.size:
+        # Where a charged slice has its edges, there is always a little.
+        if near.size < max(LEAST_SHARE / 2, material.share / 4) * values.size:
             return None
         moved = float(near.mean())
         if abs(moved - level) < 1e-3 * material.width:
@@ -145,6 +154,17 @@ def gains(levels: Sequence[Sequence[float | None] | None]) -> tuple[np.ndarray, 
     if np.std(factor) < 0.002:
         factor[:] = 1.0
     return factor, [int(i) for i in np.flatnonzero(odd)]
+
+
+def gain_uncertainty(levels: Sequence[Sequence[float | None] | None]) -> float:
+    """Standard uncertainty of the factors of `gains`, from the same levels; NaN where none is known."""
+    table = np.array([[np.nan] * 5 if level is None else list(level) for level in levels], float)
+    known = table[np.isfinite(table[:, 0])]
+    if not len(known):
+        return np.nan
+    chance, scatter = _chance(known), float(known[:, 0].var())
+    # What is drawn to the median by its own chance is known that much better.
+    return float(np.sqrt(chance * scatter / max(chance + scatter, 1e-12)) / np.median(known[:, 0]))
 
 
 def _chance(table: np.ndarray) -> float:

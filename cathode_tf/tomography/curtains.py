@@ -60,10 +60,17 @@ class Pattern:
     Attributes:
         modes: float32 (MODES, width), by frequency along the columns of the raw slice.
         height: Rows of the raw slice.
+        u_grey: Standard deviation of what in it may be structure, grey levels.
     """
 
     modes: np.ndarray
     height: int
+    u_grey: float = 0.0
+
+    @property
+    def strength(self) -> float:
+        """Standard deviation of the curtains over the slice, grey levels."""
+        return float(np.sqrt(np.square(self.modes.astype(float)).sum() / (self.height * self.modes.shape[1])))
 
     def at(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """The curtains at these raw rows and columns, float32 (len(rows), len(columns))."""
@@ -98,7 +105,7 @@ def find_pattern(slices: Iterable[np.ndarray]) -> Pattern | None:
     if total is None or len(powers) < 8:
         return None
     bands = _split(total / len(powers))
-    found = 0
+    found, doubt = 0, 0.0
     for place, band in enumerate(bands):
         single = np.mean([power[place] for power in powers], 0)
         steady = np.square(band).mean(1)
@@ -108,12 +115,14 @@ def find_pattern(slices: Iterable[np.ndarray]) -> Pattern | None:
         last = int(np.argmin(np.append(share > 0.2, False)))
         share[last:] = 0
         found += place > 0 and last > 0
+        doubt += float((share * (1 - share) * steady[:MODES]).sum()) * band.shape[1]
         gone = np.zeros_like(band)
         gone[:MODES] = band[:MODES] * share[:, None]
         bands[place] = gone
     if found < WIDTHS:
         return None
-    return Pattern(_joined(bands)[:MODES, :width].astype(np.float32), height)
+    u = float(np.sqrt(doubt / (height * width)))
+    return Pattern(_joined(bands)[:MODES, :width].astype(np.float32), height, u)
 
 
 def find_curtains(pixels: np.ndarray) -> Strength | None:
@@ -169,6 +178,24 @@ def without_curtains(pixels: np.ndarray, strength: Strength | None) -> tuple[np.
     removed = _joined(bands)[:, :width].astype(np.float32)
     curtains = _cosines(pixels.shape[0], MODES).T @ removed
     return values - curtains, curtains
+
+
+def curtains_in_doubt(
+    pixels: np.ndarray, strength: Strength | None, rng: np.random.Generator
+) -> np.ndarray | None:
+    """One draw of what may have been taken away too much or too little, float32 (height, width); None without curtains.
+
+    A coefficient of power p of which the share k was kept is that of the slice to a variance of p k (1 - k).
+    """
+    if strength is None or not strength.found:
+        return None
+    bands = _split(_modes(pixels, MODES))
+    for place, band in enumerate(bands):
+        kept = strength.kept[place]
+        spread = np.sqrt(np.square(band - (band.mean() if place == 0 else 0)).mean(1) * kept * (1 - kept))
+        bands[place] = rng.standard_normal(band.shape) * spread[:, None]
+    drawn = _joined(bands)[:, : pixels.shape[1]].astype(np.float32)
+    return _cosines(pixels.shape[0], MODES).T @ drawn
 
 
 def _cosines(height: int, modes: int) -> np.ndarray:

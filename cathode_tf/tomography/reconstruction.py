@@ -20,7 +20,7 @@ from cathode_tf.imaging.volume_writing import OURS, OmeZarr, read_back, write_ti
 from cathode_tf.ownership import refuse_foreign, refuse_inputs, unlike_entry
 from cathode_tf.progress import track
 from cathode_tf.tomography.alignment import Alignment
-from cathode_tf.tomography.brightness import gains
+from cathode_tf.tomography.brightness import gain_uncertainty, gains
 from cathode_tf.tomography.first_pass import Found, first_pass, named
 from cathode_tf.tomography.geometry import Geometry, Settings, find_geometry
 from cathode_tf.tomography.samples import Samples, look_at_samples
@@ -126,6 +126,7 @@ class _Run:
         self.stack, self.settings, self.work, self.earlier = stack, settings, work, earlier
         self.said: dict[str, str] = {}
         self.warnings: list[str] = []
+        self.u_gain = float("nan")
 
     def run(self) -> dict[str, Any]:
         geometry = find_geometry(self.stack, self.settings)
@@ -169,6 +170,7 @@ class _Run:
             self.said["brightness"] = "Left as it is: no material stands out by its grey level."
         else:
             gain, odd = gains(found.levels())
+            self.u_gain = gain_uncertainty(found.levels())
             self.said["brightness"] = (
                 f"Gain {gain.min():.3f} to {gain.max():.3f} on the material of grey level {samples.material.level:.0f}."
             )
@@ -327,7 +329,8 @@ class _Run:
             "geometry": geometry.to_dict(),
             "transforms": transforms.to_dict(),
             "alignment": details,
-            "thickness": {"mean_px": thickness.mean_px, "ratio": thickness.ratio, "note": thickness.note},
+            "thickness": {k: v for k, v in asdict(thickness).items() if k != "relative"},
+            "u_gain": self.u_gain,
             "steps": self.said,
             "warnings": self.warnings,
             "slices": entries,

@@ -163,7 +163,8 @@ def open_slices(
 
 def _pages(path: Path) -> list[Slice]:
     with open_raster(path, max_megapixels=np.inf) as raster:
-        metadata, cut = read_metadata(raster), read_cut(raster)
+        metadata = read_metadata(raster)
+        cut = read_cut(raster, metadata.acquisition)
         count = raster.count
     details = metadata.acquisition
     return [
@@ -183,7 +184,8 @@ def _pages(path: Path) -> list[Slice]:
 
 def _described(path: Path) -> Slice:
     with open_raster(path) as raster:
-        metadata, cut = read_metadata(raster), read_cut(raster)
+        metadata = read_metadata(raster)
+        cut = read_cut(raster, metadata.acquisition)
         if raster.count != 1:
             raise InputError(
                 f"{path}: must be one slice. Received {raster.count} pages; give that stack alone."

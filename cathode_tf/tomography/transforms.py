@@ -83,7 +83,9 @@ class Transforms:
             "step_px": list(self.step_px),
             "formula": "raw row = origin_px[0] + row * step_px[0] + shift_px[0] of the slice; columns alike",
             "curtains": self.curtains,
-            "pattern": None if modes is None else {"height": self.pattern.height, "modes": modes},  # type: ignore[union-attr]
+            "pattern": None
+            if self.pattern is None
+            else {"height": self.pattern.height, "modes": modes, "u_grey": round(self.pattern.u_grey, 4)},
             "light": None if self.light is None else list(self.light.terms),
         }
 
@@ -105,7 +107,11 @@ class Transforms:
                 bool(content["curtains"]),
                 None
                 if pattern is None
-                else Pattern(np.array(pattern["modes"], np.float32), int(pattern["height"])),
+                else Pattern(
+                    np.array(pattern["modes"], np.float32),
+                    int(pattern["height"]),
+                    float(pattern.get("u_grey", 0.0)),
+                ),
                 None if content["light"] is None else Field(tuple(content["light"])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:

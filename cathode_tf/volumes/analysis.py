@@ -27,6 +27,8 @@ from cathode_tf.statistics.sizes import size_distribution
 from cathode_tf.statistics.summaries import Summary, summary_dict
 from cathode_tf.version import __version__
 from cathode_tf.volumes.files import Volume
+from cathode_tf.volumes.fragmentation import DEFINITION as FRAGMENTATION
+from cathode_tf.volumes.fragmentation import fragmentation_estimates, measure_parents
 from cathode_tf.volumes.grains import (
     CoarseLabels,
     coarse_share,
@@ -129,6 +131,7 @@ def analyze_volume(
     neck_depth: float = DEPTH,
     min_voxels: int = MIN_VOXELS,
     thickness: bool = True,
+    fragmentation: bool = True,
     tortuosity: bool = False,
 ) -> VolumeAnalysis:
     """Measure a label volume.
@@ -138,7 +141,8 @@ def analyze_volume(
         neck_depth: Touching particles are separated at necks of at least this relative depth.
         min_voxels: Smaller instances are noise.
         thickness: Measure the local thickness of pores and particles.
-        tortuosity: Solve for the tortuosity factor of the pores along each axis (needs an extra library).
+        fragmentation: Measure cracks and fragments of the particles (`volumes.fragmentation`).
+        tortuosity: Solve for the tortuosity factor of the pores along each axis.
 
     Returns:
         The analysis.
@@ -160,6 +164,9 @@ def analyze_volume(
         stream = pool.submit(_stream, volume)
         found = [pool.submit(_grains, volume, index, neck_depth, min_voxels) for index, _ in measured]
         widths = [pool.submit(_thickness, volume, index) for index, _ in wide]
+        broken = [
+            pool.submit(_fragmentation, volume, index, neck_depth) for index, _ in measured if fragmentation
+        ]
     blocks, coarse, connections = stream.result()
     summary: Summary = {
         "fraction": _fractions(volume, blocks, coarse),
@@ -179,6 +186,10 @@ def analyze_volume(
         summary |= _merged(summary, _sizes(table, phase.name, lost, volume.unit))
         table.insert(0, "phase", phase.name)
         tables.append(table)
+    for (_, phase), pieces in zip(measured, broken, strict=False):
+        if phase.name in present:
+            found_pieces = {name: {phase.name: value} for name, value in pieces.result().items()}
+            summary |= _merged(summary, found_pieces)
     for (_, phase), width in zip(wide, widths, strict=True):
         if phase.name in present:
             summary |= _merged(summary, {"local_thickness": {phase.name: width.result()}})
@@ -191,7 +202,9 @@ def analyze_volume(
                 for k, axis in enumerate(AXES)
             }
             summary |= _merged(summary, {"tortuosity_factor": factors})
-    settings = {"neck_depth": neck_depth, "min_voxels": min_voxels}
+    settings: dict[str, Any] = {"neck_depth": neck_depth, "min_voxels": min_voxels}
+    if fragmentation:
+        settings["fragmentation"] = FRAGMENTATION
     instances = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["phase", "label"])
     return VolumeAnalysis(
         volume.phases,
@@ -363,6 +376,21 @@ def _grains(
     return table, lost, grains
 
 
+def _fragmentation(volume: Volume, phase: int, depth: float) -> dict[str, Estimate]:
+    """Cracks and fragments of a phase, on a grid of at most 3 million blocks."""
+    shrink = coarse_shrink(volume.shape, volume.spacing, THICKNESS_VOXELS)
+    edges = [edge * by for edge, by in zip(volume.spacing, shrink, strict=True)]
+    solid = coarse_share(_solid(volume, phase), volume.shape, shrink) >= 0.5
+    pores = [index for index, other in enumerate(volume.phases) if other.role == "pore"]
+    pore = coarse_share(lambda a, b: np.isin(volume.read(a, b), pores), volume.shape, shrink) >= 0.5
+    table, _ = measure_parents(solid, pore & ~solid, (edges[0], edges[1], edges[2]), depth=depth)
+    found = fragmentation_estimates(table, solid.shape)
+    if max(shrink) == 1:
+        return found
+    reason = f"measured on blocks of {' x '.join(map(str, shrink))} voxels: finer cracks are lost"
+    return {name: estimate.with_flag("COARSENED", reason) for name, estimate in found.items()}
+
+
 def _sizes(table: pd.DataFrame, name: str, lost: float, unit: str) -> Summary:
     """Percentiles of the spheres of equal volume; nothing to unfold, for a volume shows whole particles."""
     given = table.rename(columns={f"volume_{unit}3": f"area_{unit}2"})
@@ -386,12 +414,9 @@ def _sizes(table: pd.DataFrame, name: str, lost: float, unit: str) -> Summary:
 
 def _thickness(volume: Volume, phase: int) -> Estimate:
     """Mean local thickness over the phase's voxels, on a grid of at most 3 million blocks."""
-    shrink = [1, 1, 1]
-    while np.prod([-(-s // by) for s, by in zip(volume.shape, shrink, strict=True)]) > THICKNESS_VOXELS:
-        finest = min(range(3), key=lambda axis: (shrink[axis] * volume.spacing[axis], -volume.shape[axis]))
-        shrink[finest] += 1
+    shrink = coarse_shrink(volume.shape, volume.spacing, THICKNESS_VOXELS)
     spacing = tuple(edge * by for edge, by in zip(volume.spacing, shrink, strict=True))
-    share = coarse_share(_solid(volume, phase), volume.shape, (shrink[0], shrink[1], shrink[2]))
+    share = coarse_share(_solid(volume, phase), volume.shape, shrink)
     solid = share >= 0.5
     grid = " x ".join(map(str, solid.shape))
     fields: dict[str, Any] = {

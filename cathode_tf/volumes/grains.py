@@ -77,10 +77,12 @@ class CoarseLabels:
         return np.where(solid, self.labels[np.ix_(*places)], 0)
 
 
-def coarse_shrink(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> tuple[int, int, int]:
-    """By how much to shrink each axis, the finest first, for at most `COARSE_VOXELS` voxels."""
+def coarse_shrink(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], most: int = COARSE_VOXELS
+) -> tuple[int, int, int]:
+    """By how much to shrink each axis, the finest first, for at most so many voxels."""
     shrink = [1, 1, 1]
-    while np.prod([-(-side // by) for side, by in zip(shape, shrink, strict=True)]) > COARSE_VOXELS:
+    while np.prod([-(-side // by) for side, by in zip(shape, shrink, strict=True)]) > most:
         finest = min(range(3), key=lambda axis: (shrink[axis] * spacing[axis], -shape[axis]))
         shrink[finest] += 1
     return shrink[0], shrink[1], shrink[2]

@@ -261,23 +261,27 @@ def test_a_record_of_other_slices_is_refused(tmp_path, folder, make_stack):
         reconstruct(raw, tmp_path / "w.zarr", repeat=tmp_path / "odd.json")
 
 
-def vendor_folder(folder, made, corrected="no", angle=0.663225):
+def vendor_folder(folder, made, corrected="no", angle=0.663225, pixels="1e-08", detectors="TLD"):
     """An Auto Slice & View folder: Thermo's tag in every file, the thickness in the project's file."""
     images = folder / "Images" / "SEM Image"
     images.mkdir(parents=True)
     (folder / "ProjectData.xml").write_text("<Project><SliceThickness>2E-08</SliceThickness></Project>")
     height, width = made.slices[0].shape
-    for index, pixels in enumerate(made.slices):
+    for index, picture in enumerate(made.slices):
+        # Several values, by blank: the last of them from the middle slice on.
+        pixel, detector = (
+            words.split()[-1 if index >= len(made.slices) // 2 else 0] for words in (pixels, detectors)
+        )
         text = (
             "[User]\r\nDate=08/18/2026\r\n[Beam]\r\nBeam=EBeam\r\nScan=EScan\r\n[EBeam]\r\nHV=2000\r\n"
             f"TiltCorrectionIsOn={corrected}\r\nTiltCorrectionAngle={angle}\r\n"
             # Every slice the view is moved by 20 nm cos 52 = 12.3 nm along with the face.
             f"BeamShiftY={index * 1.23e-8}\r\nStageY=0.001\r\n"
-            "[EScan]\r\nPixelWidth=1e-08\r\nPixelHeight=1e-08\r\n"
-            f"[Image]\r\nResolutionX={width}\r\nResolutionY={height}\r\n[Detectors]\r\nName=TLD\r\n"
+            f"[EScan]\r\nPixelWidth={pixel}\r\nPixelHeight={pixel}\r\n"
+            f"[Image]\r\nResolutionX={width}\r\nResolutionY={height}\r\n[Detectors]\r\nName={detector}\r\n"
         ).encode()
         path = images / f"SEM Image - SliceImage - {index + 1:03}.tif"
-        tifffile.imwrite(path, pixels, extratags=[(34682, 2, len(text) + 1, text, True)])
+        tifffile.imwrite(path, picture, extratags=[(34682, 2, len(text) + 1, text, True)])
     return images
 
 
@@ -294,15 +298,57 @@ def test_an_auto_slice_and_view_folder_needs_no_options(tmp_path, make_stack):
     assert reconstruct(done, tmp_path / "w.zarr").record["transforms"]["step_px"] == [1.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        ({"pixels": "1e-08 2e-08"}, "must be of one magnification"),
+        ({"detectors": "TLD ETD"}, r"must be of one detector. Received ETD, TLD. Choose one with --detector"),
+    ],
+)
+def test_what_changes_in_the_middle_is_named(tmp_path, make_stack, spoilt, message):
+    images = vendor_folder(tmp_path / "project", make_stack(count=4, side=96), **spoilt)
+    with pytest.raises(InputError, match=message):
+        reconstruct(images, tmp_path / "v.zarr")
+    assert not (tmp_path / "v.zarr").exists()
+
+
+def test_cuts_that_go_back_are_named(tmp_path, make_stack):
+    made = make_stack(count=4, side=96)
+    (tmp_path / "raw").mkdir()
+    for index, (place, picture) in enumerate(zip((1.0, 1.02, 1.01, 1.03), made.slices, strict=True)):
+        cv2.imwrite(str(tmp_path / "raw" / f"slice_{index:03}_z={place}um.png"), picture)
+    with pytest.raises(InputError, match=r"slice_002_z=1.01um.png: the cuts must lie one behind the other"):
+        reconstruct(tmp_path / "raw", tmp_path / "v.zarr", tilt_deg=90)
+
+
+@pytest.mark.slow
+def test_a_torn_slice_stays_with_a_warning_and_a_charged_one_spoils_no_other(tmp_path, make_stack):
+    made = make_stack(count=14, side=192, seed=1)
+    made.slices[5] = np.random.default_rng(0).integers(0, 255, made.slices[5].shape)
+    made.slices[9] = np.clip(made.slices[9] * 1.45, 0, 255)
+    made.write(tmp_path / "raw")
+    result = reconstruct(tmp_path / "raw", tmp_path / "v.zarr", **STRAIGHT)
+    assert result.shape[0] == 14
+    text = " ".join(result.warnings)
+    assert (
+        "slice_005.png: its step was refused" in text and "half of the step from slice 4 to slice 6" in text
+    )
+    assert "slice 6: charged, or without the stable material; its brightness is left" in text
+    # One charged slice is no material of the stack: the others keep their brightness.
+    gain = np.array([entry["gain"] for entry in result.record["slices"]])
+    assert np.abs(np.delete(gain, [5, 9]) - 1).max() < 0.01
+
+
 def test_real_vendors_state_their_angle(real_data):
     from cathode_tf.imaging.rasters import open_raster
+    from cathode_tf.imaging.vendors import read_metadata
     from cathode_tf.tomography.acquisition import read_cut
 
     (atlas,) = (real_data / "vendor" / "atlas").glob("*.tif")
     with open_raster(atlas) as raster:
-        cut = read_cut(raster)
+        cut = read_cut(raster, read_metadata(raster).acquisition)
     assert cut.angle_deg == 54.0 and cut.corrected is None  # "Tilt Corrn. Angle = -36.0"
     assert cut.z_nm == pytest.approx(1665.895, abs=0.01)
     with open_raster(real_data / "vendor" / "thermo" / "SEM_Image-SliceImage-001.tif") as raster:
-        cut = read_cut(raster)
+        cut = read_cut(raster, read_metadata(raster).acquisition)
     assert cut.angle_deg == pytest.approx(56.0, abs=0.01) and cut.corrected is False
