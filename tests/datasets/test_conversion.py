@@ -453,6 +453,7 @@ def labelme(path, name, disks, shape):
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.filterwarnings("ignore:.*(covers 100 % of the area|no image shows)")
 def test_drawn_particles_and_label_images_are_kept_one_by_one(tmp_path, phases):
     for index in range(3):
         image = np.random.default_rng(index).integers(0, 200, (60, 80)).astype(np.uint8)

@@ -113,6 +113,7 @@ def via(folder, hfw):
     return folder / "via.json"
 
 
+@pytest.mark.filterwarnings("ignore:.*(covers 100 % of the area|no image shows)")
 @pytest.mark.parametrize(
     ("hfw", "size"), [("103.6 um", 103_600 / 64), ("6400nm", 100.0), ("wide", np.nan), ("", np.nan)]
 )
@@ -127,6 +128,7 @@ def test_the_field_width_in_a_via_file_is_taken_as_it_stands(tmp_path, phases, h
     assert example.pixel_size_source == ("" if np.isnan(size) else "VIA via.json, HFW")
 
 
+@pytest.mark.filterwarnings("ignore:.*(covers 100 % of the area|no image shows)")
 def test_the_images_own_scale_stands_before_that_of_a_via_file(tmp_path, phases):
     (tmp_path / "in").mkdir()
     tifffile.imwrite(
