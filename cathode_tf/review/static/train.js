@@ -71,7 +71,8 @@ function judged(desk, verdict) {
   }
   if (verdict.stable && project.champions > 1) buttons.push(desk.action("Back to the model before", () => desk.post("/api/app/rollback", { reason: "on the page" }), { id: "rollback" }));
   if (verdict.stable || verdict.was_stable) buttons.push(desk.action("Propose again with it", () => desk.go("propose")), desk.action("Apply to all images", () => desk.go("apply"), { primary: true, id: "to-apply-button" }));
-  const state = verdict.stable ? "It is in use." : verdict.advice === "keep" ? `The model before stays in use: ${verdict.reason}.` : verdict.advice === "promote" ? `Recommended: ${verdict.reason}.` : "";
+  const worse = verdict.stable && verdict.dice.default > verdict.dice.model + 0.02;
+  const state = worse ? "It is in use, though the default model did better on these: begin with that one, train longer, or correct more images." : verdict.stable ? "It is in use." : verdict.advice === "keep" ? `The model before stays in use: ${verdict.reason}.` : verdict.advice === "promote" ? `Recommended: ${verdict.reason}.` : "";
   const word = { before: "before", default: "default model", model: `model ${model}` };
   const pictures = verdict.images.slice(0, 4).map((image) => {
     const shown = [["accepted", "as you corrected it"], ...(verdict.before ? [[verdict.before, `before${dice(image.before)}`]] : [["default", `default model${dice(image.default)}`]]), [model, `now${dice(image.model)}`]];
@@ -79,7 +80,7 @@ function judged(desk, verdict) {
   });
   const names = Object.entries(verdict.phases);
   const table = names.length && el("p.quiet", {}, `Dice of each phase, against ${word[verdict.dice.before !== undefined ? "before" : "default"]}: ${names.map(([name, gain]) => `${name} ${signed(gain)}`).join(", ")}.`);
-  return [el(`div.verdict${verdict.advice === "keep" ? ".keep" : ""}`, { id: "verdict" }, verdict.sentence, " ", el("span.quiet", {}, state)), el("div.bar", {}, ...buttons), table, ...pictures];
+  return [el(`div.verdict${verdict.advice === "keep" || worse ? ".keep" : ""}`, { id: "verdict" }, verdict.sentence, " ", el("span.quiet", {}, state)), el("div.bar", {}, ...buttons), table, ...pictures];
 }
 
 // Three digits with a sign; what rounds to nothing has none.
