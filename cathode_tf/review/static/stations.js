@@ -20,6 +20,7 @@ class Desk {
     this.state = null;
     this.at = location.hash.slice(1) in STATIONS ? location.hash.slice(1) : null;
     this.drawn = "";
+    this.asked = this.told = this.turn = 0;
   }
 
   get project() {
@@ -36,8 +37,11 @@ class Desk {
   }
 
   async refresh(draw = false) {
-    const state = await api.json("/api/app");
-    this.state = state;
+    const turn = ++this.asked;
+    const answer = await api.json("/api/app");
+    // Of two answers under way the one that was asked for last counts.
+    if (turn > this.told) Object.assign(this, { state: answer, told: turn });
+    const { state } = this;
     if (!$("who").value) {
       $("who").value = state.guest || api.name() || state.who;
       localStorage.setItem("who", $("who").value);
@@ -109,6 +113,7 @@ class Desk {
   }
 
   async _draw() {
+    const turn = ++this.turn;
     const station = STATIONS[this.at];
     const problems = (this.project?.jobs || [])
       .filter((job, i, all) => job.state === "failed" && all.findIndex((other) => other.kind === job.kind) === i)
@@ -122,6 +127,7 @@ class Desk {
     } catch (error) {
       content = [el("div.error", {}, error.message)];
     }
+    if (turn !== this.turn) return; // meanwhile another station was asked for, or this one again
     main.replaceChildren(el("h1", {}, station.title), ...readonly, ...problems, ...content.filter(Boolean));
     main.scrollTop = place;
   }
