@@ -388,3 +388,18 @@ def test_an_empty_mask_is_not_accepted(page, small_project):
     page.keyboard.press("Enter")
     assert "Nothing is labelled" in page.inner_text("#hint")
     assert page.evaluate("editor.card.key") == key and small_project.image(key).status == "proposed"
+
+
+@pytest.mark.slow
+def test_grey_levels_are_set_and_reset(page):
+    page.wait_for_function("() => editor.window.facts")
+    as_shown = page.inner_text("#window-out")
+    with page.expect_response(lambda response: "/pixels?black=" in response.url) as coming:
+        page.evaluate(
+            "() => { const black = document.getElementById('window-black'); black.value = 500;"
+            " black.dispatchEvent(new Event('input')); }"
+        )
+    assert coming.value.ok and page.inner_text("#window-out") != as_shown
+    with page.expect_response(lambda response: "/pixels?black=" in response.url):
+        page.click("#reset-tone")
+    assert page.inner_text("#window-out") == as_shown
