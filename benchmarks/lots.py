@@ -55,8 +55,8 @@ def charts(plants, seed):
         "| chart | rate told | rate found | delay, own intervals | delay, points taken for exact, same rate |"
     )
     print("|---|---|---|---|---|")
-    random = np.random.default_rng(seed)
     for kind in ("individuals", "ewma", "cusum"):
+        random = np.random.default_rng(seed)
         told, alarms, watched = [], 0, 0
         delays, blind = [], []
         limit = matched_limit(kind, np.random.default_rng(seed + 1))
@@ -183,6 +183,7 @@ def fill(ledger, random, truth, spans):
     """Enter a plant; the true value of each lot, without what a model adds. `spans`: highest minus lowest setting."""
     load = random.choice([100.0, 150.0, 200.0, 300.0], 200)
     new = random.permutation(200) % 2
+    new = new ^ new[0]  # the first lot has the old one: effects are told from the first word that occurs
     thickness, drying = 75 + random.normal(size=200), 120 + 5 * random.normal(size=200)
     spans.update(line_load=np.ptp(load), thickness=np.ptp(thickness), drying=np.ptp(drying))
     process = truth["line_load"] * load + truth["calender"] * new + truth["drying"] * drying

@@ -155,7 +155,7 @@ def truths(lots: list[Lot], out: Path) -> dict[str, np.ndarray]:
     }
 
 
-def answers(lots: list[Lot], out: Path) -> None:
+def answers(lots: list[Lot], out: Path, kinds: list[str]) -> None:
     """What was built in, and what is found with each kind of masks."""
     true = truths(lots, out)
     new = np.array([lot.calender == "new" for lot in lots])
@@ -163,9 +163,9 @@ def answers(lots: list[Lot], out: Path) -> None:
     print(f"{len(lots)} lots, {len(lots) * CUTS // 2} sections. Built in: porosity {LIMIT} + {START - LIMIT:.2f} "
           f"exp(-q / {GAMMA:g}); cracks, new - old calender {built[new].mean() - built[~new].mean():+.3f} 1/um, "
           f"of {built[~new].mean():.3f}.")  # fmt: skip
-    for kind, words in KINDS.items():
+    for kind in kinds:
         book = ledger(lots, out, kind)
-        print(f"\n## With {words}")
+        print(f"\n## With {KINDS[kind]}", flush=True)
         for quantity, values in true.items():
             found = read_series(book, quantity, pooled=False)
             slope, offset = np.polyfit(values, found.values, 1)
@@ -173,7 +173,7 @@ def answers(lots: list[Lot], out: Path) -> None:
                   f"true {offset:+.3f}; mean {found.values.mean():.3f} of {values.mean():.3f}")  # fmt: skip
         for quantity, (factor, form) in ASKED.items():
             told(causes(book, quantity, factors=[factor], form=form))
-        write_lots_report(book, out / f"{kind}.html", force=True, title=f"Twelve lots: {words}")
+        write_lots_report(book, out / f"{kind}.html", force=True, title=f"Twelve lots: {KINDS[kind]}")
         book.close()
 
 
@@ -196,16 +196,18 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=None)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="of masks; repeatable; default: all")
     options = parser.parse_args()
     begun = time.monotonic()
     lots = plant()
-    todo = [(lot, kind) for kind in KINDS for lot in lots]
+    kinds = options.kind or list(KINDS)
+    todo = [(lot, kind) for kind in kinds for lot in lots]
     for lot, kind in track(todo, "Measuring"):
         measure(lot, options.out, kind)
         if options.minutes and time.monotonic() - begun > 60 * options.minutes:
             print("Stopped for the time; call again to go on.")
             return
-    answers(lots, options.out)
+    answers(lots, options.out, kinds)
 
 
 if __name__ == "__main__":

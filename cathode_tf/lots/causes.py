@@ -148,7 +148,7 @@ def causes(
         raise InputError("causes: no setting varies between the lots, so nothing can be learnt. Import some.")
     plan = _fitting(found, asked, points["lot"].nunique(), notes)
     y, u = points["value"].to_numpy(float), points["u"].to_numpy(float)
-    if np.ptp(y) <= 1e-12 * np.abs(y).max():
+    if np.ptp(y) <= 1e-6 * np.abs(y).max():
         raise InputError(f"causes: {name} is the same in every lot, so nothing moved it.")
     fit = fit_mixed(y, plan.matrix, u, points["lot"].to_numpy())
     data = LotData(series, points, y, u, plan, fit)

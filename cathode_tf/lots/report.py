@@ -16,6 +16,7 @@ from cathode_tf.lots.causes import Causes, causes
 from cathode_tf.lots.cells import cell_metrics, regress
 from cathode_tf.lots.comparing import lot_estimates
 from cathode_tf.lots.drawings import factor_plot, regression_plot, run_chart, side_by_side
+from cathode_tf.lots.effects import Effect
 from cathode_tf.lots.ledger import Ledger
 from cathode_tf.lots.monitoring import Monitor, monitor
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, Table, write_page
@@ -125,7 +126,11 @@ def _causes(ledger: Ledger, names: Sequence[str]) -> list[Causes]:
 def _cards(lots: list[dict[str, Any]], alarms: list[Any], found: Sequence[Causes]) -> list[Card]:
     process = sum(alarm.grade == "process" for _, alarm in alarms)
     newest = lots[-1]
-    moved = [(c, e) for c in found for e in c.effects if e.verdict == "moves"]
+    moved = [
+        (c, max(sure, key=_sureness))
+        for c in found
+        if (sure := [e for e in c.effects if e.verdict == "moves"])
+    ]
     cards = [
         Card(
             "Alarms",
@@ -145,8 +150,13 @@ def _cards(lots: list[dict[str, Any]], alarms: list[Any], found: Sequence[Causes
     return cards
 
 
+def _sureness(effect: Effect) -> float:
+    """How far a change is from none, in its own standard uncertainties."""
+    return abs(effect.change.value or 0.0) / max(effect.change.standard_uncertainty or 0.0, 1e-300)
+
+
 def _alarm_section(monitors: Sequence[Monitor], alarms: list[Any]) -> Section:
-    section = Section("Alarms")
+    section = Section("Alarms", open=True)
     if not alarms:
         section.texts.append("No lot breaks a rule." if monitors else "Too few lots for a chart.")
     else:
@@ -169,7 +179,8 @@ def _alarm_section(monitors: Sequence[Monitor], alarms: list[Any]) -> Section:
 
 
 def _chart_section(m: Monitor) -> Section:
-    section = Section(f"{display_name(m.series.quantity).replace('_', ' ')} of {m.series.phase}")
+    title = f"{display_name(m.series.quantity).replace('_', ' ')} of {m.series.phase}"
+    section = Section(title, open=True)
     phase = m.chart.phase
     count = len(phase.labels)
     section.texts.append(
@@ -196,7 +207,7 @@ def _cause_sections(found: Sequence[Causes]) -> list[Section]:
     shown = [c for c in found if c.effects]
     if not shown:
         return []
-    section = Section("What goes with what")
+    section = Section("What goes with what", open=True)
     notes: dict[str, None] = {}
     for cause in shown:
         rows = [

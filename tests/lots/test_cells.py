@@ -209,6 +209,9 @@ def test_the_page_shows_alarms_first_and_needs_no_network(plant, tmp_path):
     path = write_lots_report(plant.ledger, tmp_path / "lots.html")
     text = path.read_text()
     assert text.index("Alarms") < text.index("What goes with what") < text.index("Lots side by side")
+    assert re.search(
+        r"<details[^>]* open[^>]*>\s*<summary>.{0,40}Alarms", text, flags=re.DOTALL
+    )  # not folded away
     assert re.search("<td[^>]*>BAD</td>", text)
     assert "rule 1: beyond the limits" in text
     assert text.count("<svg") >= 4
