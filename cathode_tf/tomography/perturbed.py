@@ -78,7 +78,11 @@ class _Middle:
         self._numbers = _middle_run(len(stack), stack.missing)
         height, width = self._transforms.shape
         self._rows, self._columns = _middle_slice(height), _middle_slice(width)
-        self._raw, self._gone, self._doubt, self._steady, self._corners = [], [], [], [], []
+        self._raw: list[np.ndarray] = []
+        self._gone: list[np.ndarray | float] = []
+        self._doubt: list[np.ndarray | None] = []
+        self._steady: list[np.ndarray | None] = []
+        self._corners: list[tuple[int, int]] = []
         for index in self._numbers:
             self._take(stack.read(index), index)
         light = self._transforms.light
@@ -102,9 +106,10 @@ class _Middle:
         self._gone.append(gone[part])
         self._steady.append(None if steady is None else steady[part])
         self._doubt.append(None if doubt is None else doubt[part])
-        corner = [
-            max(0, int(place[cut][0]) - MARGIN) for place, cut in zip((rows, columns), part, strict=True)
-        ]
+        corner = (
+            max(0, int(rows[self._rows][0]) - MARGIN),
+            max(0, int(columns[self._columns][0]) - MARGIN),
+        )
         ends = [int(place[cut][-1]) + MARGIN for place, cut in zip((rows, columns), part, strict=True)]
         self._raw.append(pixels[corner[0] : ends[0], corner[1] : ends[1]])
         self._corners.append(corner)
@@ -143,10 +148,11 @@ class _Middle:
                 columns[self._columns] - self._corners[k][1] + move[1],
             )
             values = values - self._gone[k]
-            if steady and self._steady[k] is not None:
-                values = values - steady * self._steady[k]
-            if doubt and self._doubt[k] is not None:
-                values = values + doubt * self._doubt[k]
+            still, unsure = self._steady[k], self._doubt[k]
+            if steady and still is not None:
+                values = values - steady * still
+            if doubt and unsure is not None:
+                values = values + doubt * unsure
             factor = float(self._transforms.gain[index]) * (1.0 if gain is None else gain[k])
             layers.append(values * np.float32(factor) / self._light)
         return np.array(layers, np.float32)
