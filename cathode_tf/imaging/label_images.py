@@ -9,6 +9,7 @@ import tifffile
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file
+from cathode_tf.imaging.rasters import MAX_MEGAPIXELS, quiet
 
 
 def read_labels(path: str | Path) -> np.ndarray:
@@ -19,14 +20,11 @@ def read_labels(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            labels = tifffile.imread(path)
-        else:
-            from skimage.io import imread
-
-            labels = imread(path)
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise InputError(f"{path}: cannot be read as a label image ({error}).") from error
+        with quiet():
+            labels = _read(path)
+    except Exception as error:  # decoders raise anything on damaged files
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"{path}: cannot be read as a label image ({reason}).") from error
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise InputError(
@@ -36,6 +34,20 @@ def read_labels(path: str | Path) -> np.ndarray:
     if low < 0 or high >= 2**31:
         raise InputError(f"{path}: must hold labels of 0 to {2**31 - 1}. Received {low} to {high}.")
     return labels.astype(np.int32)
+
+
+def _read(path: Path) -> np.ndarray:
+    if path.suffix.lower() in (".tif", ".tiff"):
+        with tifffile.TiffFile(path) as file:
+            shape = file.pages[0].shape
+            if np.prod(shape, dtype=float) > MAX_MEGAPIXELS * 1e6:
+                raise ValueError(
+                    f"{' x '.join(map(str, shape))} px are more than {MAX_MEGAPIXELS} megapixels"
+                )
+            return file.asarray()
+    from skimage.io import imread
+
+    return imread(path)
 
 
 def write_labels(path: str | Path, labels: np.ndarray, *, force: bool = False) -> Path:

@@ -57,7 +57,7 @@ def draw_masks(
         >>> truth = np.indices((64, 64)).sum(0) // 16 % 2
         >>> calibration = calibrate([look(half, truth, body="a")])
         >>> draws = draw_masks(half, calibration, Phases.from_names(("pore", "ncm")), count=4)
-        >>> draws.masks.shape, 0.2 < draws.masks.mean() < 0.8
+        >>> draws.masks.shape, bool(0.2 < draws.masks.mean() < 0.8)
         ((4, 64, 64), True)
     """
     if count < 2:

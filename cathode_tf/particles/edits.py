@@ -30,8 +30,8 @@ def split(labels: np.ndarray, stroke: Points) -> np.ndarray:
 
     Example:
         >>> labels = np.ones((6, 10), np.int32)
-        >>> split(labels, np.array([(-1, 4), (7, 4)]))[0].tolist()
-        [2, 2, 2, 2, 1, 1, 1, 1, 1, 1]
+        >>> split(labels, np.array([(-1, 4), (7, 4)]))[0, [0, 3, 5, 9]].tolist()
+        [2, 2, 1, 1]
     """
     line = _drawn(labels.shape, stroke, 1)
     result = labels.copy()

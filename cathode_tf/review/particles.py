@@ -50,7 +50,7 @@ class ParticleSheet:
         """The file that always holds the label image as it stands."""
         return self.folder.parent / f"{Path(self.image.name).stem}_{self.image.key[:6]}_labels.tif"
 
-    def open(self, *, anew: bool = False) -> dict[str, Any]:
+    def view(self, *, anew: bool = False) -> dict[str, Any]:
         """The card of the sheet; separates the particles of the mask first, where that was not done or is asked for.
 
         Raises:
@@ -162,7 +162,7 @@ def particle_routes(
 
     def opened(request: Request) -> Response:
         with busy:
-            return JSONResponse(ParticleSheet(project_of(), image_of(request)).open())
+            return JSONResponse(ParticleSheet(project_of(), image_of(request)).view())
 
     async def edit(request: Request) -> Response:
         image = image_of(request)
@@ -175,7 +175,7 @@ def particle_routes(
             claim(project_of(), image.key, session, who)
             sheet = ParticleSheet(project_of(), image)
             with busy:
-                return sheet.open(anew=True) if kind == "anew" else sheet.edit(kind, points)
+                return sheet.view(anew=True) if kind == "anew" else sheet.edit(kind, points)
 
         return JSONResponse(await run_in_threadpool(work))
 

@@ -105,7 +105,7 @@ def fit_spread(moved: Sequence[float], spread: Sequence[float], error: Sequence[
         >>> rng = np.random.default_rng(0)
         >>> spread = rng.uniform(0.1, 0.3, 200)
         >>> found = fit_spread(np.zeros(200), spread, 0.5 + 2 * spread * rng.standard_normal(200))
-        >>> round(found.constant, 1), 1.7 < found.widen < 2.5
+        >>> round(float(found.constant), 1), bool(1.7 < found.widen < 2.5)
         (0.5, True)
     """
     m, s, e = (np.asarray(values, float) for values in (moved, spread, error))

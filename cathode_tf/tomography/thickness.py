@@ -168,7 +168,7 @@ def find_thickness(
         f"{relative.std():.0%}, each known to {left:.0%}"
     ]
     far = max(0.16, 1.96 * u / mean if np.isfinite(u) else 0.0)
-    if np.isfinite(ratio) and abs(np.log(ratio)) > far:
+    if ratio > 0 and abs(np.log(ratio)) > far:
         notes.append(
             f"that is {ratio:.2f} times what is stated ({stated_nm:.4g} nm): one of them is wrong, or the material is "
             "not alike along x and z, or what lies below a slice shines through"

@@ -73,7 +73,7 @@ def relative_diffusivity(
 
     Example:
         >>> solid = np.zeros((6, 4, 4), bool); solid[:, 1, 2] = True
-        >>> round(relative_diffusivity(solid, (3.0, 1.0, 1.0), 0), 6)  # a straight channel, 1/16 of the area
+        >>> round(float(relative_diffusivity(solid, (3.0, 1.0, 1.0), 0)), 6)  # a straight channel, 1/16 of the area
         0.0625
     """
     solid = np.moveaxis(solid, axis, 0)

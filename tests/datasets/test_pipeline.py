@@ -150,6 +150,7 @@ def test_warps_keep_image_and_mask_together(records_path):
     assert 0 < ignored / 30 < 0.3
 
 
+@pytest.mark.filterwarnings("ignore:.*(covers .* of the area|no image shows|is brighter than)")
 def test_balanced_batches_show_a_rare_phase(tmp_path):
     mask = np.zeros((300, 300), np.uint8)
     mask[7, 9] = 3
@@ -221,6 +222,7 @@ def test_an_empty_split_is_refused(records_path):
         patches(open_records(records_path), "nothing")
 
 
+@pytest.mark.filterwarnings("ignore:.*(covers .* of the area|no image shows|is brighter than)")
 def test_ids_become_class_indices(tmp_path):
     phases = Phases.from_list([{"name": "ncm", "id": 7}, {"name": "pore", "id": 2}])
     mask = np.where(stripes() < 2, 7, 2).astype(np.uint8)

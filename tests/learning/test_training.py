@@ -289,6 +289,7 @@ def test_changed_records_are_noticed(run, tmp_path):
         train(records, run.path, **TINY)
 
 
+@pytest.mark.filterwarnings("ignore:.*(covers .* of the area|no image shows|is brighter than)")
 def test_records_that_cannot_teach_are_refused(tmp_path):
     pairs = [stripes(i) for i in range(2)]
     one = [(image, np.ones_like(mask)) for image, mask in pairs]

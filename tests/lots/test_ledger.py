@@ -191,7 +191,10 @@ def test_a_column_of_standard_uncertainties(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lot,load\nL1,0,31\n", "line 2 must have 2 columns. Received 3. Are there commas"),
+        (
+            "lot,load\nL1,0,31\n",
+            "line 2 must have at most 2 cells. Received 3; a cell with a comma in it needs quotation marks",
+        ),
         ("lot,load\nL1,1\n,2\n", "Line 3 does not"),
         ("lot,load\nL1,1\nL1,2\n", "L1 stands in lines 2 and 3, which differ"),
         ("lot,load\nL1,1\nL2,2\nL3,x\n", "column load must hold numbers.*Line 4 holds 'x'"),

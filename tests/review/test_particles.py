@@ -42,7 +42,7 @@ def test_split_merge_redraw_undo_and_a_reload(reach, small_project, image):
     assert reach(kind="undo").json()["count"] == 3
     # Another sheet knows it all from the disk, as after a killed server.
     sheet = ParticleSheet(small_project, image)
-    assert sheet.open()["steps"] == 2 and sheet.open()["undone"] == 1
+    assert sheet.view()["steps"] == 2 and sheet.view()["undone"] == 1
     labels = read_labels(sheet.result)
     assert np.array_equal(labels, sheet.labels()) and (labels[32:39, 2:9] == 3).all()
     assert reach(kind="redo").json()["steps"] == 3

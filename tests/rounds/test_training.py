@@ -57,6 +57,7 @@ def test_later_images_are_added_and_nothing_is_rewritten(small_project):
     assert write_records(small_project, images) == second
 
 
+@pytest.mark.filterwarnings("ignore:.*(covers .* of the area|no image shows|is brighter than)")
 def test_a_corrected_mask_begins_a_new_set(small_project):
     [image] = annotate(small_project, "pool", 1)
     first = write_records(small_project, [image])

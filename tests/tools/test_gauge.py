@@ -37,7 +37,7 @@ def test_the_table_is_never_replaced_by_the_result(table):
 
 
 def test_what_is_no_table_is_one_sentence(table, tmp_path):
-    table.write_text("a\n1,2\n1,2,3,4,5\n")
+    table.write_text("part,appraiser,trial,value\n1,2,3,4,5\n")
     for path, said in (
         (tmp_path, "cannot be read"),
         (tmp_path / "none.csv", "cannot be read"),
