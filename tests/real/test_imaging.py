@@ -52,6 +52,7 @@ def test_via_particles(real_data):
     assert counts == [219, 351, 259, 293]
 
 
+@pytest.mark.filterwarnings("ignore:.*(of the area|no image shows)")
 @pytest.mark.slow
 def test_the_field_widths_of_the_particles_file_are_taken_as_given(real_data, tmp_path):
     """1036 um in one entry, 103.6 um, a slip of the source, in the others; over 1536 pixels."""

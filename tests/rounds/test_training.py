@@ -146,10 +146,12 @@ def test_a_project_without_a_model_is_shown_what_the_shipped_one_makes_of_its_im
     assert "review" in project_status(project)["next"]
     first = project.image(next(i.key for i in project.state.images.values() if i.name == "0"))
     assert first.proposal["model"] == "default" and project.state.champion is None
-    # In the shipped model pore is 0 and ncm 1; here ncm is 0 and pore 2, and what it says of either is mostly that.
+    # In the shipped model pore is 0 and ncm 1; here ncm is 0 and pore 2: what is pore is hardly ever told to be 0, and
+    # far more often 2 than what is ncm.
     proposal = project.proposal(first)
-    assert np.bincount(proposal[sample.mask == 1]).argmax() == 0
-    assert np.bincount(proposal[sample.mask == 0]).argmax() == 2
+    of_ncm, of_pore = (np.bincount(proposal[sample.mask == each], minlength=3) for each in (1, 0))
+    assert of_ncm.argmax() == 0 and of_pore[2] > 5 * of_pore[0]
+    assert of_pore[2] / of_pore.sum() > 5 * of_ncm[2] / of_ncm.sum()
 
 
 TINY = {"epochs": 1, "steps_per_epoch": 2, "batch": 2, "patch_px": 32, "preset": "small"}

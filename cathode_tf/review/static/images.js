@@ -118,7 +118,7 @@ async function chosen(desk) {
     const made = desk.post("/api/app/create", {});
     desk.refresh(true);
     const { broken } = await made;
-    await desk.go("phases");
+    if (desk.at === "images") await desk.go("phases");
     if (broken.length) desk.say(`Left out: ${broken.map(([name, why]) => `${name} (${why})`).join("; ")}`);
   }, { primary: true, id: "use", disabled: !used.length });
   const table = rows.map((row) =>
