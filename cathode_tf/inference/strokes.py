@@ -94,7 +94,8 @@ def follow_strokes(
     seen the painted pixels, and beside them what the model says of pixels all over the image. Its features are the
     logarithms of the model's probabilities, the bands of grey between Gaussians of 1, 2, 4, 8 and 16 px, the squares
     of the two finest smoothed images (the grey of a phase in between is above one and below another), and, less
-    readily, all products of two of these.
+    readily, all products of two of these. Where two phases were painted, a forest of texture (`forest_answer`) has a
+    say beside it.
 
     Args:
         probabilities: float32 (height, width, phases), the model's.
