@@ -175,7 +175,8 @@ def _drift(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.
 
 def _detect(rng: np.random.Generator, image: np.ndarray, imaging: Imaging) -> np.ndarray:
     """Counting noise by dwell, detector noise, grey scale, whole numbers."""
-    light = np.clip(image, 0, 255) / np.float32(255)
+    # What is brighter than the scale saturates at the end, noise and all.
+    light = np.maximum(image, 0) / np.float32(255)
     noise = _noise(rng, image.shape, imaging.noise_grain_px)
     # Poisson counts are as good as Gaussian from a few on: variance of the grey level is level / counts.
     shot = np.float32(1 / imaging.counts if imaging.counts else 0)

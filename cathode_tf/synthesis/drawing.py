@@ -8,7 +8,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.synthesis.parameters import DRAWN, Imaging, Parameters, numbers_of
 
 # Particles are this wide, in pixels, and the scale follows; drawn by the logarithm.
-_ACROSS_PX = {"se": (24.0, 300.0), "bse": (24.0, 300.0), "nano-ct": (35.0, 260.0)}
+_ACROSS_PX = {"se": (28.0, 320.0), "bse": (28.0, 320.0), "nano-ct": (35.0, 260.0)}
 # About a third of the effects is off at a time, so that none becomes the mark of a synthetic image.
 _SOMETIMES = (
     "charging",
@@ -37,46 +37,69 @@ def draw_parameters(rng: np.random.Generator, modality: str | None = None) -> Pa
     across_px = float(np.exp(rng.uniform(*np.log(_ACROSS_PX[modality]))))
     structure["pixel_size_nm"] = structure["particle_um"] * 1000 / across_px
     _draw_particles(rng, structure, across_px)
-    imaging = draw_imaging(rng, modality, across_px)
-    _draw_carbon(rng, structure, imaging, modality)
+    # Often additive and binder are one web, of one grey: then one phase takes all.
+    apart = modality == "nano-ct" or bool(rng.random() < 0.45)
+    imaging = draw_imaging(rng, modality, across_px, apart=apart)
+    _draw_carbon(rng, structure, imaging, modality, apart)
     _leave_room(structure)
     return Parameters(**structure, imaging=imaging)
 
 
-def draw_imaging(rng: np.random.Generator, modality: str, across_px: float) -> Imaging:
-    """Imaging of a body whose particles are `across_px` wide."""
+def draw_imaging(rng: np.random.Generator, modality: str, across_px: float, *, apart: bool = True) -> Imaging:
+    """Imaging of a body whose particles are `across_px` wide; `apart`: carbon and binder differ in it."""
     seen = {name: float(rng.uniform(*meta["drawn"][modality])) for name, meta in numbers_of(Imaging)}
     for name in _SOMETIMES:
         seen[name] *= float(rng.random() > 0.3)
     # An annotator draws what can be seen: particles are much wider than the blur.
     seen["blur_px"] = min(seen["blur_px"], 0.6 + (0.075 if modality == "nano-ct" else 0.04) * across_px)
-    seen["counts"] = float(np.exp(rng.uniform(*np.log(_range(Imaging, "counts", modality)))))
-    reach = seen["grey_ncm"] - seen["grey_pore"]
+    # Noise of real micrographs is .3 to 10 % of their range, most often 1 to 2 %.
+    for name in ("counts",) if modality == "nano-ct" else ("counts", "noise"):
+        seen[name] = float(np.exp(rng.uniform(*np.log(_range(Imaging, name, modality)))))
     if modality == "nano-ct":
         # X-rays hardly tell carbon from binder, and neither well from pore.
+        reach = seen["grey_ncm"] - seen["grey_pore"]
         carbon = seen["grey_pore"] + rng.uniform(0.02, 0.3) * reach
         seen["grey_additive"] = carbon + rng.uniform(-0.04, 0.04) * reach
         seen["grey_binder"] = carbon + rng.uniform(-0.04, 0.04) * reach
-    elif modality == "bse":
-        # Carbon is light: between pore and active material, nearer to the first.
-        for name in ("grey_additive", "grey_binder"):
-            seen[name] = seen["grey_pore"] + rng.uniform(0.08, 0.55) * max(reach, 60)
-        seen["grey_ncm"] = max(seen["grey_ncm"], seen["grey_pore"] + 60)
-    elif rng.random() < 0.5:
-        # Often additive and binder are one web, of one grey.
-        seen["grey_binder"] = float(np.clip(seen["grey_additive"] + rng.normal(0, 8), 0, 255))
-    if modality == "se":
-        # Where grey does not tell, relief must.
-        if abs(seen["grey_additive"] - seen["grey_ncm"]) < 25:
-            seen["texture"] = max(seen["texture"], 20.0)
-        if abs(seen["grey_binder"] - seen["grey_ncm"]) < 25:
-            seen["grey_binder"] += 25.0 if seen["grey_binder"] < 150 else -25.0
-    if modality != "nano-ct":
-        # Resin and metal are told from the solids, or nobody would call them pore.
-        for name in ("grey_ncm", "grey_additive", "grey_binder"):
-            if abs(seen["grey_filling"] - seen[name]) < 30:
-                seen["grey_filling"] = 252.0 if seen["grey_ncm"] < 190 and modality == "se" else 8.0
+        return Imaging(modality=modality, **seen)
+    if modality == "bse":
+        _draw_backscattered(rng, seen, apart)
+    else:
+        _draw_secondary(rng, seen, apart)
+    if rng.random() < 0.35:
+        seen["grey_filling"] = float(rng.uniform(240, 330))  # metal, often beyond the scale
+    # Resin and metal are told from the solids, or nobody would call them pore.
+    for name in ("grey_ncm", "grey_additive", "grey_binder"):
+        if abs(seen["grey_filling"] - seen[name]) < 30:
+            seen["grey_filling"] = 300.0 if seen["grey_ncm"] < 190 and modality == "se" else 8.0
     return Imaging(modality=modality, **seen)
+
+
+def _draw_backscattered(rng: np.random.Generator, seen: dict[str, float], apart: bool) -> None:
+    """Bright by mean atomic number: carbon is 6, fluorinated binder near 8, active material above 20."""
+    seen["grey_ncm"] = max(seen["grey_ncm"], seen["grey_pore"] + 60)
+    reach = seen["grey_ncm"] - seen["grey_pore"]
+    seen["grey_additive"] = seen["grey_pore"] + rng.uniform(0.08, 0.35 if apart else 0.55) * reach
+    seen["grey_binder"] = seen["grey_additive"] + (rng.uniform(0.1, 0.25) * reach if apart else 0.0)
+
+
+def _draw_secondary(rng: np.random.Generator, seen: dict[str, float], apart: bool) -> None:
+    """Relief tells more than grey; where binder is seen apart from carbon it is darker and smooth."""
+    if rng.random() < 0.6:
+        # A polished cut at low voltage: a web about as bright as active material, with bright rims and walls.
+        about = {"grey_pore": (0.0, 40.0), "grey_ncm": (80, 170), "texture": (12, 40), "rim_px": (1.5, 5)}
+        about |= {"edge_brightening": (20, 110), "web_glow": (15, 100), "shine_through": (0.4, 1.5)}
+        seen |= {name: float(rng.uniform(*within)) for name, within in about.items()}
+        seen["grey_additive"] = float(np.clip(seen["grey_ncm"] + rng.uniform(-50, 40), 60, 225))
+    if abs(seen["grey_additive"] - seen["grey_ncm"]) < 25:
+        seen["texture"] = max(seen["texture"], 20.0)  # where grey does not tell, relief must
+    seen["grey_binder"] = seen["grey_additive"]
+    if apart:
+        seen["grey_additive"] = max(seen["grey_additive"], seen["grey_pore"] + 60)
+        room = seen["grey_additive"] - seen["grey_pore"]
+        seen["grey_binder"] = seen["grey_additive"] - float(rng.uniform(0.3, 0.65)) * room
+        if abs(seen["grey_binder"] - seen["grey_ncm"]) < 20:
+            seen["grey_ncm"] += 30.0
 
 
 def _range(kind: type, name: str, modality: str) -> tuple[float, float]:
@@ -111,7 +134,7 @@ def _draw_particles(rng: np.random.Generator, structure: dict[str, float], acros
 
 
 def _draw_carbon(
-    rng: np.random.Generator, structure: dict[str, float], imaging: Imaging, modality: str
+    rng: np.random.Generator, structure: dict[str, float], imaging: Imaging, modality: str, apart: bool
 ) -> None:
     # Clusters are wider than the blur.
     least_um = 3 * imaging.blur_px * structure["pixel_size_nm"] / 1000
@@ -124,8 +147,7 @@ def _draw_carbon(
         share = rng.uniform(0.4, 1.0)
         structure["additive_fraction"] = min(0.4, between * share)
         structure["binder_fraction"] = min(0.4, between * (1 - share))
-    elif rng.random() < 0.4:
-        # Additive and binder as one web: one phase takes all.
+    elif not apart:
         both = structure["additive_fraction"] + structure["binder_fraction"]
         structure["additive_fraction"], structure["binder_fraction"] = min(0.4, 1.3 * both), 0.0
     if structure["nodule_um"] * 1000 / structure["pixel_size_nm"] < max(3.5, 3 * imaging.blur_px):

@@ -15,6 +15,9 @@ MODALITIES = ("se", "bse", "sem", "nano-ct")
 DRAWN = ("se", "bse", "nano-ct")
 """What domain randomisation draws from; "sem" is a detector that mixes secondary and backscattered electrons."""
 
+OF_THE_BEAM = ("blur_px", "gradient", "noise_grain_px", "drift_px", "databar_px", "bits")
+"""Fields of `Imaging` that two detectors of one scan share."""
+
 
 def _number(
     default: float,
@@ -50,7 +53,7 @@ class Imaging:
     )
     grey_binder: float = _number(70, 0, 255, (35, 215), "grey level of binder", bse=(12, 100), ct=(65, 100))
     grey_filling: float = _number(
-        60, 0, 255, (5, 255), "grey level of what fills infiltrated pores", bse=(5, 255), ct=(50, 90)
+        60, 0, 400, (5, 255), "grey level of what fills infiltrated pores", bse=(5, 255), ct=(50, 90)
     )
     channelling: float = _number(
         3, 0, 40, (0, 12), "grey spread between the grains of a particle", bse=(0, 16), ct=(0, 4)
@@ -70,7 +73,13 @@ class Imaging:
     )
     shadowing: float = _number(4, 0, 80, (0, 30), "grey lost beside a tall rim", bse=(0, 12), ct=(0, 0))
     shine_through: float = _number(
-        0.25, 0, 1, (0.15, 1), "how much of what lies behind shows in an open pore", bse=(0, 0.45), ct=(0, 0)
+        0.25,
+        0,
+        2,
+        (0.15, 1.5),
+        "how much of what lies behind shows in an open pore",
+        bse=(0, 0.45),
+        ct=(0, 0),
     )
     charging: float = _number(
         0, 0, 100, (0, 30), "grey of streaks and halos where charge gathers", bse=(0, 8), ct=(0, 0)
@@ -88,13 +97,13 @@ class Imaging:
         60,
         0,
         1e6,
-        (15, 600),
+        (40, 20000),
         "electrons or photons at the brightest pixel: dwell",
-        bse=(8, 250),
+        bse=(25, 8000),
         ct=(300, 6000),
     )
     noise: float = _number(
-        4, 0, 80, (0, 8), "Gaussian noise of the detector, grey", bse=(0, 14), ct=(0.5, 12)
+        4, 0, 80, (0.3, 8), "Gaussian noise of the detector, grey", bse=(0.3, 12), ct=(0.5, 12)
     )
     noise_grain_px: float = _number(0, 0, 5, (0, 0.8), "correlation length of the noise", ct=(0.8, 4))
     gamma: float = _number(1, 0.3, 3, (0.75, 1.35), "exponent of the grey scale", ct=(0.8, 1.25))
@@ -132,8 +141,7 @@ class Imaging:
             raise InputError(
                 "synthesis: a second detector must be of an electron microscope. Received nano-ct."
             )
-        kept = ("blur_px", "gradient", "noise_grain_px", "drift_px", "databar_px", "bits")
-        same = {name: getattr(self, name) for name in kept}
+        same = {name: getattr(self, name) for name in OF_THE_BEAM}
         return dataclasses.replace(Imaging.se() if self.modality == "bse" else Imaging.bse(), **same)
 
     @classmethod

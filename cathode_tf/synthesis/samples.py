@@ -18,8 +18,9 @@ from cathode_tf.imaging import write_mask
 from cathode_tf.phases import IGNORE, Phases
 from cathode_tf.synthesis.acquisition import acquire, databar
 from cathode_tf.synthesis.body import Body, Section
+from cathode_tf.synthesis.drawing import draw_imaging
 from cathode_tf.synthesis.lattice import Grid
-from cathode_tf.synthesis.parameters import Imaging, Parameters
+from cathode_tf.synthesis.parameters import OF_THE_BEAM, Imaging, Parameters
 from cathode_tf.synthesis.relief import Relief, look_behind
 from cathode_tf.synthesis.truth import tell_truth
 
@@ -103,12 +104,25 @@ class _Samples(Sequence[SyntheticSample]):
             return chosen.imaging
         rng = np.random.default_rng([self._seed, index, 3])
         for _ in range(16):
-            imaging = self._parameters(rng).imaging
-            if (imaging.modality, imaging.databar_px) == (chosen.imaging.modality, chosen.imaging.databar_px):
-                return dataclasses.replace(
-                    imaging, blur_px=min(imaging.blur_px, 1.5 * chosen.imaging.blur_px)
-                )
+            drawn = self._parameters(rng)
+            if _shows(drawn) == _shows(chosen):
+                sharp = min(drawn.imaging.blur_px, 1.5 * chosen.imaging.blur_px)
+                return dataclasses.replace(drawn.imaging, blur_px=sharp)
         return chosen.imaging
+
+    def _beside(self, chosen: Parameters, imaging: Imaging, index: int) -> Imaging:
+        """The second detector, drawn where parameters are drawn: of the same beam, so blur and drift are shared."""
+        other = imaging.other()
+        if not callable(self._parameters):
+            return other
+        across_px = chosen.particle_um * 1000 / chosen.pixel_size_nm
+        drawn = draw_imaging(
+            np.random.default_rng([self._seed, index, 4]),
+            other.modality,
+            across_px,
+            apart=chosen.binder_fraction > 0,
+        )
+        return dataclasses.replace(drawn, **{name: getattr(other, name) for name in OF_THE_BEAM})
 
     def _make(self, index: int) -> SyntheticSample:
         # Structure and imaging draw from streams of their own: another noise leaves the cathode as it was.
@@ -119,7 +133,7 @@ class _Samples(Sequence[SyntheticSample]):
         grid = Grid(self._size[0] - bar, self._size[1])
         z = _depth(chosen, cut)
         section = body.section(z, grid)
-        detectors = [imaging, *([imaging.other()] if self._second else [])]
+        detectors = [imaging, *([self._beside(chosen, imaging, index)] if self._second else [])]
         pictures = expose(body, section, grid, detectors, (self._seed, index, 2))
         pictures = [databar(image, bar, chosen.pixel_size_nm) if bar else image for image in pictures]
         mask, labels = section.mask, section.labels
@@ -141,6 +155,12 @@ class _Samples(Sequence[SyntheticSample]):
             f"synthetic_{self._seed}_{index:04d}",
             pictures[1] if self._second else None,
         )
+
+
+def _shows(parameters: Parameters) -> tuple[str, float, bool]:
+    """What pictures of one body have in common."""
+    imaging = parameters.imaging
+    return imaging.modality, imaging.databar_px, parameters.binder_fraction > 0
 
 
 def _depth(parameters: Parameters, cut: int) -> float:
