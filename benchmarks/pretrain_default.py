@@ -4,8 +4,8 @@
 
 Worker processes cut sections from randomised bodies (`Parameters.random`: SE and BSE pictures of the same cut, and
 nano-CT; a few drawn powders; no real pixel) while the network learns from those that are there; the longer it runs,
-the more it has seen. Masks of SEM sections are the truth; those of nano-CT are drawn by thresholds, as annotators do
-(`cathode_tf.synthesis.annotate`). Run again with the same folder, it goes on where it was stopped: weights, optimiser
+the more it has seen. Masks are as people draw them (`cathode_tf.synthesis.annotate`): of SEM sections the truth, with the pores of
+the carbon web in it, of nano-CT by thresholds. Run again with the same folder, it goes on where it was stopped: weights, optimiser
 and sections are kept there. `--start MODEL` begins with the weights of a model. With `KERAS_BACKEND=jax` or `torch`
 and `--minutes 9` the same script fits a borrowed GPU machine. Then
 
@@ -80,7 +80,7 @@ def sections(seed: int, number: int, *, nano_ct: bool) -> tuple[list[np.ndarray]
         cuts=CUTS,
         second=not nano_ct,
     ):
-        mask = annotate(sample, np.random.default_rng([seed, number])) if nano_ct else sample.mask
+        mask = annotate(sample, np.random.default_rng([seed, number]))
         for image in (sample.image, sample.second):
             if image is not None:
                 images.append(image)
@@ -93,16 +93,6 @@ def keep_drawing(folder: Path, seed: int, first: int, step: int, most: int) -> N
     cv2.setNumThreads(1)
     for number in range(first, most, step):
         draw_file(folder, seed, number)
-
-
-WEB = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
-
-
-def as_drawn(mask: np.ndarray) -> np.ndarray:
-    """The mask as people draw it: pores of a web of carbon and binder up to some 8 px wide are part of the web."""
-    web = np.isin(mask, (2, 3)).astype(np.uint8)
-    inside = (cv2.morphologyEx(web, cv2.MORPH_CLOSE, WEB) > 0) & (mask == 0)
-    return np.where(inside, np.uint8(2 if (mask == 2).any() else 3), mask)
 
 
 class Pool:
@@ -125,10 +115,7 @@ class Pool:
                 continue
             self._seen.add(path.name)
             with np.load(path) as content:
-                masks = content["masks"]
-                if len(masks) > CUTS:  # two detectors: electrons, whose masks are the truth
-                    masks = [as_drawn(mask) for mask in masks]
-                pairs = list(zip(content["images"], masks, strict=True))
+                pairs = list(zip(content["images"], content["masks"], strict=True))
             (self.validation if int(path.stem) < HELD_BACK else self.training).extend(pairs)
 
 

@@ -1,8 +1,8 @@
-"""A synthetic section in; the mask that a person with two grey thresholds would have drawn, out.
+"""A synthetic section in; the mask that a person would have drawn, out.
 
 Slices of nano-CT are annotated semi-automatically: the resolution blurs every boundary, so that what an annotator
 calls carbon or pore is a matter of grey level. A model that learned the sharp truth below such images alone knows
-nothing of that.
+nothing of that. On electron micrographs people draw the outline of the carbon-binder web, not each of its pores.
 """
 
 from __future__ import annotations
@@ -10,28 +10,33 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cathode_tf.synthesis.body import BINDER, NCM, PORE
+from cathode_tf.synthesis.body import ADDITIVE, BINDER, NCM, PORE
 from cathode_tf.synthesis.samples import SyntheticSample
 
 # How far up from one grey level to the next an annotator puts the threshold between them.
 _CARBON_FROM = (0.2, 0.9)
 _NCM_FROM = (0.25, 0.6)
+WEB_PORE_PX = 8
+"""Pores of a web up to about this width are part of it where people draw it."""
 
 
 def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
-    """A semi-automatic annotation of `sample`, of the manner of an annotator drawn at random.
+    """A mask of `sample` as people draw it.
 
-    Two thresholds between the grey levels of pore, carbon and active material, on the image as it is or smoothed;
+    Of electron micrographs it is the true mask, but pores of the web of carbon and binder up to `WEB_PORE_PX` wide
+    belong to it (to additive where there is some, else to binder). Of nano-CT it is a semi-automatic annotation of the
+    manner of an annotator drawn at random: two thresholds between the grey levels of pore, carbon and active material, on the image as it is or smoothed;
     then, by annotator, rims about as wide as the blur are shared between particle and pore, small patches go to
     what surrounds them, and holes in particles are closed or emptied. Carbon and binder, which nano-CT cannot tell
     apart, are one phase: binder.
 
     Args:
         sample: Of `synthesize`.
-        rng: Draws the annotator.
+        rng: Draws the annotator of nano-CT.
 
     Returns:
-        Phase ids, uint8 (height, width): pore, ncm and binder of `Phases.default()`; 255 where the true mask has it.
+        Phase ids, uint8 (height, width), of `Phases.default()`, of nano-CT without additive; 255 where the true mask
+        has it.
 
     Example:
         >>> from cathode_tf.synthesis import Parameters, synthesize
@@ -39,6 +44,8 @@ def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
         >>> np.unique(annotate(sample, np.random.default_rng(0))).tolist()
         [0, 1, 3]
     """
+    if sample.truth["parameters"]["imaging"]["modality"] != "nano-ct":
+        return _close_web(sample.mask)
     dark, low, high = _thresholds(sample, rng)
     image: np.ndarray = sample.image.astype(np.float32)
     if smoothing := rng.choice([0.0, 0.7, 1.2, 2.0]):
@@ -56,6 +63,14 @@ def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
         _fill_holes(mask, int(rng.integers(20, 300)), NCM if manner < 0.4 else PORE)
     mask[sample.mask > BINDER] = sample.mask[sample.mask > BINDER]
     return mask
+
+
+def _close_web(mask: np.ndarray) -> np.ndarray:
+    """The mask with narrow pores of the web as part of it."""
+    web = np.isin(mask, (ADDITIVE, BINDER)).astype(np.uint8)
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (WEB_PORE_PX + 1, WEB_PORE_PX + 1))
+    inside = (cv2.morphologyEx(web, cv2.MORPH_CLOSE, disk) > 0) & (mask == PORE)
+    return np.where(inside, np.uint8(ADDITIVE if (mask == ADDITIVE).any() else BINDER), mask)
 
 
 def _thresholds(sample: SyntheticSample, rng: np.random.Generator) -> tuple[float, float, float]:

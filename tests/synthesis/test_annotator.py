@@ -1,4 +1,4 @@
-"""A thresholding annotator against sections whose grey levels and masks are known."""
+"""Annotators against sections whose grey levels and masks are known."""
 
 import dataclasses
 
@@ -8,7 +8,8 @@ import pytest
 from cathode_tf.learning.scores import confusion, dice_per_phase
 from cathode_tf.synthesis import Imaging, Parameters, annotate, synthesize
 
-PLAIN = Parameters(fragmentation=0, inner_porosity=0, contact_gap_um=0, imaging=Imaging.plain())
+FLAT = dataclasses.replace(Imaging.plain(), modality="nano-ct")
+PLAIN = Parameters(fragmentation=0, inner_porosity=0, contact_gap_um=0, imaging=FLAT)
 
 
 def with_carbon_as_one(mask: np.ndarray) -> np.ndarray:
@@ -43,6 +44,20 @@ def test_a_blurred_edge_between_particle_and_pore_is_called_carbon():
 
     assert row[0] == 0 and row[-1] == 1 and 3 in row[30:66]
     assert (np.diff(np.array([0, 2, 9, 1])[row]) >= 0).all()
+
+
+def test_narrow_pores_of_a_web_are_drawn_as_part_of_it_on_electron_micrographs():
+    sample = synthesize(seed=1, height=64, width=96, parameters=PLAIN.replace(modality="sem"))[0]
+    mask = np.zeros((64, 96), np.uint8)
+    mask[:, :20] = 1
+    mask[8:56, 30:90] = 3
+    mask[20:24, 40:44] = 0  # 4 px: part of the web
+    mask[20:40, 60:80] = 0  # 20 px: a pore of the electrode
+    drawn = annotate(dataclasses.replace(sample, mask=mask), np.random.default_rng(0))
+
+    assert (drawn[20:24, 40:44] == 3).all()
+    assert (drawn[24:36, 64:76] == 0).all() and (drawn[:, 22:28] == 0).all()
+    np.testing.assert_array_equal(drawn[mask > 0], mask[mask > 0])
 
 
 def test_what_a_databar_hides_stays_ignored_and_a_seed_says_all():
