@@ -204,14 +204,19 @@ class Body:
         """Gaps between neighbours, of changing width: here wide, there the particles truly touch."""
         if self._gap <= 0:
             return np.zeros(grid.shape, bool)
-        owner = near.owner
-        seam = np.ones(grid.shape, np.uint8)
-        seam[:, :-1][(owner[:, :-1] != owner[:, 1:]) & (owner[:, :-1] > 0) & (owner[:, 1:] > 0)] = 0
-        seam[:-1][(owner[:-1] != owner[1:]) & (owner[:-1] > 0) & (owner[1:] > 0)] = 0
         half = self._gap_width.plane(z, grid)
         half *= np.float32(0.4 * self._gap)
         half += np.float32(0.5 * self._gap)
-        return cv2.distanceTransform(seam, cv2.DIST_L2, 5) < half
+        # From one particle to the other both scaled distances change by one a radius, so this is how far in pixels
+        # a point lies from the surface where they are equal; beside the line of centres, at a distance of `scaled`
+        # radii, they change as much less as that is more than one.
+        own = self.packing.radii.astype(np.float32)[near.particle][near.owner]
+        meet = (near.owner > 0) & (near.second_radius > 0)
+        apart = np.full(grid.shape, np.inf, np.float32)
+        steep = 1 / np.maximum(own, 1e-3) + 1 / np.maximum(near.second_radius, 1e-3)
+        np.divide((near.second - near.scaled) * np.maximum(near.scaled, 1), steep, out=apart, where=meet)
+        # What is open at all is drawn a pixel wide.
+        return (apart < np.maximum(half, 0.5)) & (half > 0)
 
     def _cracks(self, near: Nearest, cells: Cells, z: float, grid: Grid) -> Cracks:
         broken = self._broken[near.particle]

@@ -132,10 +132,13 @@ class _Octave:
     def plane(self, z: float, grid: Grid) -> np.ndarray:
         depth = z / self._steps[0] + self._shift[0]
         layer = int(np.floor(depth))
-        # Weights whose squares sum to 1: the spread is the same at every depth.
-        turn = 0.5 * np.pi * (depth - layer)
-        coarse = np.float32(np.cos(turn) * self._weight) * self._layers(layer)
-        coarse += np.float32(np.sin(turn) * self._weight) * self._layers(layer + 1)
+        # The weights of cubic interpolation, as along rows and columns, so that no direction is smoother; made such
+        # that their squares sum to 1: the spread is the same at every depth.
+        weights = _cubic(depth - layer)
+        weights *= self._weight / np.sqrt((weights**2).sum())
+        coarse = sum(
+            np.float32(w) * self._layers(layer + k) for k, w in zip(range(-1, 3), weights, strict=True)
+        )
         rows = [
             grid.step[0] / self._steps[1],
             (0.5 * grid.step[0] - 0.5) / self._steps[1] + 1 + self._shift[1],
@@ -149,6 +152,13 @@ class _Octave:
         return cv2.warpAffine(
             coarse, matrix, (grid.width, grid.height), flags=flags, borderMode=cv2.BORDER_REFLECT_101
         )
+
+
+def _cubic(t: float) -> np.ndarray:
+    """Weights (4,) of the values at -1, 0, 1 and 2 for the place `t` of 0 to 1 (Keys 1981, a = -0.75, as OpenCV)."""
+    x, a = np.abs(np.array([t + 1, t, 1 - t, 2 - t])), -0.75
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return np.where(x <= 1, near, a * (x**3 - 5 * x**2 + 8 * x - 4))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class Nearest:
         scaled: float32 (height, width), distance from the nearest particle's centre in units of its surface;
             `most` far from all.
         second: float32 (height, width), the same of the next particle.
+        second_radius: float32 (height, width), radius of the next particle, pixels; 0 where there is none.
         owner: int32 (height, width), number of the nearest particle on this plane, from 1; 0 = none.
         particle: int (m,), index in the packing of each number; entry 0 stands for none.
         identity: int64 (m,), the particle's label in the body: a particle that the periodic box shows twice
@@ -26,6 +27,7 @@ class Nearest:
 
     scaled: np.ndarray
     second: np.ndarray
+    second_radius: np.ndarray
     owner: np.ndarray
     particle: np.ndarray
     identity: np.ndarray
@@ -49,6 +51,7 @@ def nearest_particle(
     scaled = np.full(grid.shape, most, np.float32)
     second = np.full(grid.shape, most, np.float32)
     owner = np.zeros(grid.shape, np.int32)
+    size, second_size = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
     turns = np.round((z - packing.centres[:, 0]) / packing.box[0])
     above = z - packing.centres[:, 0] - packing.box[0] * turns
     numbered, identity = [0], [0]
@@ -72,6 +75,10 @@ def nearest_particle(
                 distance *= bumps[window] if isinstance(bumps, np.ndarray) else bumps
                 here, next_ = scaled[window], second[window]
                 closer = distance < here
+                # What was the nearest becomes the next.
+                np.copyto(second_size[window], np.float32(packing.radii[index]), where=distance < next_)
+                np.copyto(second_size[window], size[window], where=closer)
+                np.copyto(size[window], np.float32(packing.radii[index]), where=closer)
                 np.minimum(next_, np.maximum(distance, here), out=next_)
                 if closer.any():
                     np.copyto(owner[window], len(numbered), where=closer)
@@ -79,7 +86,8 @@ def nearest_particle(
                     numbered.append(index)
                     copy = 9 * (int(turns[index]) % 3) + 3 * turn_y + turn_x
                     identity.append(27 * index + copy + 1)
-    return Nearest(scaled, second, owner, np.asarray(numbered), np.asarray(identity, np.int64))
+    numbers = np.asarray(numbered), np.asarray(identity, np.int64)
+    return Nearest(scaled, second, second_size, owner, *numbers)
 
 
 def _copies(position: float, reach: float, end: float, period: float) -> list[tuple[float, int]]:

@@ -159,3 +159,19 @@ def test_no_rule_of_brightness_holds_for_secondary_electrons():
     assert all(
         p.grey_ncm > p.grey_additive for p in (Parameters.random(rng, "bse").imaging for _ in range(50))
     )
+
+
+@pytest.mark.slow
+def test_no_direction_of_a_body_differs_from_another():
+    # Boundaries that a line crosses, along depth, rows and columns alike: where gaps or fields are drawn plane by
+    # plane, the first are 5 to 9 % fewer.
+    crossed = []
+    for seed in range(4):
+        parameters = Parameters(particle_um=2, fragmentation=0, elongation=0, inner_porosity=0)
+        body = Body(parameters, seed=(seed,), height=128, width=128, planes=[64.0])
+        volume, _ = body.volume(range(20, 116), Grid(128, 128))
+        crossed.append([np.mean(np.roll(volume, 3, axis)[3:, 3:, 3:] != volume[3:, 3:, 3:]) for axis in range(3)])
+
+    along = np.mean(crossed, axis=0)
+    assert along[0] == pytest.approx(along[1:].mean(), rel=0.03)
+    assert along[1] == pytest.approx(along[2], rel=0.03)

@@ -59,7 +59,7 @@ def test_calendering_keeps_solids_and_takes_pore():
 
 def test_gaps_part_particles_that_touch():
     touching = SMOOTH.replace(ncm_fraction=0.75)
-    parted = touching.replace(contact_gap_um=0.6)
+    parted = touching.replace(contact_gap_um=0.4)
     contacts = []
     for parameters in (touching, parted):
         labels = synthesize(seed=1, height=384, width=384, parameters=parameters)[0].labels
