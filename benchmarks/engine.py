@@ -1,17 +1,21 @@
 """Convert and segment on a Dask cluster of one, two and four worker processes, and with a worker killed in the middle.
 
     python -m pip install "cathode-tf[dask]"
-    python benchmarks/engine.py [IMAGES] [SIDE_PX]
+    python benchmarks/engine.py [--images 6] [--side-px 384] [--folder work] [--rows 0 1 2 ...]
 
-Each row is one call of the command line in the same environment; "equal" compares every byte with what one process
-writes without Beam. Where the workers are more than the processors, they share them.
+Each cell is one call of the command line in the same environment: seconds of the clock, and of processor time of the
+command, the scheduler and the workers together, which other work on the computer does not change. "equal" compares
+every byte with what one process writes without Beam. Where the workers are more than the processors, they share them.
+With a folder that stays, the rows may be measured one by one.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -23,6 +27,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CLI = (sys.executable, "-m", "cathode_tf.tools")
+PATIENCE_S = 600
+ROWS = (
+    ("one process, no Beam", 0, False),
+    ("1 worker", 1, False),
+    ("2 workers", 2, False),
+    ("4 workers", 4, False),
+    ("2, one killed", 2, True),
+)
+"""Name, workers, and whether one of them is killed at its first result."""
 
 
 def free_port() -> int:
@@ -65,25 +78,26 @@ def cluster(n_workers: int, folder: Path) -> Iterator[tuple[str, list[subprocess
 def wait_for(address: str, n_workers: int) -> None:
     from distributed import Client
 
-    with Client(address, timeout=120) as client:
-        client.wait_for_workers(n_workers, timeout=120)
+    with Client(address, timeout=PATIENCE_S) as client:
+        client.wait_for_workers(n_workers, timeout=PATIENCE_S)
 
 
-def call(*words: object) -> float:
-    begun = time.perf_counter()
+def call(*words: object) -> None:
     done = subprocess.run([*CLI, *map(str, words)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
-    return time.perf_counter() - begun
 
 
-def digest(folder: Path, pattern: str) -> str:
-    """SHA-256 over the names and bytes of the files."""
-    total = hashlib.sha256()
-    files = sorted(path for path in folder.rglob(pattern) if path.is_file() and not path.name.startswith("."))
-    for path in files:
-        total.update(str(path.relative_to(folder)).encode() + path.read_bytes())
-    return f"{len(files)} files {total.hexdigest()[:12]}"
+def processor_s() -> float:
+    """Of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file, by its name."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def kill_when(there: Path, pattern: str, worker: subprocess.Popen) -> threading.Thread:
@@ -99,57 +113,59 @@ def kill_when(there: Path, pattern: str, worker: subprocess.Popen) -> threading.
     return thread
 
 
-def main(n_images: int = 8, side_px: int = 512) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        call(
-            "synthesize",
-            "--out",
-            folder / "drawn",
-            "--count",
-            n_images,
-            "--height",
-            side_px,
-            "--width",
-            side_px,
+def row(folder: Path, name: str, n_workers: int, kill: bool) -> str:
+    """A line of the table: both verbs by so many workers."""
+    drawn = folder / "drawn"
+    out, alone = folder / name.replace(" ", "_").replace(",", ""), folder / "one_process_no_Beam"
+    cells, different = [], []
+    for verb, words, place, first in (
+        ("convert", (drawn / "images", drawn / "masks", "--phases", drawn / "phases.toml"), "set", "*.note"),
+        ("segment", ("default", drawn / "images"), "masks", "note.json"),
+    ):
+        begun, used = time.perf_counter(), processor_s()
+        if not n_workers:
+            call(verb, *words, "--out", out / place, *(("--jobs", 1) if verb == "convert" else ()))
+            seconds = time.perf_counter() - begun
+        else:
+            with cluster(n_workers, folder) as (address, workers):
+                begun = time.perf_counter()
+                killer = kill_when(out, first, workers[0]) if kill else None
+                option = f"--dask_client_address={address}"
+                call(verb, *words, "--out", out / place, "--runner", "DaskRunner", "--runner-option", option)
+                seconds = time.perf_counter() - begun
+                if killer is not None:
+                    assert workers[0].poll() is not None, "the worker outlived the work"
+        cells.append(f"{seconds:.0f} / {processor_s() - used:.0f}")
+        found, expected = digests(out / place), digests(alone / place)
+        names = found.keys() | expected.keys()
+        different += sorted(name for name in names if found.get(name) != expected.get(name))
+    equal = f"DIFFERENT: {', '.join(different)}" if different else f"equal, {len(digests(out))} files"
+    return f"| {name} | {' | '.join(cells)} | {equal} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=6)
+    parser.add_argument("--side-px", type=int, default=384)
+    parser.add_argument("--folder", type=Path, help="where files are kept; default: nowhere")
+    parser.add_argument(
+        "--rows", type=int, nargs="*", default=range(len(ROWS)), help="which; the first is needed"
+    )
+    chosen = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = chosen.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if not (folder / "drawn").exists():
+            sides = ("--height", chosen.side_px, "--width", chosen.side_px)
+            call("synthesize", "--out", folder / "drawn", "--count", chosen.images, *sides)
+        print(
+            f"{chosen.images} images of {chosen.side_px} x {chosen.side_px}, {os.cpu_count()} processors.\n"
         )
-        drawn = folder / "drawn"
-        convert = ("convert", drawn / "images", drawn / "masks", "--phases", drawn / "phases.toml")
-        segment = ("segment", "default", drawn / "images")
-        alone = {
-            "convert": call(*convert, "--out", folder / "alone" / "set", "--jobs", 1),
-            "segment": call(*segment, "--out", folder / "alone" / "masks"),
-        }
-        expected = {
-            "convert": digest(folder / "alone" / "set", "*"),
-            "segment": digest(folder / "alone" / "masks", "*.png"),
-        }
-        print(f"{n_images} images of {side_px} x {side_px}, {os.cpu_count()} processors.\n")
-        print("| | convert, s | segment, s | bytes |\n|---|---|---|---|")
-        print(f"| one process, no Beam | {alone['convert']:.0f} | {alone['segment']:.0f} | |")
-        for name, n_workers, kill in (
-            ("1 worker", 1, 0),
-            ("2 workers", 2, 0),
-            ("4 workers", 4, 0),
-            ("2, one killed", 2, 1),
-        ):
-            out = folder / name.replace(" ", "_").replace(",", "")
-            seconds, found = {}, {}
-            for verb, words, result, pattern, first in (
-                ("convert", convert, out / "set", "*", "*.note"),
-                ("segment", segment, out / "masks", "*.png", "note.json"),
-            ):
-                with cluster(n_workers, folder) as (address, workers):
-                    killer = kill_when(out, first, workers[0]) if kill else None
-                    option = f"--dask_client_address={address}"
-                    beam = ("--runner", "DaskRunner", "--runner-option", option)
-                    seconds[verb] = call(*words, "--out", result, *beam)
-                    if killer is not None:
-                        assert workers[0].poll() is not None, "the worker outlived the work"
-                found[verb] = digest(result, pattern)
-            equal = "equal" if found == expected else f"DIFFERENT: {found} {expected}"
-            print(f"| {name} | {seconds['convert']:.0f} | {seconds['segment']:.0f} | {equal} |", flush=True)
+        print("| | convert, s: clock / processor | segment, s | bytes |\n|---|---|---|---|")
+        for index in chosen.rows:
+            print(row(folder.resolve(), *ROWS[index]), flush=True)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

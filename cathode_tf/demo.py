@@ -15,9 +15,9 @@ from cathode_tf.ownership import DESKTOP, refuse_foreign
 
 SECTIONS = 16
 SECTION_PX = 512
-EPOCHS = 3
+EPOCHS = 2
 STEPS_PER_EPOCH = 16
-BATCH = 8
+BATCH = 4
 """A fixed number of steps, not of seconds: the same seed gives the same answer on a slow computer too."""
 REPLACED = ("sections", "new", "evaluation", "savedmodel", "masks", "analysis")
 WRITTEN = {*REPLACED, "records", "run", "report.html"}
@@ -109,7 +109,7 @@ def _convert(drawn: Path, out: Path, pixel_size_nm: float, seed: int, force: boo
 
 
 def _learn(records, out: Path, seed: int, force: bool, tell):
-    """Train, evaluate and export; the exported model is what segments from here on."""
+    """Train, evaluate and export; what was exported and what segments from here on give equal bytes."""
     from cathode_tf.inference import Segmenter, evaluate, export_savedmodel
     from cathode_tf.learning import train
     from cathode_tf.reporting import evaluation_section
@@ -127,14 +127,14 @@ def _learn(records, out: Path, seed: int, force: bool, tell):
         force=force,
     )
     tell("4/7 Evaluating it on held-out sections, after compiling it for them ...")
-    evaluation = evaluate(Segmenter(run.path), records, split="test", out=out / "evaluation", force=force)
+    segmenter = Segmenter(run.path)
+    evaluation = evaluate(segmenter, records, split="test", out=out / "evaluation", force=force)
     tell(str(evaluation))
-    tell("5/7 Exporting it as a SavedModel, which takes half a minute ...")
+    tell("5/7 Exporting it as a SavedModel for a server ...")
     with atomic_folder(out / "savedmodel", force=force) as folder:
-        export_savedmodel(run.path, folder)
-    exported = out / "savedmodel"
+        export_savedmodel(segmenter, folder)
     section = evaluation_section(evaluation.to_dict(), run.path / "curves.png", out / "evaluation")
-    return Segmenter(exported), evaluation.mean_dice, section
+    return segmenter, evaluation.mean_dice, section
 
 
 def _analyze(segmenter, unseen: Path, out: Path, pixel_size_nm: float, section, force: bool, tell) -> Path:

@@ -66,6 +66,7 @@ Example:
 @click.option(
     "--runner-option", "runner_options", multiple=True, help="For Beam: --parallelism=8; repeatable."
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--force", is_flag=True, help="Replace an existing record set.")
 def command(
     images: Path,
@@ -75,6 +76,11 @@ def command(
     odd_pixel_size: bool,
     databar: str,
     jobs: int | None,
+    runner: str | None,
+    runner_options: tuple[str, ...],
+    add: bool,
+    dry_run: bool,
+    force: bool,
     **options,
 ) -> None:
     """Turn IMAGES (a folder, or one file) and MASKS into a record set.
@@ -84,7 +90,7 @@ def command(
     masks of their own, 'a_z0003.png'; slices without a label are left out.
     tensorflow-datasets reads the result: tfds.builder_from_directory("records/first").
     """
-    if options["runner_options"] and not options["runner"]:
+    if runner_options and not runner:
         raise click.UsageError("--runner-option goes with --runner.")
     from cathode_tf import InputError, Phases
     from cathode_tf.datasets import convert, open_records
@@ -97,18 +103,19 @@ def command(
     if phases:
         material = Phases.from_toml(phases)
     else:
-        material = open_records(out).phases if options["add"] else Phases.default()
-        if not options["add"]:
+        material = open_records(out).phases if add else Phases.default()
+        if not add:
             click.echo(f"No --phases was given; taken are {material.describe()}.")
-    convert(
-        images,
-        masks,
-        out=out,
-        phases=material,
-        databar=int(databar) if databar.isdigit() else databar,
-        jobs=jobs or os.cpu_count() or 1,
-        **options,
-    )
+    options["databar"] = int(databar) if databar.isdigit() else databar
+    what = {"out": out, "phases": material, "add": add, "force": force}
+    if dry_run:
+        from cathode_tf.datasets.plan import Choices, plan_conversion
+
+        click.echo(plan_conversion(images, masks, choices=Choices(**options), **what))
+        click.echo("Nothing was done.")
+        return
+    engine = {"jobs": jobs or os.cpu_count() or 1, "runner": runner, "runner_options": runner_options}
+    convert(images, masks, **what, **engine, **options)
     records = open_records(out)
     counts = ", ".join(f"{count} {split}" for split, count in records.splits.items())
     click.echo(f"Wrote {out} (version {records.version}): {counts}.")

@@ -61,6 +61,7 @@ import click
 @click.option("--zarr", is_flag=True, help="With --volume: write OME-Zarr, not TIFF.")
 @click.option("--three-axes", is_flag=True, help="With --volume: average over slices along all three axes.")
 @click.option("--smooth", is_flag=True, help="With --volume: remove flicker of single slices.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--force", is_flag=True, help="Replace files that exist, corrected ones too.")
 def command(
     model: str,
@@ -82,6 +83,7 @@ def command(
     smooth: bool,
     uncertainty: bool,
     resume: bool,
+    dry_run: bool,
     force: bool,
 ) -> None:
     """Segment IMAGES (files or folders) with MODEL: a run, a .keras file, "default" or an exported SavedModel.
@@ -99,8 +101,8 @@ def command(
         raise click.UsageError("--zarr, --three-axes and --smooth go with --volume.")
     if volume and (uncertainty or resume or runner):
         raise click.UsageError("--uncertainty, --resume and --runner do not go with --volume.")
-    if (strokes or phases_file) and (volume or runner):
-        raise click.UsageError("--strokes and --phases do not go with --volume or --runner.")
+    if volume and (strokes or phases_file or dry_run):
+        raise click.UsageError("--strokes, --phases and --dry-run do not go with --volume.")
     if runner_options and not runner:
         raise click.UsageError("--runner-option goes with --runner.")
     from cathode_tf.files import no_empty_folder
@@ -125,20 +127,17 @@ def command(
     from cathode_tf.inference.folders import segment_files
     from cathode_tf.words import counted, some
 
+    manner = {"uncertainty": uncertainty, "pixel_size_nm": pixel_size_nm, "phases": phases, "draws": draws}
+    what = {"strokes": strokes, "resume": resume, "force": force}
+    if dry_run:
+        from cathode_tf.inference.plan import Manner, plan_segmentation
+
+        click.echo(plan_segmentation(segmenter, images, out, Manner(**manner), **what))
+        click.echo("Nothing was done.")
+        return
     with no_empty_folder(out):
         report = segment_files(
-            segmenter,
-            images,
-            out,
-            uncertainty=uncertainty,
-            pixel_size_nm=pixel_size_nm,
-            resume=resume,
-            force=force,
-            runner=runner,
-            runner_options=runner_options,
-            phases=phases,
-            strokes=strokes,
-            draws=draws,
+            segmenter, images, out, runner=runner, runner_options=runner_options, **what, **manner
         )
     if report.scores or report.skipped:
         write_phases(out, phases or segmenter.phases, force)

@@ -64,9 +64,18 @@ class Duration(click.ParamType):
     "Better with few images; segmenting then takes twice as long.",
 )
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--force", is_flag=True, help="Replace a run that is there.")
 def command(
-    records: Path, out: Path, steps: int | None, batch: int, patch: int, time_limit: float, **options
+    records: Path,
+    out: Path,
+    steps: int | None,
+    batch: int,
+    patch: int,
+    time_limit: float,
+    dry_run: bool,
+    force: bool,
+    **options,
 ):
     """Train a U-Net on RECORDS and keep the model of the highest validation Dice.
 
@@ -79,16 +88,20 @@ def command(
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     from cathode_tf.learning import train
 
+    options |= {"steps_per_epoch": steps, "batch": batch, "patch_px": patch, "time_limit_s": time_limit}
+    if dry_run:
+        from cathode_tf.learning.plan import Choices, plan_training
+        from cathode_tf.learning.resuming import resume_or_begin
+
+        plan = plan_training(records, out, Choices(**options), force=force)
+        done = resume_or_begin(out, plan.to_dict(), force).epoch
+        click.echo(plan)
+        if done:
+            click.echo(f"Epochs that are done: {done}.")
+        click.echo("Nothing was done.")
+        return
     try:
-        run = train(
-            records,
-            out,
-            steps_per_epoch=steps,
-            batch=batch,
-            patch_px=patch,
-            time_limit_s=time_limit,
-            **options,
-        )
+        run = train(records, out, force=force, **options)
     except KeyboardInterrupt:
         there = (out / "best.keras").exists()
         state = f"{out} can be evaluated" if there else "nothing was learned yet"

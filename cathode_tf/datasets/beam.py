@@ -6,6 +6,7 @@ only names and sizes travel through the pipeline, and the launcher puts the shar
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pickle
 import re
@@ -15,6 +16,9 @@ from typing import Any
 
 from cathode_tf.datasets.encoding import Source, Staged, encode_source, pass_on
 from cathode_tf.errors import InputError
+
+UNLISTED = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}
+"""Runners that come with Beam and that it does not know by their name."""
 
 
 def encode_with_beam(
@@ -34,7 +38,7 @@ def encode_with_beam(
     beam, pipeline = open_pipeline(runner, options)
     pipeline | beam.Create(list(sources)) | beam.Map(_encode_and_note, str(staging))
     try:
-        pipeline.run().wait_until_finish()
+        run_pipeline(pipeline)
     except Exception as error:
         # A full disk, which runners bury in errors of their own.
         found = re.search(r"\[Errno (\d+)\]", str(error))
@@ -62,11 +66,30 @@ def open_pipeline(runner: str, options: Sequence[str] = ()) -> tuple[Any, Any]:
         raise InputError(
             '--runner: needs Apache Beam. Install it: pip install "cathode-tf[beam]".'
         ) from error
+    if runner == "DaskRunner" and importlib.util.find_spec("distributed") is None:
+        raise InputError('--runner: DaskRunner needs Dask. Install it: pip install "cathode-tf[dask]".')
     try:
-        return beam, beam.Pipeline(runner=runner, options=PipelineOptions(_spread(runner, options)))
+        chosen = PipelineOptions(_spread(runner, options))
+        return beam, beam.Pipeline(runner=UNLISTED.get(runner, runner), options=chosen)
     except (ValueError, ImportError, AttributeError) as error:
         raise InputError(
             f"--runner: must be the name of a Beam runner. Received {runner!r} ({error})."
+        ) from error
+
+
+def run_pipeline(pipeline: Any) -> None:
+    """Run a pipeline to its end.
+
+    Raises:
+        InputError: If nobody answers where its runner looks for a cluster.
+    """
+    try:
+        pipeline.run().wait_until_finish()
+    except OSError as error:
+        if "connect" not in str(error).lower():
+            raise
+        raise InputError(
+            f"--runner: must reach a running cluster. {error} Start its scheduler, or mend the address."
         ) from error
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from cathode_tf.datasets.conversion import sources_of
 from cathode_tf.datasets.duplicates import alike, thumbnail
 from cathode_tf.datasets.encoding import Row, Source, read_examples, row_of
+from cathode_tf.datasets.plan import sources_of
 from cathode_tf.datasets.record_set import RecordSet, open_records, versions
 from cathode_tf.datasets.schema import Example, check_example, deserialize
 from cathode_tf.datasets.standardization import image_statistics

@@ -10,7 +10,8 @@ import numpy as np
 
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
-from cathode_tf.inference.segmentation import Segmentation, image_pixels, segment_at_scale
+from cathode_tf.inference.scale import ScaledImage
+from cathode_tf.inference.segmentation import Segmentation, phase_fractions
 from cathode_tf.phases import Phases
 
 Tensors = dict[str, Any]
@@ -83,19 +84,20 @@ class ServingClient:
         Raises:
             InputError: If the image is none, the server is away or refuses, or the model is another's.
         """
-        phases = self.phases
-        return segment_at_scale(image, self.card, lambda pixels: self._segment(pixels, phases), phases)
-
-    def _segment(self, pixels: np.ndarray, phases: Phases) -> Segmentation:
-        outputs = self._predict("segment_png", {"png": [_png(pixels)]})
-        mask, margin = outputs["mask"][0].astype(np.uint8), outputs["margin"][0].astype(np.uint8)
-        fractions = dict(zip(phases.names, (float(f) for f in outputs["phase_fractions"][0]), strict=True))
-        return Segmentation(mask, margin, None, fractions, float(outputs["score"][0]))
+        seen = ScaledImage.of(image, self.card)
+        outputs = self._predict("segment_png", {"png": [_png(seen.whole())]})
+        mask, margin = (seen.back(outputs[name][0].astype(np.uint8)) for name in ("mask", "margin"))
+        score = float(outputs["score"][0])
+        return Segmentation(mask, margin, None, phase_fractions(mask, self.phases), score)
 
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
-        """Probability of each phase, float32 (height, width, phases); by gRPC only, for small images."""
-        pixels = image_pixels(image).astype(np.uint16)[None, :, :, None]
-        return self._predict("probabilities", {"image": pixels})["probabilities"][0]
+        """Probability of each phase, float32 (height, width, phases); by gRPC only, for small images.
+
+        A `Micrograph` is resampled as for `segment`, and the probabilities brought back like the mask.
+        """
+        seen = ScaledImage.of(image, self.card)
+        pixels = seen.whole().astype(np.uint16)[None, :, :, None]
+        return seen.back(self._predict("probabilities", {"image": pixels})["probabilities"][0])
 
     @property
     def phases(self) -> Phases:

@@ -19,6 +19,7 @@ from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.volumes import TiffVolume
 from cathode_tf.inference.large import TiffWindows, segment_large
+from cathode_tf.inference.plan import Manner, Task
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.inference.separation import separate
@@ -51,18 +52,9 @@ class SegmentedFile:
     kind: Mapping[str, Any] | None = None
 
 
-def segment_file(
-    segmenter: Segmenter,
-    path: Path,
-    out: Path,
-    uncertainty: bool,
-    pixel_size_nm: float | None,
-    *,
-    phases: Phases | None = None,
-    strokes: Path | None = None,
-    draws: int = 0,
-) -> SegmentedFile:
+def segment_file(segmenter: Segmenter, task: Task, out: Path, manner: Manner) -> SegmentedFile:
     """Write the files of an image to a folder of their own; so many plausible masks among them, if that can be."""
+    path, strokes, phases, pixel_size_nm = task.path, task.strokes, manner.phases, manner.pixel_size_nm
     pages, pixels = _tiff_size(path)
     if (phases or strokes) and (pages > 1 or pixels > LARGE_PX):
         raise InputError(
@@ -76,7 +68,7 @@ def segment_file(
         return SegmentedFile(path.stem, volume.score, volume.voxel_nm[2], volume.pixel_size_source, facts)
     if pixels > LARGE_PX:
         windows = TiffWindows(path, pixel_size_nm=pixel_size_nm)
-        _, score = segment_large(segmenter, windows, out, path.stem, uncertainty=uncertainty)
+        _, score = segment_large(segmenter, windows, out, path.stem, uncertainty=manner.uncertainty)
         facts = {"path": str(path.absolute()), "shape": list(windows.shape)}
         return SegmentedFile(path.stem, score, windows.pixel_size_nm, windows.pixel_size_source, facts)
     micrograph = read_micrograph(path, pixel_size_nm=pixel_size_nm)
@@ -90,12 +82,12 @@ def segment_file(
     told = phases or segmenter.phases
     painted = _read_strokes(strokes, micrograph, told) if strokes else None
     if painted is None and phases is None:
-        segmentation, plausible = segmenter.segment_with_draws(micrograph, draws)
+        segmentation, plausible = segmenter.segment_with_draws(micrograph, manner.draws)
         if plausible is not None:
             write_draws(out / f"{micrograph.id}_draws.tif", plausible)
     else:
         segmentation = segmenter.segment(micrograph, strokes=painted, phases=phases)
-    _write(out, micrograph, segmentation, told, uncertainty)
+    _write(out, micrograph, segmentation, told, manner.uncertainty)
     size, source = micrograph.pixel_size_nm, micrograph.pixel_size_source
     facts = image_facts(micrograph)
     return SegmentedFile(micrograph.id, segmentation.score, size, source, facts, segmenter.kind(micrograph))

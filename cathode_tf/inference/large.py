@@ -19,9 +19,10 @@ from cathode_tf.imaging.grey import one_channel, shifted, step_between, stretch,
 from cathode_tf.imaging.micrographs import BY_HAND
 from cathode_tf.imaging.outliers import fences_of
 from cathode_tf.imaging.rasters import Raster, open_raster
-from cathode_tf.imaging.resampling import Resampling, scale_between
+from cathode_tf.imaging.resampling import scale_between
 from cathode_tf.imaging.tiff_pages import flip_of, palette_of
 from cathode_tf.imaging.vendors import read_metadata
+from cathode_tf.inference.scale import ScaledImage
 from cathode_tf.inference.segmentation import MAPS, mean_entropy
 from cathode_tf.phases import Phases
 from cathode_tf.progress import track
@@ -227,9 +228,9 @@ def segment_large(
         out.mkdir(parents=True, exist_ok=True)
         raw = {name: stack.enter_context(tempfile.TemporaryFile(dir=out)) for name in kept}
         scale = scale_between(image.pixel_size_nm, segmenter.card.get("pixel_size_nm"), image.path)
-        at_scale = Resampling(image.shape, scale).target
-        down, across = (segmenter.grid.axis(length).count for length in at_scale)
-        blocks = segmenter.stream(image.read, image.shape, scale=scale)
+        seen = ScaledImage(image.read, image.shape, scale)
+        down, across = (segmenter.grid.axis(length).count for length in seen.shape)
+        blocks = segmenter.stream(seen)
         for row, column, maps in track(blocks, f"Segmenting {stem}, tiles", total=down * across):
             for name in kept:
                 _put(raw[name], maps[name], row, column, width)

@@ -61,25 +61,28 @@ class Ledger:
                 return name
         return None
 
-    def restore(self, key: str, stem: str) -> bool:
-        """Whether the files of this content are there under `stem`; copied from another stem if need be.
+    def knows(self, key: str) -> bool:
+        """Whether the files of this content are there, under whatever stem.
 
         They are as they were written last: neither those of before, which a kill left, nor corrected ones.
         """
         entry = self._done.get(key)
-        if entry is None or not all(self._is_last(name) for name in entry["files"]):
-            return False
-        if entry["stem"] != stem:
-            copies = {name: name.replace(entry["stem"], stem, 1) for name in entry["files"]}
-            for name, copy in copies.items():
-                self._note(copy, self._written[name][-1])
-                if name in self._stories:
-                    self._stories[copy] = self._stories[name]
-            self._write()
-            for name, copy in copies.items():
-                with atomic_file(self._out / copy, force=True) as temporary:
-                    shutil.copyfile(self._out / name, temporary)
-        return True
+        return entry is not None and all(self._is_last(name) for name in entry["files"])
+
+    def restore(self, key: str, stem: str) -> None:
+        """Copy the files of a content that is known to `stem`, if they have another."""
+        entry = self._done[key]
+        if entry["stem"] == stem:
+            return
+        copies = {name: name.replace(entry["stem"], stem, 1) for name in entry["files"]}
+        for name, copy in copies.items():
+            self._note(copy, self._written[name][-1])
+            if name in self._stories:
+                self._stories[copy] = self._stories[name]
+        self._write()
+        for name, copy in copies.items():
+            with atomic_file(self._out / copy, force=True) as temporary:
+                shutil.copyfile(self._out / name, temporary)
 
     def add(self, key: str, path: Path, files: list[Path], image: SegmentedFile, story: Story) -> None:
         """Note what is about to be put in place, and its mask's story; what its stem held before is replaced."""

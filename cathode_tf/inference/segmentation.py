@@ -1,16 +1,13 @@
-"""What a segmenter or a server answers, and what they accept. No TensorFlow."""
+"""What a segmenter or a server answers. No TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from cathode_tf.errors import InputError
-from cathode_tf.imaging import Micrograph
-from cathode_tf.imaging.resampling import Resampling, scale_between
+from cathode_tf.inference.scale import Block
 from cathode_tf.phases import Phases
 
 MAPS = ("mask", "margin", "entropy")
@@ -37,54 +34,15 @@ class Segmentation:
     score: float
 
 
-def image_pixels(image: np.ndarray | Micrograph) -> np.ndarray:
-    """The checked pixels of an image."""
-    pixels = image.pixels if isinstance(image, Micrograph) else np.asarray(image)
-    if pixels.ndim != 2 or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            "image: must be uint8 or uint16 (height, width) with at least one pixel, as read_micrograph "
-            f"gives it. Received {pixels.dtype} {pixels.shape}."
-        )
-    return pixels
-
-
-def scale_to_model(image: np.ndarray | Micrograph, card: dict[str, Any]) -> float:
-    """By what an image must be enlarged to have the model's pixel size; 1.0 where either size is unknown.
-
-    Example:
-        >>> image = Micrograph(np.zeros((4, 4), np.uint8), pixel_size_nm=20.0)
-        >>> scale_to_model(image, {"pixel_size_nm": 10.0})
-        2.0
-    """
-    if not isinstance(image, Micrograph):
-        return 1.0
-    return scale_between(image.pixel_size_nm, card.get("pixel_size_nm"), image.path)
-
-
-def segment_at_scale(
-    image: np.ndarray | Micrograph,
-    card: dict[str, Any],
-    segment: Callable[[np.ndarray], Segmentation],
-    phases: Phases,
-) -> Segmentation:
-    """Segment an image at the model's pixel size and bring the maps back, each pixel by the nearest.
-
-    Args:
-        image: A `Micrograph`, or pixels, which are taken as they are.
-        card: The model card, with `pixel_size_nm`.
-        segment: Segments pixels of the model's scale.
-        phases: Names and ids.
-    """
-    pixels = image_pixels(image)
-    scale = scale_to_model(image, card)
-    if scale == 1.0:
-        return segment(pixels)
-    resampling = Resampling(pixels.shape, scale)
-    found = segment(resampling(pixels))
-    mask, margin = resampling.back(found.mask), resampling.back(found.margin)
-    entropy = None if found.entropy is None else resampling.back(found.entropy)
-    score = found.score if entropy is None else mean_entropy(int(entropy.sum(dtype=np.int64)), mask.size)
-    return Segmentation(mask, margin, entropy, phase_fractions(mask, phases), score)
+def put_together(blocks: Iterable[Block], shape: tuple[int, int], phases: Phases) -> Segmentation:
+    """The maps of an image (height, width) from blocks that cover it once."""
+    maps = {key: np.empty(shape, np.uint8) for key in MAPS}
+    for row, column, block in blocks:
+        for key, values in block.items():
+            maps[key][row : row + values.shape[0], column : column + values.shape[1]] = values
+    mask, entropy = maps["mask"], maps["entropy"]
+    score = mean_entropy(int(entropy.sum(dtype=np.int64)), mask.size)
+    return Segmentation(mask, maps["margin"], entropy, phase_fractions(mask, phases), score)
 
 
 def maps_of(probabilities: np.ndarray, phases: Phases) -> Segmentation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,37 +11,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cathode_tf.datasets.standardization import scale_of, statistics_of_counts, table_of
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.draws import Draws
 from cathode_tf.imaging.looks import Known, look_of
-from cathode_tf.imaging.outliers import histogram, tamed
-from cathode_tf.imaging.resampling import Reader, Resampling
+from cathode_tf.imaging.outliers import tamed
 from cathode_tf.inference.draws import draw_masks
-from cathode_tf.inference.graph import sample_places
-from cathode_tf.inference.segmentation import (
-    MAPS,
-    Segmentation,
-    image_pixels,
-    maps_of,
-    mean_entropy,
-    phase_fractions,
-    scale_to_model,
-    segment_at_scale,
-)
+from cathode_tf.inference.scale import Block, ScaledImage, image_pixels, scale_to_model
+from cathode_tf.inference.segmentation import MAPS, Segmentation, maps_of, put_together
 from cathode_tf.inference.sources import Source, Traced, trace
+from cathode_tf.inference.streams import tile_by_tile
 from cathode_tf.inference.strokes import check_strokes, follow_strokes
-from cathode_tf.inference.tiles import reflect
 from cathode_tf.inference.trials import known_trials, trial_like
 from cathode_tf.learning.calibration import Calibration
 from cathode_tf.learning.counterparts import told_in
 from cathode_tf.phases import Phases
 
-WHOLE_PX = 1 << 22
-"""Images of up to this many pixels are answered in one call of the graph; larger ones tile by tile."""
-
-PART_PX = 2048
 MOST_PX = 1 << 24
 """Probabilities of larger images would take too much memory; they get no plausible masks."""
 
@@ -136,7 +120,7 @@ class Segmenter:
     def look(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """What an image looks like at the model's pixel size (`look_of`)."""
         pixels, scale = tamed(image_pixels(image)), scale_to_model(image, self.card)
-        return look_of(pixels if scale == 1.0 else Resampling(pixels.shape, scale)(pixels))
+        return look_of(ScaledImage(lambda *window: pixels[window], pixels.shape, scale).whole())
 
     def kind(self, image: np.ndarray | Micrograph) -> dict[str, Any] | None:
         """How far an image is from what the model learned, and the test on images of its kind, if there was one.
@@ -188,7 +172,8 @@ class Segmenter:
                 strokes do not fit it, or if the model knows fewer than two of the phases.
         """
         if strokes is None and phases is None:
-            return segment_at_scale(image, self.card, self._segment, self.phases)
+            seen = ScaledImage.of(image, self.card)
+            return put_together(self.stream(seen), seen.own_shape, self.phases)
         phases = phases or self.phases
         pixels = image_pixels(image)
         if strokes is not None:
@@ -200,31 +185,30 @@ class Segmenter:
             probabilities = follow_strokes(probabilities, pixels, strokes, phases)
         return maps_of(probabilities, phases)
 
-    def _segment(self, pixels: np.ndarray) -> Segmentation:
-        maps: dict[str, Any]
-        if pixels.size <= WHOLE_PX:
-            found = self._whole("segment", pixels)
-            maps = {key: found[key].numpy() for key in MAPS}
-        else:
-            maps = {key: np.empty(pixels.shape, np.uint8) for key in MAPS}
-            for row, column, block in self.stream(lambda *window: pixels[window], pixels.shape):
-                for key, values in block.items():
-                    maps[key][row : row + values.shape[0], column : column + values.shape[1]] = values
-        mask, entropy = maps["mask"], maps["entropy"]
-        score = mean_entropy(int(entropy.sum(dtype=np.int64)), mask.size)
-        return Segmentation(mask, maps["margin"], entropy, phase_fractions(mask, self.phases), score)
+    def stream(self, image: ScaledImage) -> Iterator[Block]:
+        """Segment an image of any size, one tile in memory at a time.
+
+        The answer is that of the whole image: the same tiles, weights and order of sums.
+
+        Yields:
+            First row, first column, and the finished maps (`mask`, `margin`, `entropy`) from there on, at the
+            image's own pixels; the blocks cover it once, row by row.
+        """
+        if self.grid.fits(image.shape):
+            found = self._whole("segment", image.whole())
+            yield image.block_back((0, 0, {key: found[key].numpy() for key in MAPS}))
+            return
+        rule = self.card["standardization"]
+        for block in tile_by_tile(self._run, image.read, image.shape, self.grid, len(self.phases), rule):
+            yield image.block_back(block)
 
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """Probability of each phase, float32 (height, width, phases), for images that fit in memory.
 
         A `Micrograph` is resampled as for `segment`, and the probabilities brought back like the mask.
         """
-        pixels = image_pixels(image)
-        scale = scale_to_model(image, self.card)
-        if scale == 1.0:
-            return self._whole("probabilities", pixels)["probabilities"].numpy()
-        resampling = Resampling(pixels.shape, scale)
-        return resampling.back(self.probabilities(resampling(pixels)))
+        seen = ScaledImage.of(image, self.card)
+        return seen.back(self._whole("probabilities", seen.whole())["probabilities"].numpy())
 
     def segment_with_draws(
         self, image: np.ndarray | Micrograph, count: int
@@ -241,77 +225,6 @@ class Segmenter:
         seed = zlib.crc32(pixels.tobytes())
         draws = draw_masks(probabilities, self.calibration, self.phases, count=count, seed=seed)
         return maps_of(probabilities, self.phases), draws
-
-    def stream(
-        self,
-        read: Reader,
-        shape: tuple[int, int],
-        *,
-        scale: float = 1.0,
-    ) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
-        """Segment an image of any size, one tile in memory at a time.
-
-        The answer is that of the whole image: the same tiles, weights and order of sums.
-
-        Args:
-            read: Gives the pixels of some rows and columns, uint8 or uint16: `read(slice(0, 9), slice(5, 7))`.
-            shape: Height and width.
-            scale: By what to enlarge the image for the model, as `scale_to_model` says.
-
-        Yields:
-            First row, first column, and the finished maps (`mask`, `margin`, `entropy`) from there on; the
-            blocks cover the image once, row by row.
-        """
-        if scale == 1.0:
-            yield from self._stream(read, shape)
-            return
-        resampling = Resampling(shape, scale)
-        resampled = functools.partial(resampling.window, read)
-        for row, column, maps in self._stream(resampled, resampling.target):
-            height, width = maps["mask"].shape
-            first_row, rows = resampling.nearest(0, slice(row, row + height))
-            first_column, columns = resampling.nearest(1, slice(column, column + width))
-            if rows.size and columns.size:
-                yield first_row, first_column, {k: v[rows][:, columns] for k, v in maps.items()}
-
-    def _stream(
-        self, read: Reader, shape: tuple[int, int]
-    ) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
-        height, width = shape
-        if self.grid.fits(shape):
-            pixels = read(slice(0, height), slice(0, width))
-            found = self._whole("segment", pixels)
-            yield 0, 0, {key: found[key].numpy() for key in MAPS}
-            return
-        read, statistics = prepared_in_parts(read, shape, self.card["standardization"])
-        offset, factor = scale_of(*statistics)
-        packed = self._run("measure", self._samples(read, shape), offset, factor)
-        down, across, n = self.grid.axis(height), self.grid.axis(width), len(self.phases)
-        above = np.zeros((across.padded, 0, n), np.float32)
-        for row in range(down.count):
-            top, bottom = down.owned(row)
-            belows, left = [], np.zeros((0, down.tile, n), np.float32)
-            for column in range(across.count):
-                y, x = down.start(row), across.start(column)
-                begin, end = across.owned(column)
-                pixels = read(slice(y, min(y + down.tile, height)), slice(x, min(x + across.tile, width)))
-                geometry = [
-                    down.tile,
-                    across.tile,
-                    top - y,
-                    bottom - y,
-                    begin - x,
-                    end - x,
-                    row == 0,
-                    column == 0,
-                ]
-                maps, left, below = self._run(
-                    "tile", pixels, offset, factor, packed, left, above[begin:end], geometry
-                )
-                belows.append(below.numpy())
-                # The maps come with the width first.
-                yield top, begin, {k: v.numpy()[: width - begin, : height - top].T for k, v in maps.items()}
-            above = np.concatenate(belows)
 
     def _whole(self, name: str, pixels: np.ndarray) -> Any:
         """All maps of an image in one call; SavedModels of earlier versions have no function for a single tile."""
@@ -330,32 +243,3 @@ class Segmenter:
             for value, spec in zip(values, specs, strict=True)
         )
         return function(*map(tf.convert_to_tensor, tensors))
-
-    def _samples(self, read: Reader, shape: tuple[int, int]) -> np.ndarray:
-        (down, side_y), (across, side_x) = (
-            (starts.numpy(), int(side)) for starts, side in sample_places(shape, self.grid)
-        )
-        samples = []
-        for rows in (reflect(start + np.arange(side_y), shape[0]) for start in down):
-            for columns in (reflect(start + np.arange(side_x), shape[1]) for start in across):
-                block = read(_span(rows), _span(columns))
-                samples.append(block[rows - rows.min()][:, columns - columns.min()])
-        return np.stack(samples)
-
-
-def _span(positions: np.ndarray) -> slice:
-    return slice(int(positions.min()), int(positions.max()) + 1)
-
-
-def prepared_in_parts(read: Reader, shape: tuple[int, int], rule: str) -> tuple[Reader, tuple[float, float]]:
-    """What reads the pixels as a rule takes them, and their mean and standard deviation, from exact integer sums."""
-    starts = itertools.product(range(0, shape[0], PART_PX), range(0, shape[1], PART_PX))
-    counts = histogram(
-        read(slice(row, min(row + PART_PX, shape[0])), slice(column, min(column + PART_PX, shape[1])))
-        for row, column in starts
-    )
-    table = table_of(counts, rule)
-    statistics = statistics_of_counts(counts, table)
-    if table is None:
-        return read, statistics
-    return lambda rows, columns: table[read(rows, columns)], statistics

@@ -59,8 +59,8 @@ def test_a_graph_gives_the_same_bits():
 
 @pytest.mark.parametrize("kind", ["ordinary", "hot", "no data", "few levels", "flat"])
 def test_outliers_are_taken_off_alike_in_numpy_in_parts_and_in_a_graph(kind):
-    from cathode_tf.inference.graph import image_constants, tamed
-    from cathode_tf.inference.segmenter import prepared_in_parts
+    from cathode_tf.inference.graph_pixels import image_constants, tamed
+    from cathode_tf.inference.streams import prepared_in_parts
 
     rng = np.random.default_rng(4)
     pixels = np.clip(rng.normal(900, 40, (150, 160)), 0, 65535).astype(np.uint16)

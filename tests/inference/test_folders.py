@@ -16,7 +16,8 @@ from cathode_tf.imaging.rasters import open_raster
 from cathode_tf.imaging.volumes import tiff_edges
 from cathode_tf.inference import Segmenter, beam, folders, image_files
 from cathode_tf.inference.folders import segment_files
-from cathode_tf.inference.segmentation import scale_to_model, segment_at_scale
+from cathode_tf.inference.plan import Manner, Task
+from cathode_tf.inference.scale import scale_to_model
 
 
 @pytest.fixture
@@ -166,11 +167,11 @@ def test_a_stack_gives_a_label_volume(segmenter, image, tmp_path):
     np.testing.assert_array_equal(labels[2], segmenter.segment(slices[2]).mask)
 
 
-def test_images_are_resampled_to_the_models_pixel_size_and_back(segmenter, image):
+def test_images_are_resampled_to_the_models_pixel_size_and_back(segmenter, image, monkeypatch):
     pixels = image(60, 44)
-    fine = Micrograph(pixels, pixel_size_nm=5.0)
-    card = {"pixel_size_nm": 10.0}
-    result = segment_at_scale(fine, card, segmenter._segment, segmenter.phases)
+    fine, card = Micrograph(pixels, pixel_size_nm=5.0), segmenter.card
+    monkeypatch.setitem(card, "pixel_size_nm", 10.0)
+    result = segmenter.segment(fine)
     small = cv2.resize(pixels, (22, 30), interpolation=cv2.INTER_AREA)
     # Each pixel of the model's scale is two by two of the image's.
     np.testing.assert_array_equal(
@@ -265,12 +266,13 @@ def test_a_pixel_size_by_hand_overrides_what_files_say_and_is_other_work(
 
 def test_what_a_beam_worker_notes_is_what_the_launcher_reads(segmenter, images, tmp_path, monkeypatch):
     monkeypatch.setattr(beam, "_segmenter", lambda recipe: segmenter)
-    beam._segment_and_note((str(images / "i0.png"), str(tmp_path / "0")), "", False, 20.0)
+    task, manner = Task(images / "i0.png"), Manner(pixel_size_nm=20.0)
+    beam._segment_and_note((task, tmp_path / "0"), "", manner)
     found = beam._outcome(read_json(tmp_path / "0" / beam.NOTE))
-    expected = image_files.segment_file(segmenter, images / "i0.png", tmp_path / "out", False, 20.0)
+    expected = image_files.segment_file(segmenter, task, tmp_path / "out", manner)
     assert found == expected and found.pixel_size_source == "given by hand"
     (images / "i1.png").write_bytes(b"")
-    beam._segment_and_note((str(images / "i1.png"), str(tmp_path / "1")), "", False, None)
+    beam._segment_and_note((Task(images / "i1.png"), tmp_path / "1"), "", Manner())
     assert "i1.png" in beam._outcome(read_json(tmp_path / "1" / beam.NOTE))
 
 

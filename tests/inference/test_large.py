@@ -8,8 +8,8 @@ from cathode_tf import InputError, read_micrograph
 from cathode_tf.errors import InputWarning
 from cathode_tf.inference import Segmenter
 from cathode_tf.inference.large import TiffWindows, segment_large
-from cathode_tf.inference.segmenter import prepared_in_parts
 from cathode_tf.inference.sources import parse_bytes, tile_for
+from cathode_tf.inference.streams import prepared_in_parts
 
 LAYOUTS = {
     "contiguous": {},

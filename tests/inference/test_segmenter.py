@@ -5,7 +5,6 @@ import pytest
 
 from cathode_tf import InputError, Phases
 from cathode_tf.inference import Segmenter, sources
-from cathode_tf.inference import segmenter as module
 from cathode_tf.learning import predict_image
 
 
@@ -57,15 +56,16 @@ def test_two_grids_give_one_answer_for_images_of_every_size(model, image):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 3), (17, 23), (300, 211)])
-def test_row_by_row_gives_the_same_bytes_as_whole(small_tiles, image, shape, monkeypatch):
+def test_tile_by_tile_gives_the_same_bytes_as_one_call_of_the_graph(small_tiles, image, shape):
+    """The one is what Python and the shell do, the other what a server does."""
     pixels = image(*shape)
-    whole = small_tiles.segment(pixels)
-    monkeypatch.setattr(module, "WHOLE_PX", 0)
-    rows = small_tiles.segment(pixels)
+    tiles = small_tiles.segment(pixels)
+    whole = small_tiles.graph.segment(pixels[None, ..., None])
     for name in ("mask", "margin", "entropy"):
-        assert getattr(whole, name).shape == shape
-        np.testing.assert_array_equal(getattr(whole, name), getattr(rows, name))
-    assert whole.score == rows.score and whole.phase_fractions == rows.phase_fractions
+        assert getattr(tiles, name).shape == shape
+        np.testing.assert_array_equal(whole[name][0], getattr(tiles, name))
+    assert tiles.score == whole["score"][0]
+    np.testing.assert_allclose(whole["phase_fractions"][0], list(tiles.phase_fractions.values()), atol=1e-6)
 
 
 def test_eight_bit_and_sixteen_bit_pixels_of_equal_value_are_one_image(segmenter, image):

@@ -7,8 +7,9 @@ import pytest
 
 from cathode_tf import Phases, Segmenter, build_unet, train
 from cathode_tf.imaging import Micrograph
-from cathode_tf.learning import load_model, predict_image, read_card, save_model, training
+from cathode_tf.learning import load_model, predict_image, read_card, save_model
 from cathode_tf.learning.callbacks import validate
+from cathode_tf.learning.plan import chosen_start
 from cathode_tf.learning.prior import LEAST_GAIN, Prior, knows_phases, prior_phases
 
 from .conftest import STRIPES, stripes
@@ -144,10 +145,10 @@ def test_auto_begins_with_the_default_model_where_it_knows_the_phases(striped, t
         (STRIPES, "small", "auto"),
         (STRIPES, "base", "scratch"),
     ):
-        assert training._chosen_start(start, phases, preset, None) is None
-    assert training._chosen_start("runs/a", unknown, "base", None) == "runs/a"
+        assert chosen_start(start, phases, preset, None) is None
+    assert chosen_start("runs/a", unknown, "base", None) == "runs/a"
 
 
 def test_a_run_from_before_goes_on_as_it_began(tmp_path):
     (tmp_path / "config.json").write_text('{"start": null}')
-    assert training._chosen_start("auto", STRIPES, "base", tmp_path) is None
+    assert chosen_start("auto", STRIPES, "base", tmp_path) is None

@@ -18,8 +18,8 @@ import pytest
 from cathode_tf import InputError, InputWarning, Phases, build_unet, patches, train
 from cathode_tf.learning import load_model, read_card, save_model, scores, training
 from cathode_tf.learning.callbacks import Clock, Forecast, Schedule, validate
+from cathode_tf.learning.plan import with_phases_there
 from cathode_tf.learning.run_folder import STATE, Progress
-from cathode_tf.learning.training import _with_phases_there
 
 from .conftest import STRIPES, stripes, write_records
 
@@ -317,7 +317,7 @@ def test_a_phase_that_no_mask_shows_is_left_out_with_one_sentence(tmp_path):
     seen[:4] = 0  # a crack, in the validation image alone
     records = write_records(tmp_path / "a", [(image, mask), (image, seen)], phases, ("train", "validation"))
     with pytest.warns(InputWarning, match=r"No training mask has a pixel of crack: left out"):
-        kept, pixels = _with_phases_there(records)
+        kept, pixels = with_phases_there(records)
     # 48 x 48 pixels of three phases; ids stay, and what is left out reads as ignored.
     assert (kept.phases.names, kept.phases.ids, pixels) == (("pore", "ncm", "binder"), (1, 2, 3), 48 * 48)
     [validation] = kept.examples("validation")

@@ -30,6 +30,21 @@ def run(*arguments):
     return CliRunner().invoke(cli, ["convert", *map(str, arguments)], catch_exceptions=False)
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(images):
+    words = (images / "images", "--out", images / "set", "--phases", images / "phases.toml")
+    said = run(*words, "--split", "50/25/25", "--dry-run").output
+    assert said == (
+        f"6 images with masks of 0 pore, 1 ncm.\nWritten to {images / 'set'}.\n"
+        "Split: train 50%, validation 25%, test 25%; whole groups, phases alike; seed 0.\nNothing was done.\n"
+    )
+    assert not (images / "set").exists()
+    run(*words, "--jobs", 1)
+    (images / "images" / "s5_mask.png").unlink()
+    added = run(*words, "--add", "--annotated-only", "--dry-run").output
+    assert "1 image without a mask, left out." in added and "version 1.1.0 after 1.0.0" in added
+    assert [path.name for path in (images / "set").glob("1.*")] == ["1.0.0"]
+
+
 def test_convert_says_which_phases_it_assumed(images):
     for path in (images / "images").glob("*_mask.png"):
         cv2.imwrite(str(path), cv2.imread(str(path), -1) // 128)

@@ -63,6 +63,15 @@ def test_phases_lie_beside_the_masks_and_others_are_not_replaced(model, images, 
     assert Phases.from_toml(out / "phases.toml") == Phases.default()
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(model, images, tmp_path):
+    run(model, images / "i0.png", "--out", tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = run(model, images, "--out", tmp_path / "out", "--resume", "--dry-run").output
+    assert "1 image to segment" in again and "Done before: i0.png." in again
+    assert run(model, images, "--out", tmp_path / "new", "--dry-run").output.endswith("Nothing was done.\n")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
 def test_a_broken_image_ends_in_one_sentence_and_exit_code_1(model, images, tmp_path, capsys):
     (images / "broken.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(SystemExit) as stopped:
@@ -139,7 +148,7 @@ def test_masks_follow_strokes_in_phases_of_ones_own(model, images, tmp_path):
     [
         (("--strokes", "nowhere"), 1, "nowhere: must be the folder of the strokes"),
         (("--strokes", "images"), 1, "images: must hold the strokes of an image, i0_strokes.png say"),
-        (("--strokes", ".", "--runner", "DirectRunner"), 2, "do not go with --volume or --runner"),
+        (("--strokes", ".", "--volume"), 2, "do not go with --volume"),
         (("--phases", "steel.toml"), 1, "Error: phases: must share two names or roles with the model's"),
         (("--phases", "nowhere.toml"), 1, "nowhere.toml"),
     ],
