@@ -218,6 +218,7 @@ class _Stations:
                     "train: needs a corrected image to learn from. Received none. Correct one first."
                 )
             options["measure_s"] = work.measuring_seconds(project, speed or 2.0)
+            options["calibrate_s"] = work.calibrating_seconds(project, speed or 2.0)
         elif kind == "apply" and not wish.get("folder"):
             options["expected_s"] = work.apply_seconds(
                 project.state.with_status("new", "proposed", "skipped"), speed or 10.0

@@ -15,6 +15,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.state import OPEN, ImageState
+from cathode_tf.rounds.training import VALIDATION_SHARE
 
 VIEWS = 4
 """`propose` looks at each image in so many orientations."""
@@ -31,6 +32,9 @@ APPLY_IMAGE_S = 6.0
 
 MEASURE_S, MEASURE_DRAWS_S = 3.0, 12.0
 """What measuring a mask takes, and measuring its plausible masks."""
+
+CALIBRATION_IMAGES, CALIBRATE_PER_MEGAPIXEL = 12, 2.0
+"""So many images tell what a new model's probabilities are worth, and what a megapixel takes beside segmenting it."""
 
 LEAST_MINUTES, MOST_MINUTES = 1.0, 30.0
 
@@ -136,8 +140,9 @@ class Train:
         self.model = state.get("model")  # trained by a process that was killed before it measured
         measuring = float(options.get("measure_s") or 20.0)
         limit = 60 * self.minutes
-        stages = [("Training", limit + 8.0), ("Measuring models", measuring)]
-        self.stages = Stages(stages if project.state.annotated("test") else stages[:1])
+        calibrating = float(options.get("calibrate_s") or 10.0)
+        stages = [("Training", limit + 8.0), ("Calibrating", calibrating), ("Measuring models", measuring)]
+        self.stages = Stages(stages if project.state.annotated("test") else stages[:2])
 
     def run(self, note: Note) -> dict[str, Any]:
         from cathode_tf.rounds import evaluate_models, promote, train_round
@@ -250,6 +255,13 @@ def measuring_seconds(project: Project, s_per_megapixel: float) -> float:
     pixels = sum(image.height * image.width for image in tests)
     models = 1 if project.state.baseline else 2
     return round(models * (5.0 + 2 * s_per_megapixel * pixels / 1e6), 1)
+
+
+def calibrating_seconds(project: Project, s_per_megapixel: float) -> float:
+    """How long it takes to learn what the new model's probabilities are worth, on a fifth of each image."""
+    images = project.state.annotated("pool")[:CALIBRATION_IMAGES]
+    pixels = VALIDATION_SHARE * sum(image.height * image.width for image in images)
+    return round(4.0 + (s_per_megapixel + CALIBRATE_PER_MEGAPIXEL) * pixels / 1e6, 1)
 
 
 def training_minutes(project: Project, s_per_megapixel: float) -> float:
