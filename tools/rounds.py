@@ -244,12 +244,17 @@ def train(project, start, new_only, force, steps, time_limit, batch, patch, who,
     click.echo(
         f"Wrote {project}/{model.path}, from {counted(len(model.images), 'image')}, beginning with {model.start}."
     )
-    if opened.state.champion is opened.state.models[model.number]:
+    state = opened.state
+    if state.champion is state.models[model.number]:
+        unmeasured = (
+            "" if state.annotated("test") else " Nothing says how good it is until a test image is annotated."
+        )
         click.echo(
-            f"It is the first model, and is behind stable now.\nNext: cathode-tf rounds propose {project}"
+            f"It is the first model, and is behind stable now.{unmeasured}\nNext: cathode-tf rounds propose {project}"
         )
     else:
-        click.echo(f"Next: cathode-tf rounds promote {project}")
+        rival = "" if state.champion else " (compares it with the model that comes with the package)"
+        click.echo(f"Next: cathode-tf rounds promote {project}{rival}")
 
 
 @command.command(epilog="\b\nExample: cathode-tf rounds promote my-project")
@@ -265,6 +270,7 @@ def train(project, start, new_only, force, steps, time_limit, batch, patch, who,
 def promote(project, model, force_reason, who) -> None:
     """Compare the newest model with the champion on the frozen test images; promote it if it holds.
 
+    The first model is compared with the one that comes with the package.
     Exits with 1 where the model is refused.
     """
     from cathode_tf.errors import InputError
@@ -274,8 +280,10 @@ def promote(project, model, force_reason, who) -> None:
     if force_reason is not None and not force_reason.strip():
         raise InputError("--force: must give the reason, which the ledger keeps.")
     opened = Project(project)
+    before = opened.state.champion
     verdict = run(opened, model=model, force_reason=force_reason, who=who)
-    click.echo(f"{'':<24}{'champion':>9}{'challenger':>12}{'difference':>12}   95 % interval    images")
+    rival = "champion" if before else "default"
+    click.echo(f"{'':<24}{rival:>9}{'challenger':>12}{'difference':>12}   95 % interval    images")
     for row in verdict.differences:
         interval = "-" if row.low is None else f"[{row.low:+.4f}, {row.high:+.4f}]"
         click.echo(
@@ -284,7 +292,8 @@ def promote(project, model, force_reason, who) -> None:
         )
     if not verdict.promote:
         raise InputError(
-            f"not promoted: {verdict.reason}. The champion stays; --force REASON promotes in spite of it."
+            f"not promoted: {verdict.reason}. {'The champion' if before else 'The model that comes with the package'} "
+            "stays; --force REASON promotes in spite of it."
         )
     champion = opened.state.champion
     assert champion is not None
@@ -298,12 +307,15 @@ def promote(project, model, force_reason, who) -> None:
 @click.option("--reason", required=True, help="Why; the ledger keeps it.")
 @_who
 def rollback(project, reason, who) -> None:
-    """Put the previous champion back behind stable."""
+    """Put the previous champion back behind stable; before the first one, the model that comes with the package."""
     from cathode_tf.rounds import Project
     from cathode_tf.rounds import rollback as run
 
     champion = run(Project(project), reason=reason, who=who)
-    click.echo(f"Wrote {project}/models/stable.keras (model {champion.name}).")
+    if champion is None:
+        click.echo("The model that comes with the package is in use again.")
+    else:
+        click.echo(f"Wrote {project}/models/stable.keras (model {champion.name}).")
 
 
 @command.command(epilog="\b\nExample: cathode-tf rounds log my-project --last 20")

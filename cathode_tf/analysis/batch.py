@@ -334,7 +334,8 @@ class Analysis:
             mask, phases = merge_pore_back(mask, phases)
         dark = dark_evidence(mask, phases, self.settings, micrograph)
         opening = self.settings.crack_opening_px
-        return find_cracks(mask, phases, opening_px=opening, dark=dark, labels=self._used(name, labels))
+        used = self._used(name, labels)
+        return find_cracks(mask, phases, opening_px=opening, dark=dark, labels=used, as_pieces=True)
 
     def _used(self, name: str, labels: np.ndarray | None) -> np.ndarray | None:
         """The label image, if this analysis measured with it; one that did not fit the mask it left aside."""

@@ -383,7 +383,13 @@ def _parents(
         return pd.DataFrame()
     opening = settings.crack_opening_px
     table = measure_parents(
-        mask, phases, pixel_size_nm=pixel_size_nm, opening_px=opening, dark=dark, labels=given
+        mask,
+        phases,
+        pixel_size_nm=pixel_size_nm,
+        opening_px=opening,
+        dark=dark,
+        labels=given,
+        as_pieces=True,  # the separation network parts a particle along its cracks, too
     )
     table.insert(0, "image", name)
     return table

@@ -16,6 +16,7 @@ from cathode_tf.learning.calibration import Calibration, calibrate, draw_reliabi
 from cathode_tf.learning.models import BEST, load_model, read_card, save_model, write_card
 from cathode_tf.learning.prediction import predict_image
 from cathode_tf.learning.run_folder import CARD, RELIABILITY
+from cathode_tf.progress import track
 
 MOST_IMAGES = 12
 MOST_SIDE_PX = 1024
@@ -43,7 +44,8 @@ def calibrate_run(
         return None
     model, card = load_model(folder)
     looked = []
-    for number, (micrograph, reference) in enumerate(validation[:MOST_IMAGES]):
+    chosen = validation[:MOST_IMAGES]
+    for number, (micrograph, reference) in enumerate(track(chosen, "Calibrating", total=len(chosen))):
         part = tuple(
             slice(max(0, (side - MOST_SIDE_PX) // 2), max(0, (side - MOST_SIDE_PX) // 2) + MOST_SIDE_PX)
             for side in reference.shape

@@ -3,8 +3,8 @@
 There is no common definition of fragmentation, so this one has a name and a version:
 
 1. Parents: pieces of the particle phase that pores no wider than a crack may open part, and that together fill a
-   circle better than each alone, as the halves of a disk do and two particles pressed together do not; or what a label
-   image says is one particle. Other solids (binder, additive) are never closed: what they separate are two particles.
+   circle better than each alone, as the halves of a disk do and two particles pressed together do not; or what somebody
+   says is one particle. Other solids (binder, additive) are never closed: what they separate are two particles.
 2. Cracks: pores inside a parent that its own solid closes over, and that are long for their widest place. Two parents
    that touch share a wedge of pore; neither closes over it alone, so it is no crack. Round ones are inner pores.
 3. Fragments: pieces of a parent's solid that cracks part completely. A watershed line without a crack parts

@@ -93,6 +93,7 @@ def measure_parents(
     opening_px: float | None = None,
     dark: np.ndarray | None = None,
     labels: np.ndarray | None = None,
+    as_pieces: bool = False,
 ) -> pd.DataFrame:
     """One row a parent particle: its cracks and fragments.
 
@@ -104,6 +105,8 @@ def measure_parents(
         dark: Boolean (height, width), dark lines inside particles (`dark_lines`) that count as cracks, too,
             where the mask leaves cracks out.
         labels: As for `reconstruct_parents`.
+        as_pieces: Whether particles of `labels` may be pieces of one that cracked: they are then joined as pieces are
+            where nobody said what one particle was.
 
     Returns:
         `label`, `touches_border`, `edge_weight`, `area`, `diameter`, `crack_length`, `crack_area`,
@@ -111,7 +114,7 @@ def measure_parents(
         `shell_0` ... (crack area by shell, core first), `opening_px`; lengths in um, or px without a pixel size.
     """
     mask = np.asarray(mask)
-    parents, solid, pore, opening = _evidence(mask, phases, opening_px, dark, labels)
+    parents, solid, pore, opening = _evidence(mask, phases, opening_px, dark, labels, as_pieces)
     shapes = measure_instances(parents, unknown=mask == IGNORE)
     um = 1.0 if pixel_size_nm is None else pixel_size_nm / 1000
     rows = []
@@ -137,9 +140,10 @@ def find_cracks(
     opening_px: float | None = None,
     dark: np.ndarray | None = None,
     labels: np.ndarray | None = None,
+    as_pieces: bool = False,
 ) -> np.ndarray:
     """Where the cracks are that `measure_parents` counts, Boolean (height, width), from the same arguments."""
-    parents, solid, pore, opening = _evidence(np.asarray(mask), phases, opening_px, dark, labels)
+    parents, solid, pore, opening = _evidence(np.asarray(mask), phases, opening_px, dark, labels, as_pieces)
     found = np.zeros(parents.shape, bool)
     for label, place in _boxes(parents, int(np.ceil(opening)) + 2):
         _, cracks, _ = _whole(parents[place] == label, solid[place], pore[place], opening)
@@ -153,10 +157,11 @@ def _evidence(
     opening_px: float | None,
     dark: np.ndarray | None,
     labels: np.ndarray | None,
+    as_pieces: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Parents, solid and pore, of which dark lines are pore, and the widest opening."""
     solid, pore = _roles(mask, phases, opening_px)
-    known = labels is not None
+    known = labels is not None and not as_pieces
     pieces = np.where(solid, labels, 0) if labels is not None else Separation(solid).labels(DEPTH)
     opening = crack_opening(pieces) if opening_px is None else opening_px
     parents = pieces

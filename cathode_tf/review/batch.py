@@ -9,15 +9,23 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.files import read_json, write_json
+from cathode_tf.files import pixel_sha256, read_json, write_json
+from cathode_tf.imaging.draws import write_draws
+from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.imaging.stories import MODEL, Story, write_stories
 from cathode_tf.progress import track
+from cathode_tf.review.particles import corrected_labels
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.exchange import image_facts, story_of
 from cathode_tf.rounds.state import ImageState
+
+if TYPE_CHECKING:
+    from cathode_tf.inference import Segmenter
 
 DOUBTFUL = 0.25
 """Mean entropy (0-1) from which on an image is listed as doubtful: look at it before you believe its numbers."""
@@ -48,11 +56,9 @@ def read_batch(project: Project, name: str) -> list[dict[str, Any]]:
 def apply_to_project(project: Project) -> dict[str, Any]:
     """A mask for each image of the project that is not rejected: the accepted one, else the model's.
 
-    What an earlier call made with the same model is kept.
+    Beside a model's mask lie its plausible masks, as `cathode-tf segment` leaves them, and its particles; beside an
+    accepted one the particles that somebody corrected. What an earlier call made with the same model is kept.
     """
-    from cathode_tf.imaging import write_mask, write_overlay
-    from cathode_tf.inference.facts import model_facts
-
     folder = batch_folder(project, "project")
     known = {row["key"]: row for row in read_batch(project, "project")}
     state = project.state
@@ -62,43 +68,24 @@ def apply_to_project(project: Project) -> dict[str, Any]:
     names, written = _file_names(images), time.monotonic()
     for image in track(images, "Segmenting", total=len(images)):
         accepted = project.mask(image)
-        of = f"accepted, revision {image.revisions}" if accepted is not None else f"model {model} {state.off}"
+        labels = None if accepted is None else corrected_labels(project, image, accepted)
+        of = f"model {model} {state.off} with draws"
+        if accepted is not None:
+            of = f"accepted, revision {image.revisions}{'' if labels is None else f', particles {_sha(labels)}'}"
         row = known.get(image.key)
         if row is None or row["of"] != of or not (folder / row["mask"]).exists():
-            stem = names[image.key]
-            score, foreign = None, ""
+            target = folder / "masks" / names[image.key]
+            for kind in ("labels", "draws"):
+                target.with_name(f"{target.name}_{kind}.tif").unlink(missing_ok=True)
             if accepted is None:
                 segmenter = segmenter or _segmenter(project)
-                micrograph = project.micrograph(image)
-                found = segmenter.segment(micrograph, phases=project.active)
-                mask, score = found.mask, round(found.score, 4)
-                kind = segmenter.kind(micrograph)
-                foreign = kind["reason"] if kind and kind["foreign"] else ""
-                story = Story(
-                    MODEL,
-                    model=model_facts(segmenter),
-                    image=image_facts(project, image),
-                    kind=kind,
-                )
+                mask, facts, story = _segment(project, segmenter, image, target)
             else:
-                mask, story = accepted, story_of(project, image)
-            written_mask = write_mask(folder / "masks" / f"{stem}_mask.png", mask, project.phases, force=True)
-            write_overlay(
-                folder / "masks" / f"{stem}_overlay.png",
-                project.pixels(image),
-                mask,
-                project.phases,
-                pixel_size_nm=image.pixel_size_nm,
-                force=True,
-            )
-            write_stories(folder / "masks", {written_mask.name: story})
-            row = {
-                "key": image.key,
-                "of": of,
-                "score": score,
-                "mask": f"masks/{stem}_mask.png",
-                "foreign": foreign,
-            }
+                mask, facts, story = accepted, {"score": None, "foreign": ""}, story_of(project, image)
+                if labels is not None:
+                    write_labels(target.with_name(f"{target.name}_labels.tif"), labels)
+            _write_mask(project, image, mask, story, target)
+            row = {"key": image.key, "of": of, "mask": f"masks/{target.name}_mask.png", **facts}
         about = {
             "name": image.name,
             "state": "accepted" if accepted is not None else "segmented",
@@ -113,6 +100,50 @@ def apply_to_project(project: Project) -> dict[str, Any]:
     _write_rows(folder, model, rows)
     _write_phases(folder, project)
     return _outcome("project", rows)
+
+
+def _segment(
+    project: Project, segmenter: Segmenter, image: ImageState, target: Path
+) -> tuple[np.ndarray, dict[str, Any], Story]:
+    """The model's mask of an image, what is said of it, and its story; particles and plausible masks are written."""
+    from cathode_tf.inference.draws import DRAWS
+    from cathode_tf.inference.facts import model_facts
+    from cathode_tf.inference.separation import separate
+
+    micrograph, phases = project.micrograph(image), project.active
+    draws = None
+    if segmenter.phases.same_classes(phases):
+        found, draws = segmenter.segment_with_draws(micrograph, DRAWS)
+    else:  # of other phases than its own a model does not know what its probabilities are worth
+        found = segmenter.segment(micrograph, phases=phases)
+    if draws is not None:
+        write_draws(target.with_name(f"{target.name}_draws.tif"), draws)
+    if phases.with_role("particle"):
+        labels = separate(found.mask, phases, micrograph)
+        write_labels(target.with_name(f"{target.name}_labels.tif"), labels)
+    kind = segmenter.kind(micrograph)
+    story = Story(MODEL, model=model_facts(segmenter), image=image_facts(project, image), kind=kind)
+    foreign = kind["reason"] if kind and kind["foreign"] else ""
+    return found.mask, {"score": round(found.score, 4), "foreign": foreign}, story
+
+
+def _write_mask(project: Project, image: ImageState, mask: np.ndarray, story: Story, target: Path) -> None:
+    from cathode_tf.imaging import write_mask, write_overlay
+
+    written = write_mask(target.with_name(f"{target.name}_mask.png"), mask, project.phases, force=True)
+    write_overlay(
+        target.with_name(f"{target.name}_overlay.png"),
+        project.pixels(image),
+        mask,
+        project.phases,
+        pixel_size_nm=image.pixel_size_nm,
+        force=True,
+    )
+    write_stories(target.parent, {written.name: story})
+
+
+def _sha(labels: np.ndarray) -> str:
+    return pixel_sha256(labels)[:12]
 
 
 def apply_to_folder(project: Project, images: Path) -> dict[str, Any]:
@@ -156,7 +187,7 @@ def _is_doubtful(row: dict[str, Any]) -> bool:
     return bool(row.get("foreign")) or (row["score"] or 0.0) >= DOUBTFUL
 
 
-def _segmenter(project: Project) -> Any:
+def _segmenter(project: Project) -> Segmenter:
     from cathode_tf.inference import Segmenter
 
     champion = project.state.champion

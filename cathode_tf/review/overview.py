@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cathode_tf.learning.counterparts import translation
-from cathode_tf.phases import Phases
 from cathode_tf.review import batch, work
 from cathode_tf.review.desk import Desk
-from cathode_tf.rounds import Project
+from cathode_tf.rounds import Project, knows_default
 from cathode_tf.rounds.choices import PRESETS, odd_ones, phases_named
 from cathode_tf.rounds.state import OPEN
 
@@ -80,9 +78,8 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
         "images": rows,
         "phases": [{**p, "off": p["name"] in state.off} for p in project.phases.to_list()],
         "fixed_phases": any(image.proposal or image.revisions for image in images) or bool(state.models),
-        "can_propose": state.champion is not None
-        or translation(Phases.default(), project.active) is not None,
-        "can_propose_default": translation(Phases.default(), project.active) is not None,
+        "can_propose": state.champion is not None or knows_default(project),
+        "can_propose_default": knows_default(project),
         "can_regroup": not (state.annotated() or state.models),
         "round": state.round,
         "pool_annotated": len(state.annotated("pool")),
@@ -90,7 +87,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
         "test_images": sum(image.role == "test" for image in images),
         "champion": state.champion.name if state.champion else None,
         "challenger": state.challenger.name if state.challenger else None,
-        "champions": len(state.champions),
+        "can_roll_back": len(state.champions) > (0 if knows_default(project) else 1),
         "first": [image.key for image in work.first_three(project)],
         "seconds_first": None if pace is None else work.propose_seconds(work.first_three(project), pace),
         "seconds_all": None if pace is None else work.propose_seconds(waiting, pace),
@@ -126,13 +123,11 @@ def _next(project: Project, desk: Desk) -> str:
     pool = {image.key for image in state.annotated("pool")}
     if not state.round and not pool:
         return "propose" if desk.jobs.cards() or _chosen(project) else "phases"
-    if not pool or (state.champion is None and not state.annotated("test") and _has_tests(project)):
+    if not pool or (not state.models and not state.annotated("test") and _has_tests(project)):
         return "correct"
-    if state.champion is None:
+    if not state.models or pool - set(state.models[max(state.models)].images):
         return "train"
-    if state.challenger is not None:
-        return "train"
-    if pool - set(state.champion.images):
+    if state.challenger is not None and state.challenger.number not in state.refused:
         return "train"
     done = desk.jobs.latest("apply", "done")
     if done is None:

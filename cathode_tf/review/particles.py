@@ -125,6 +125,15 @@ class ParticleSheet:
         }
 
 
+def corrected_labels(project: Project, image: ImageState, mask: np.ndarray) -> np.ndarray | None:
+    """The particles of an image as somebody corrected them, int32; None where nobody did, or on another mask."""
+    sheet = ParticleSheet(project, image)
+    card = read_json(sheet.folder / "steps.json") if (sheet.folder / "steps.json").exists() else {}
+    if not card.get("done") or card["mask_sha256"] != pixel_sha256(mask):
+        return None
+    return read_labels(sheet.result)
+
+
 def outlines(labels: np.ndarray) -> list[list[int]]:
     """Outer outlines of the particles along their own pixels, each x, y, x, y ...; a particle in pieces has several.
 

@@ -15,7 +15,10 @@ import numpy as np
 
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_folder
-from cathode_tf.imaging.stories import micrograph_of, stories_beside
+from cathode_tf.imaging.draws import Draws, draws_beside, read_draws
+from cathode_tf.imaging.label_images import read_labels
+from cathode_tf.imaging.stories import MODEL, Story, micrograph_of, stories_beside
+from cathode_tf.inference.ledger import labels_beside
 from cathode_tf.progress import tell, track
 from cathode_tf.review.batch import batch_folder, read_batch
 from cathode_tf.rounds import Project
@@ -52,7 +55,7 @@ def report_on(project: Project, name: str) -> dict[str, Any]:
     shown: dict[str, np.ndarray] = {}
     pictures: dict[str, np.ndarray] = {}
 
-    def each() -> Iterator[tuple[str, np.ndarray]]:
+    def each() -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None, Draws | None]]:
         for row in track(rows, "Measuring", total=len(rows)):
             label = _label(row)
             mask = read_mask_at(paths[label])
@@ -61,7 +64,7 @@ def report_on(project: Project, name: str) -> dict[str, Any]:
                 pixels = micrograph_at(project, row, stories[label], mask.shape)
                 if pixels is not None:
                     pictures[label] = pixels
-            yield label, mask
+            yield label, mask, None, _labels_of(paths[label]), _draws_of(paths[label], stories[label])
 
     groups = {_label(row): row["group"] for row in rows if row["group"]}
     grouped = groups if 1 < len(set(groups.values())) < len(rows) else None
@@ -84,11 +87,26 @@ def report_on(project: Project, name: str) -> dict[str, Any]:
         write_report(
             analysis, out / "report.html", masks=shown, micrographs=pictures, title=title, figures=figures
         )
-        again = lambda: ((label, read_mask_at(path)) for label, path in paths.items())  # noqa: E731
+        again = lambda: (  # noqa: E731
+            (label, read_mask_at(path), None, _labels_of(path), _draws_of(path, stories[label]))
+            for label, path in paths.items()
+        )
         write_by_magnification(analysis, again, sizes, out)
     tell("Drawing", 1, 1)
     fractions = {phase: str(value) for phase, value in analysis.summary["fraction"].items()}
     return {"batch": name, "fractions": fractions, "images": len(rows), "worth": analysis.worth.sentence}
+
+
+def _labels_of(mask: Path) -> np.ndarray | None:
+    """The particles that lie beside a mask."""
+    beside = labels_beside(mask)
+    return None if beside is None else read_labels(beside)
+
+
+def _draws_of(mask: Path, story: Story | None) -> Draws | None:
+    """The plausible masks beside a model's mask; what a person corrected has none."""
+    beside = draws_beside(mask) if story is not None and story.origin == MODEL else None
+    return None if beside is None else read_draws(beside)
 
 
 def _label(row: dict[str, Any]) -> str:

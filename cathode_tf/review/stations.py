@@ -218,7 +218,12 @@ class _Stations:
                     "train: needs a corrected image to learn from. Received none. Correct one first."
                 )
             options["measure_s"] = work.measuring_seconds(project, speed or 2.0)
-        elif kind == "apply" and wish.get("folder"):
+            options["calibrate_s"] = work.calibrating_seconds(project, speed or 2.0)
+        elif kind == "apply" and not wish.get("folder"):
+            options["expected_s"] = work.apply_seconds(
+                project.state.with_status("new", "proposed", "skipped"), speed or 10.0
+            )
+        elif kind == "apply":
             if wish["guest"]:
                 raise HTTPException(403, "Only at the computer that serves the page can its folders be read.")
             options["folder"] = str(Path(str(wish["folder"])).expanduser())
@@ -244,7 +249,8 @@ class _Stations:
 
     def rollback(self, wish: dict[str, Any], who: str) -> dict[str, Any]:
         reason = str(wish.get("reason") or "").strip() or "on the page"
-        return {"model": rollback(self.desk.project, reason=reason, who=who).name}
+        champion = rollback(self.desk.project, reason=reason, who=who)
+        return {"model": champion.name if champion else None}
 
     def batch(self, request: Request) -> Response:
         project, name = self.desk.project, request.path_params["name"]

@@ -15,6 +15,7 @@ from cathode_tf.errors import InputError
 from cathode_tf.files import read_json
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.state import OPEN, ImageState
+from cathode_tf.rounds.training import VALIDATION_SHARE
 
 VIEWS = 4
 """`propose` looks at each image in so many orientations."""
@@ -25,6 +26,15 @@ IMAGE_S = 1.5
 STEP_PER_MEGAPIXEL = 4.0
 """A training step of 16 patches takes about as long as segmenting so many megapixels once; a guess for the first
 training, later ones know better."""
+
+APPLY_IMAGE_S = 6.0
+"""What plausible masks and particles of an image take; of large images only the middle is drawn."""
+
+MEASURE_S, MEASURE_DRAWS_S = 3.0, 12.0
+"""What measuring a mask takes, and measuring its plausible masks."""
+
+CALIBRATION_IMAGES, CALIBRATE_PER_MEGAPIXEL = 12, 2.0
+"""So many images tell what a new model's probabilities are worth, and what a megapixel takes beside segmenting it."""
 
 LEAST_MINUTES, MOST_MINUTES = 1.0, 30.0
 
@@ -130,11 +140,12 @@ class Train:
         self.model = state.get("model")  # trained by a process that was killed before it measured
         measuring = float(options.get("measure_s") or 20.0)
         limit = 60 * self.minutes
-        stages = [("Training", limit + 8.0), ("Measuring models", measuring)]
-        self.stages = Stages(stages if project.state.annotated("test") else stages[:1])
+        calibrating = float(options.get("calibrate_s") or 10.0)
+        stages = [("Training", limit + 8.0), ("Calibrating", calibrating), ("Measuring models", measuring)]
+        self.stages = Stages(stages if project.state.annotated("test") else stages[:2])
 
     def run(self, note: Note) -> dict[str, Any]:
-        from cathode_tf.rounds import evaluate_models, train_round
+        from cathode_tf.rounds import evaluate_models, promote, train_round
         from cathode_tf.rounds.verdict import what_changed
 
         if self.model is None:
@@ -142,8 +153,13 @@ class Train:
             model = train_round(self.project, who=self.who, time_limit_s=limit, patience=1.0, **self.how)
             self.model = model.number
             note(model=self.model)
-        if self.project.state.annotated("test"):
+        state = self.project.state
+        if state.annotated("test"):
             evaluate_models(self.project, who=self.who)
+            if (
+                state.champion is None and self.model not in state.refused
+            ):  # the first takes over if it beats default
+                promote(self.project, model=self.model, who=self.who)
         return {"model": self.model, "verdict": what_changed(self.project, self.model)}
 
 
@@ -152,7 +168,7 @@ class Apply:
 
     def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
         self.project, self.folder = project, options.get("folder")
-        self.stages = Stages([("Segmenting", float(options.get("expected_s") or 30.0))])
+        self.stages = Stages([("Segmenting", float(options.get("expected_s") or 60.0))])
 
     def run(self, note: Note) -> dict[str, Any]:
         from cathode_tf.review.batch import apply_to_folder, apply_to_project
@@ -167,7 +183,7 @@ class Report:
 
     def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
         self.project, self.batch = project, str(options.get("batch") or "project")
-        self.stages = Stages([("Measuring", 5.0 * max(1, len(project.state.images))), ("Drawing", 8.0)])
+        self.stages = Stages([("Measuring", measuring_batch_seconds(project, self.batch)), ("Drawing", 8.0)])
 
     def run(self, note: Note) -> dict[str, Any]:
         from cathode_tf.review.report import report_on
@@ -216,12 +232,36 @@ def propose_seconds(images: Sequence[ImageState], s_per_megapixel: float) -> flo
     return round(VIEWS * s_per_megapixel * pixels / 1e6 + IMAGE_S * len(images), 1)
 
 
+def apply_seconds(images: Sequence[ImageState], s_per_megapixel: float) -> float:
+    """How long a mask, its plausible masks and its particles take for each of these images."""
+    pixels = sum(image.height * image.width for image in images)
+    return round(s_per_megapixel * pixels / 1e6 + APPLY_IMAGE_S * len(images), 1)
+
+
+def measuring_batch_seconds(project: Project, batch: str) -> float:
+    """How long the numbers of a batch take: an image with plausible masks is measured once for each of them, too."""
+    from cathode_tf.imaging.draws import draws_beside
+    from cathode_tf.review.batch import batch_folder, read_batch
+
+    folder = batch_folder(project, batch)
+    masks = [folder / row["mask"] for row in read_batch(project, batch) if row["mask"]]
+    drawn = sum(draws_beside(mask) is not None for mask in masks)
+    return MEASURE_S * max(1, len(masks)) + MEASURE_DRAWS_S * drawn
+
+
 def measuring_seconds(project: Project, s_per_megapixel: float) -> float:
     """How long it takes to measure the new model, and on the first time the default, on the test images."""
     tests = project.state.annotated("test")
     pixels = sum(image.height * image.width for image in tests)
     models = 1 if project.state.baseline else 2
     return round(models * (5.0 + 2 * s_per_megapixel * pixels / 1e6), 1)
+
+
+def calibrating_seconds(project: Project, s_per_megapixel: float) -> float:
+    """How long it takes to learn what the new model's probabilities are worth, on a fifth of each image."""
+    images = project.state.annotated("pool")[:CALIBRATION_IMAGES]
+    pixels = VALIDATION_SHARE * sum(image.height * image.width for image in images)
+    return round(4.0 + (s_per_megapixel + CALIBRATE_PER_MEGAPIXEL) * pixels / 1e6, 1)
 
 
 def training_minutes(project: Project, s_per_megapixel: float) -> float:

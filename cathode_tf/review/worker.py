@@ -51,7 +51,9 @@ class Teller:
     def heard(self, label: str, done: float, total: float | None, **facts: Any) -> None:
         self.stages.heard(label, done, total, facts.pop("left_s", None))
         now = time.monotonic()
-        if label != "Training" and not self.stages.may_not_end:
+        if label == "Calibrating":  # the training has ended and is kept, as was asked; what follows is short
+            (self.folder / "stop").unlink(missing_ok=True)
+        if label not in ("Training", "Calibrating") and not self.stages.may_not_end:
             for wish, state in (("stop", "stopped"), ("pause", "paused")):
                 if (self.folder / wish).exists():
                     raise Ended(state)

@@ -9,7 +9,13 @@ from cathode_tf.rounds.exchange import export_masks, import_masks
 from cathode_tf.rounds.intake import add_images, create_project
 from cathode_tf.rounds.ledger import Ledger
 from cathode_tf.rounds.project import Project
-from cathode_tf.rounds.promotion import compare_models, evaluate_models, promote, rollback
+from cathode_tf.rounds.promotion import (
+    compare_models,
+    evaluate_models,
+    knows_default,
+    promote,
+    rollback,
+)
 from cathode_tf.rounds.ranking import propose
 from cathode_tf.rounds.state import ImageState, ModelState, State
 from cathode_tf.rounds.status import project_status
@@ -28,6 +34,7 @@ __all__ = [
     "export_masks",
     "fit_curve",
     "import_masks",
+    "knows_default",
     "project_status",
     "promote",
     "propose",

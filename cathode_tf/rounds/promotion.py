@@ -60,6 +60,11 @@ class Difference:
         return self.low is not None and self.low > 0
 
 
+def knows_default(project: Project) -> bool:
+    """Whether the model that ships with the package can segment what the project shows, and so be compared with."""
+    return translation(Phases.default(), project.active) is not None
+
+
 def evaluate_models(project: Project, *, who: str | None = None) -> None:
     """Measure every model on every annotated test image that it was not measured on yet.
 
@@ -78,7 +83,7 @@ def evaluate_models(project: Project, *, who: str | None = None) -> None:
             f"Annotate {', '.join(frozen[:3]) or 'one'} (cathode-tf review); it is never trained on."
         )
     measured: list[tuple[ModelState | None, dict[str, Any]]] = [(m, m.test) for m in state.models.values()]
-    if state.models and translation(Phases.default(), project.active) is not None:
+    if state.models and knows_default(project):
         measured.append((None, state.baseline))
     todo = [
         (model, [image for image in tests if not _is_measured(test, image, state.off)])
@@ -163,18 +168,19 @@ def measured_path(project: Project, model: ModelState | None, image: ImageState)
 
 
 def compare_models(
-    project: Project, champion: ModelState, challenger: ModelState, *, seed: int = 0
+    project: Project, champion: ModelState | None, challenger: ModelState, *, seed: int = 0
 ) -> list[Difference]:
     """All differences between two measured models: overall, by phase, by group of two images or more.
 
     Args:
         project: The project.
-        champion: What is behind `stable`.
+        champion: What is behind `stable`; None for the model that ships with the package.
         challenger: What may take its place.
         seed: Of the bootstrap.
     """
     tests = project.state.annotated("test")
-    old, new = ([model.test[i.key] for i in tests] for model in (champion, challenger))
+    before = project.state.baseline if champion is None else champion.test
+    old, new = ([test[i.key] for i in tests] for test in (before, challenger.test))
     rows = [difference("mean Dice", [r["mean"] for r in old], [r["mean"] for r in new], seed=seed)]
     for name in project.phases.names:
         pairs = [(a["dice"][name], b["dice"][name]) for a, b in zip(old, new, strict=True)]
@@ -266,6 +272,8 @@ def promote(
 ) -> Verdict:
     """Put the challenger behind `stable` if the test images allow it.
 
+    The first model of a project is compared with the model that ships with the package, which is in use until then.
+
     Args:
         project: With a challenger and at least one annotated test image.
         model: Number of the model to promote; default: the newest.
@@ -285,16 +293,15 @@ def promote(
             f"{project.path}: must have a model that was trained and not yet promoted (stable points to the one that "
             f"was). Received {'none' if model is None else model}. Train one: cathode-tf rounds train {project.path}"
         )
-    champion = state.champion
-    assert champion is not None  # the first model was promoted when it was trained
-    if champion.number == challenger.number:
+    number = state.champion.number if state.champion else None
+    if number == challenger.number:
         raise InputError(f"{project.path}: model {challenger.name} is behind stable already.")
     evaluate_models(project, who=who)
     state = project.state
-    verdict = judge(compare_models(project, state.models[champion.number], state.models[challenger.number]))
+    verdict = judge(compare_models(project, state.champion, state.models[challenger.number]))
     facts = {
         "model": challenger.number,
-        "champion": champion.number,
+        "champion": number,
         "reason": force_reason or verdict.reason,
         "verdict": verdict.reason,
         "differences": [asdict(d) for d in verdict.differences],
@@ -307,22 +314,25 @@ def promote(
     return Verdict(True, verdict.reason, verdict.differences)
 
 
-def rollback(project: Project, *, reason: str, who: str | None = None) -> ModelState:
-    """Put the previous champion back behind `stable`.
+def rollback(project: Project, *, reason: str, who: str | None = None) -> ModelState | None:
+    """Put the previous champion back behind `stable`, or, before the first one, use the model that ships again.
+
+    Returns:
+        The champion now; None where it is the model that ships with the package.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is nothing to go back to.
     """
     with project.ledger.locked():
-        if len(project.state.champions) < 2:
+        champions = project.state.champions
+        if len(champions) < (1 if knows_default(project) else 2):
             raise InputError(
-                f"{project.path}: must have had two champions to roll back. Received one at most."
+                f"{project.path}: must have a model behind stable, and one before it, to roll back. Received "
+                f"{len(champions)}."
             )
-        project.ledger.append("rollback", who=who, model=project.state.champions[-1], reason=reason)
+        project.ledger.append("rollback", who=who, model=champions[-1], reason=reason)
         set_stable(project)
-    champion = project.state.champion
-    assert champion is not None
-    return champion
+    return project.state.champion
 
 
 def set_stable(project: Project) -> None:
@@ -330,7 +340,10 @@ def set_stable(project: Project) -> None:
     from cathode_tf.inference.trials import trials_path
 
     champion = project.state.champion
-    if champion is not None:
+    if champion is None:
+        for name in ("stable.keras", "stable.tests.json"):
+            (project.path / "models" / name).unlink(missing_ok=True)
+    else:
         with atomic_file(project.path / "models" / "stable.keras", force=True) as temporary:
             shutil.copyfile(project.path / champion.path, temporary)
         tests = trials_path(project.path / champion.path)

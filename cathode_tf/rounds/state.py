@@ -101,6 +101,7 @@ class State:
         champions: Numbers of the models that were `stable`, the present one last.
         round: The round people work in now: 0 before the first proposals.
         reviews: Every decision of a person, oldest first.
+        refused: Numbers of the models that were compared and not promoted.
         off: Names of the phases that were switched off: neither proposed nor learned.
         baseline: As `ModelState.test`, of the model that ships with the package.
     """
@@ -111,6 +112,7 @@ class State:
     champions: list[int] = field(default_factory=list)
     round: int = 0
     reviews: list[dict[str, Any]] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
     off: tuple[str, ...] = ()
     baseline: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -228,10 +230,15 @@ def _regroup(state: State, event: dict[str, Any]) -> None:
 
 def _promote(state: State, event: dict[str, Any]) -> None:
     state.champions.append(event["model"])
+    state.refused.discard(event["model"])
+
+
+def _refuse(state: State, event: dict[str, Any]) -> None:
+    state.refused.add(event["model"])
 
 
 def _rollback(state: State, event: dict[str, Any]) -> None:
-    state.champions.pop()
+    state.refused.add(state.champions.pop())
 
 
 _APPLY = {
@@ -246,5 +253,6 @@ _APPLY = {
     "phases": _phases,
     "regroup": _regroup,
     "promote": _promote,
+    "refuse": _refuse,
     "rollback": _rollback,
 }

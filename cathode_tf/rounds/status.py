@@ -93,7 +93,7 @@ def _change(project: Project) -> dict[str, Any] | None:
     for event in reversed(project.ledger.events()):
         if event["event"] in ("promote", "refuse") and "differences" in event:
             return {
-                "champion": f"{event['champion']:03d}",
+                "champion": "default" if event["champion"] is None else f"{event['champion']:03d}",
                 "challenger": f"{event['model']:03d}",
                 "promoted": event["event"] == "promote",
                 "forced": event.get("forced", False),
@@ -135,21 +135,29 @@ def next_step(project: Project) -> str:
                 f"Let the model that comes with the package propose masks: cathode-tf rounds propose {path}"
             )
         return f"Annotate an image or two: cathode-tf review {path}"
-    if state.champion is None:
+    if state.champion is None and not state.models:
         return f"Train the first model: cathode-tf rounds train {path}"
-    if state.challenger is not None:
+    if state.challenger is not None and state.challenger.number not in state.refused:
         if not state.annotated("test"):
             return f"Annotate a test image, then compare the models: cathode-tf review {path}"
-        return f"Compare the new model with the champion: cathode-tf rounds promote {path}"
-    if pool - set(state.champion.images) and not any(i.status == "proposed" for i in state.queue()[:1]):
+        rival = "champion" if state.champion else "model that comes with the package"
+        return f"Compare the new model with the {rival}: cathode-tf rounds promote {path}"
+    learned = set(state.models[max(state.models)].images)
+    number = state.champion.number if state.champion else "default"
+    if pool - learned and not any(i.status == "proposed" for i in state.queue()[:1]):
         return f"Learn from what was annotated since: cathode-tf rounds train {path}"
     if any(image.status == "new" for image in state.images.values()) or not any(
-        image.proposal and image.proposal["model"] == state.champion.number for image in state.queue()
+        image.proposal and image.proposal["model"] == number for image in state.queue()
     ):
         if state.queue():
             return f"Let the model propose masks for the other images: cathode-tf rounds propose {path}"
-        return f"Every image is annotated. Segment new ones with {path}/models/stable.keras"
-    if pool - set(state.champion.images):
+        model = (
+            f"{path}/models/stable.keras"
+            if state.champion
+            else "the model that comes with the package (default)"
+        )
+        return f"Every image is annotated. Segment new ones with {model}"
+    if pool - learned:
         return f"Review more proposals (cathode-tf review {path}), or learn: cathode-tf rounds train {path}"
     return f"Review the first proposals of the queue: cathode-tf review {path}"
 

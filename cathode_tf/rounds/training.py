@@ -14,6 +14,7 @@ from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import atomic_file, temporary_folder
 from cathode_tf.phases import IGNORE
 from cathode_tf.rounds.project import Project
+from cathode_tf.rounds.promotion import knows_default, set_stable
 from cathode_tf.rounds.state import ImageState, ModelState
 
 VALIDATION_SHARE = 0.2
@@ -37,8 +38,8 @@ def train_round(
 ) -> ModelState:
     """Train a challenger on all images annotated so far, beginning with the champion's weights.
 
-    A killed training is taken up again by the same call. The first model of a project is promoted at
-    once, as there is nothing to compare it with.
+    A killed training is taken up again by the same call. The first model of a project is promoted at once where
+    nothing can be compared: no test image is annotated yet, or the model that ships does not know these phases.
 
     Args:
         project: With at least one annotated image that is not a test image.
@@ -93,9 +94,7 @@ def train_round(
         validation_dice=round(float(run.best_dice), 5),
         stopped=run.stopped,
     )
-    if not state.champions:
-        from cathode_tf.rounds.promotion import set_stable
-
+    if not state.champions and not (state.annotated("test") and knows_default(project)):
         project.ledger.append("promote", who=who, model=number, reason="first model", forced=False)
         set_stable(project)
     return project.state.models[number]

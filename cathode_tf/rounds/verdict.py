@@ -22,9 +22,9 @@ def what_changed(project: Project, number: int | None = None) -> dict[str, Any] 
     """The newest model (or the one of this number) beside what it has to beat.
 
     Returns:
-        JSON-able: `model`, `before` (names), `sentence`, `advice` (`promote`, `keep` or `first`), `reason`, `dice`
-        (by who: `model`, `before`, `default`), `phases` (gain by name) and `images` (each test image's Dice);
-        None where there is no model yet.
+        JSON-able: `model`, `before` (names), `sentence`, `advice` (`promote`, `keep`, `first` or
+        `unmeasured`), `reason`, `dice` (by who: `model`, `before`, `default`), `phases` (gain by name) and `images`
+        (each test image's Dice); None where there is no model yet.
     """
     state = project.state
     if not state.models:
@@ -106,8 +106,9 @@ def _gains(
 def _advice(
     project: Project, before: ModelState | None, model: ModelState, measured: list[ImageState]
 ) -> dict[str, str]:
-    if before is None or any(_row(before.test, image) is None for image in measured):
-        return {"advice": "first", "reason": "It is the first model."}
+    rival = project.state.baseline if before is None else before.test
+    if any(_row(rival, image) is None for image in measured):
+        return {"advice": "first", "reason": "There is no other model to compare it with."}
     if len(measured) < len(project.state.annotated("test")):
         return {"advice": "unmeasured", "reason": "Some test images were corrected since."}
     verdict = judge(compare_models(project, before, model))

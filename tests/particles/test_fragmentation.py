@@ -9,7 +9,7 @@ from cathode_tf.analysis import Settings, analyze, compare
 from cathode_tf.particles.dark_lines import dark_lines
 from cathode_tf.particles.fragmentation import measure_fragmentation
 from cathode_tf.particles.midlines import midlines
-from cathode_tf.particles.parents import measure_parents, reconstruct_parents
+from cathode_tf.particles.parents import find_cracks, measure_parents, reconstruct_parents
 from cathode_tf.synthesis import Parameters, synthesize
 
 PHASES = Phases.default()
@@ -133,6 +133,10 @@ def test_a_label_image_says_what_one_particle_was():
     halves[:, 70:] *= 2
     apart = measure_fragmentation({"a": mask}, PHASES, labels={"a": halves})
     assert len(apart.parents) == 2 and apart["crack_length_density"].value == 0
+    # A network that parts the disk along its crack says nothing of what was whole: as without it.
+    found = measure_parents(mask, PHASES, labels=halves, as_pieces=True)
+    assert found.fragments.tolist() == [2] and found.crack_length[0] == pytest.approx(100, rel=0.08)
+    assert find_cracks(mask, PHASES, labels=halves, as_pieces=True).sum() == pytest.approx(300, rel=0.03)
 
 
 def test_pores_that_grew_together_are_no_crack_and_a_hair_of_their_length_is():

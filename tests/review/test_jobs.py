@@ -10,7 +10,7 @@ from cathode_tf import InputError, InputWarning
 from cathode_tf.progress import stop_asked, tell, track
 from cathode_tf.review import worker
 from cathode_tf.review.jobs import lock_of
-from cathode_tf.review.work import Stages, first_three, propose_seconds, training_minutes
+from cathode_tf.review.work import Ended, Stages, first_three, propose_seconds, training_minutes
 
 
 @pytest.fixture
@@ -99,6 +99,19 @@ def test_a_training_is_asked_to_stop_and_keeps_what_it_has(job):
     folder = job(run)
     worker.do(folder)
     assert state(folder)["result"] == {"stopped": True}
+
+
+def test_the_end_of_a_training_that_was_asked_for_ends_no_more_than_the_training(tmp_path):
+    stages = Stages([("Training", 60.0), ("Calibrating", 5.0), ("Measuring models", 20.0)])
+    teller = worker.Teller(tmp_path, stages)
+    (tmp_path / "stop").touch()
+    teller.heard("Training", 0.5, 1.0)
+    assert teller.stop_asked()
+    teller.heard("Calibrating", 0, 3)
+    teller.heard("Measuring models", 0, 2)  # the verdict is wanted all the same
+    (tmp_path / "stop").touch()
+    with pytest.raises(Ended):
+        teller.heard("Measuring models", 1, 2)
 
 
 def test_a_job_that_another_process_does_is_left_to_it(job, monkeypatch):

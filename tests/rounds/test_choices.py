@@ -124,7 +124,7 @@ def test_the_verdict_names_the_model_before_the_default_and_what_gained(small_pr
     project.ledger.append("promote", model=1, reason="first model")
     project.ledger.append("baseline", test={key: {**row, "mean": 0.61} for key, row in rows.items()})
     first = what_changed(project)
-    assert (first["advice"], first["before"]) == ("first", None)
+    assert (first["advice"], first["before"]) == ("promote", None)  # 0.65, and the shipped model 0.61
     evaluated(project, 2, (0.78, 0.78))
     found = what_changed(project)
     assert found["sentence"] == (

@@ -8,6 +8,8 @@ import pytest
 from cathode_tf import InputError
 from cathode_tf.rounds import compare_models, promote, record_review, rollback
 from cathode_tf.rounds.promotion import Difference, difference, judge
+from cathode_tf.rounds.status import project_status
+from cathode_tf.rounds.verdict import what_changed
 
 NAMES = ("pore", "ncm", "additive", "binder")
 
@@ -57,6 +59,22 @@ def two_models(small_project):
     return project
 
 
+@pytest.fixture
+def first_model(small_project):
+    """A test image annotated, one model that nobody promoted, and the shipped model measured at 0.7."""
+    project = small_project
+    test, pool = (next(i for i in project.state.images.values() if i.role == r) for r in ("test", "pool"))
+    for image in (test, pool):
+        record_review(project, image.key, "accept", mask=project.truth)
+    (project.path / "models").mkdir()
+    (project.path / "models/001.keras").write_text("model 1")
+    facts = {"path": "models/001.keras", "run": "", "records": {}, "start": "default"}
+    project.ledger.append("train", model=1, round=1, images=[pool.key], minutes=0, **facts)
+    row = {"revision": 1, "mean": 0.7, "dice": dict.fromkeys(NAMES, 0.7)}
+    project.ledger.append("baseline", test={test.key: row})
+    return project
+
+
 def measure(project, number, value):
     rows = {
         i.key: {"revision": i.revisions, "mean": value, "dice": dict.fromkeys(NAMES, value)}
@@ -74,8 +92,31 @@ def test_a_better_model_goes_behind_stable_and_back(two_models):
     assert rollback(two_models, reason="line 2").number == 1
     assert (two_models.path / "models/stable.keras").read_text() == "model 1"
     assert two_models.ledger.events()[-1]["reason"] == "line 2"
-    with pytest.raises(InputError, match="two champions"):
-        rollback(two_models, reason="again")
+    # Before the first model the one that comes with the package was in use.
+    assert rollback(two_models, reason="again") is None and two_models.state.champion is None
+    assert not (two_models.path / "models/stable.keras").exists()
+    with pytest.raises(InputError, match="to roll back"):
+        rollback(two_models, reason="and again")
+
+
+def test_a_first_model_that_is_worse_than_the_shipped_one_is_not_used(first_model):
+    measure(first_model, 1, 0.6)
+    assert "comes with the package" in project_status(first_model)["next"]
+    verdict = promote(first_model)
+    assert not verdict.promote and "fell by 0.1000" in verdict.reason
+    assert first_model.state.champion is None and first_model.ledger.events()[-1]["champion"] is None
+    found = what_changed(first_model)
+    assert (found["advice"], found["dice"]) == ("keep", {"model": 0.6, "default": 0.7})
+    # It was compared: the next step is another one.
+    assert "promote" not in project_status(first_model)["next"]
+    assert project_status(first_model)["change"]["champion"] == "default"
+
+
+def test_a_first_model_that_is_better_than_the_shipped_one_takes_over(first_model):
+    measure(first_model, 1, 0.8)
+    assert what_changed(first_model)["advice"] == "promote"
+    assert promote(first_model).promote and first_model.state.champion.number == 1
+    assert what_changed(first_model)["stable"]
 
 
 def test_a_worse_model_needs_a_reason_that_the_ledger_keeps(two_models):

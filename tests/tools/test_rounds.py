@@ -58,7 +58,7 @@ def test_init_makes_a_project_and_refuses_to_replace_it(tmp_path, capsys):
     [
         (("promote",), "not yet promoted"),
         (("promote", "--force", " "), "must give the reason"),
-        (("rollback", "--reason", "x"), "two champions"),
+        (("rollback", "--reason", "x"), "to roll back"),
         (("train",), "accepted mask to learn from"),
         (("accept", "nobody"), "one image named 'nobody'"),
         (("accept", "cell_0", "cell_1", "--mask", "m.png"), "must go with one image"),

@@ -11,8 +11,6 @@ export const done = (desk) => desk.project.images.length > 0;
 
 export async function draw(desk) {
   if (desk.project) return known(desk);
-  const { copying } = desk.state;
-  if (copying) return [el("p", {}, `${copying.label}: ${copying.done}${copying.of ? ` of ${copying.of}` : ""} …`)];
   if (desk.state.folder) return chosen(desk);
   return choose(desk);
 }

@@ -72,6 +72,9 @@ class Desk {
     const { speed } = this.state;
     $("machine").textContent = speed.ready ? `${counted(speed.cores, "core")}${speed.gpu ? `, ${counted(speed.gpu, "GPU")}` : ", no GPU needed"}` : "loading the model …";
     $("stations").replaceChildren(...Object.entries(STATIONS).map(([id, station], i) => this._tab(id, station, i + 1)));
+    // On a phone the stations are one row that is wider than the page.
+    if (this.shown !== this.at) document.getElementById(`to-${this.at}`).scrollIntoView({ block: "nearest", inline: "center" });
+    this.shown = this.at;
     $("jobs").replaceChildren(...this.open.map((job) => this._job(job)));
   }
 
@@ -123,7 +126,8 @@ class Desk {
     const place = main.scrollTop;
     let content;
     try {
-      content = await station.draw(this);
+      const { copying } = this.state;
+      content = copying && !this.project ? [el("p", {}, `${copying.label}: ${copying.done}${copying.of ? ` of ${copying.of}` : ""} …`)] : await station.draw(this);
     } catch (error) {
       content = [el("div.error", {}, error.message)];
     }

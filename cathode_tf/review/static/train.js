@@ -69,10 +69,14 @@ function judged(desk, verdict) {
       }, { primary: !force, id: "promote" }));
     }
   }
-  if (verdict.stable && project.champions > 1) buttons.push(desk.action("Back to the model before", () => desk.post("/api/app/rollback", { reason: "on the page" }), { id: "rollback" }));
-  if (verdict.stable || verdict.was_stable) buttons.push(desk.action("Propose again with it", () => desk.go("propose")), desk.action("Apply to all images", () => desk.go("apply"), { primary: true, id: "to-apply-button" }));
-  const worse = verdict.stable && verdict.dice.default > verdict.dice.model + 0.02;
-  const state = worse ? "It is in use, though the default model did better on these: begin with that one, train longer, or correct more images." : verdict.stable ? "It is in use." : verdict.advice === "keep" ? `The model before stays in use: ${verdict.reason}.` : verdict.advice === "promote" ? `Recommended: ${verdict.reason}.` : "";
+  const back = verdict.before ? "Back to the model before" : "Back to the default model";
+  if (verdict.stable && project.can_roll_back) buttons.push(desk.action(back, () => desk.post("/api/app/rollback", { reason: "on the page" }), { id: "rollback" }));
+  if (verdict.stable || verdict.was_stable) buttons.push(desk.action("Propose again with it", () => desk.go("propose")));
+  if (project.champion || project.can_propose_default) buttons.push(desk.action("Apply to all images", () => desk.go("apply"), { primary: verdict.stable, id: "to-apply-button" }));
+  const worse = verdict.stable && verdict.advice === "keep";
+  const rival = verdict.before ? "model before" : "default model";
+  const more = "train longer, or correct more images";
+  const state = worse ? `It is in use, though the ${rival} did better on these (${verdict.reason}): go back, ${more}.` : verdict.stable ? "It is in use." : verdict.advice === "keep" ? `The ${rival} stays in use (${verdict.reason}): ${more}.` : verdict.advice === "promote" ? `Recommended: ${verdict.reason}.` : "";
   const word = { before: "before", default: "default model", model: `model ${model}` };
   const pictures = verdict.images.slice(0, 4).map((image) => {
     const shown = [["accepted", "as you corrected it"], ...(verdict.before ? [[verdict.before, `before${dice(image.before)}`]] : [["default", `default model${dice(image.default)}`]]), [model, `now${dice(image.model)}`]];
