@@ -8,7 +8,9 @@
 `tune` writes one network a fold to FOLDS, with `folds.json` (image -> network that has not seen it), and `all.keras`,
 tuned on every real image. `weigh` writes into the card of each how pieces are joined, learned from the images that its
 fold does not leave out and from synthetic sections; with `--network`, that network takes the place of tuned ones. A
-fold leaves out one image of powder_sem and one series (letter) of spheres_sem. `all.keras` is what ships.
+fold leaves out one image of powder_sem and one series (letter) of spheres_sem. `all.keras` is what ships. How pieces
+are joined is learned from the maps that each image has from the network that has not seen it, as maps of images that a
+network was tuned on are surer than those of new ones.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from cathode_tf.files import write_json
 from cathode_tf.imaging import read_micrograph
 from cathode_tf.imaging.annotations import read_instances
 from cathode_tf.imaging.visible import label_visible
-from cathode_tf.inference.separation import SeparationNetwork, particle_maps
+from cathode_tf.inference.separation import SeparationNetwork, particle_maps, separation_network
 from cathode_tf.learning.layers import Card
 from cathode_tf.learning.separation import build_separation
 from cathode_tf.learning.separation_training import Known, train_separation
@@ -35,8 +37,10 @@ from cathode_tf.particles.learning_to_join import Taught, learn_joining
 ROOT = Path(os.environ.get("CATHODE_TF_REAL_DATA", "."))
 SIDE = 256
 DRAWN = {"powder": 700, "section": 600}
-PRETRAIN_STEPS, TUNE_STEPS = 1000, 120
-REAL_SHARE = 0.6
+PRETRAIN_STEPS, TUNE_STEPS = 1000, 400
+ALL = "all.keras"
+"""What ships."""
+REAL_SHARE = 0.7
 """Share of the patches that are real while tuning."""
 CARD = {
     "title": "Contacts and centres of particles",
@@ -145,40 +149,35 @@ def _write(model: keras.Model, out: Path, told: dict) -> None:
 
 
 def weigh(folds: Path, network: Path | None, sections: Path | None) -> None:
-    """Learn for each network of FOLDS, from what its fold does not leave out, how pieces are joined."""
-    from cathode_tf.inference.separation import separation_network
-
+    """Write into each network of FOLDS how pieces are joined, learned from what its fold does not leave out."""
     known = [(name, group, image) for name, group, image in real(ROOT, at_network_size=False)]
     known += [("", "section", image) for image in _sections(sections)]
-    groups, taught = _folds([(name, group) for name, group, _ in known if name]), {}
-    write_json(folds / "folds.json", _left_out(known, groups), force=True)
-    for fold, left in [*groups.items(), ("all.keras", set())]:
-        source = network or folds / fold
-        if source not in taught:
-            taught[source] = _taught(separation_network(source), known)
-        kept = [
-            image for (_, group, _), image in zip(known, taught[source], strict=True) if group not in left
-        ]
+    groups = _folds([(name, group) for name, group, _ in known if name])
+    unseen_by = _left_out(known, groups)
+    write_json(folds / "folds.json", unseen_by, force=True)
+    taught = [
+        _taught(separation_network(network or folds / unseen_by.get(name, ALL)), image)
+        for name, _, image in known
+    ]
+    for fold, left in [*groups.items(), (ALL, set())]:
+        kept = [image for (_, group, _), image in zip(known, taught, strict=True) if group not in left]
         joining = {
             seen: learn_joining([image[seen] for image in kept]).to_dict() for seen in ("micrograph", "mask")
         }
         names = ", ".join(name for name, group, _ in known if name and group not in left)
-        model = keras.saving.load_model(source, compile=False)
+        model = keras.saving.load_model(network or folds / fold, compile=False)
         _write(
             model, folds / fold, {"joining": joining, "joining_learned_on": f"{names}; synthetic sections"}
         )
         print(f"{fold}: weighed on {len(kept)} images", flush=True)
 
 
-def _taught(network: SeparationNetwork, known: list[tuple[str, str, Known]]) -> list[dict[str, Taught]]:
-    """Each image as the network sees it, with its micrograph and by its mask alone."""
-    return [
-        {
-            seen: Taught.of(image.mask, particle_maps(image.mask, grey, network=network), image.labels)
-            for seen, grey in (("micrograph", image.grey), ("mask", None))
-        }
-        for _, _, image in known
-    ]
+def _taught(network: SeparationNetwork, image: Known) -> dict[str, Taught]:
+    """The image as the network sees it, with its micrograph and by its mask alone."""
+    return {
+        seen: Taught.of(image.mask, particle_maps(image.mask, grey, network=network), image.labels)
+        for seen, grey in (("micrograph", image.grey), ("mask", None))
+    }
 
 
 def _sections(folder: Path | None) -> Iterator[Known]:
@@ -234,7 +233,7 @@ def main() -> None:
     images = list(real(ROOT))
     folds = _folds([(name, group) for name, group, _ in images])
     write_json(told.folds / "folds.json", _left_out(images, folds), force=True)
-    for fold, left in [*folds.items(), ("all.keras", set())]:
+    for fold, left in [*folds.items(), (ALL, set())]:
         if told.only and fold.removesuffix(".keras") not in told.only:
             continue
         kept = [known for _, group, known in images if group not in left]

@@ -3,10 +3,15 @@
 import cv2
 import numpy as np
 import pytest
+from skimage.measure import label
+from skimage.morphology import local_maxima
+from skimage.segmentation import watershed
 
 from cathode_tf import InputError, Phases
 from cathode_tf.particles import ParticleMaps, measure_instances, separate
 from cathode_tf.particles.agreement import compare_instances
+from cathode_tf.particles.pieces import Pieces
+from cathode_tf.particles.separation import climbed
 
 PHASES = Phases.default()
 
@@ -118,3 +123,51 @@ def test_unknown_areas_cut_particles_as_the_frame_does():
     # A line that an annotator left around particles cuts nothing.
     thin = measure_instances(labels, unknown=cv2.dilate(labels.astype(np.float32), np.ones((3, 3))) != labels)
     assert thin.touches_border.sum() == measure_instances(labels).touches_border.sum()
+
+
+def test_ways_up_end_where_flooding_ends():
+    random = np.random.default_rng(0)
+    height = cv2.GaussianBlur(random.random((200, 260), np.float32), (0, 0), 6)
+    domain = cv2.GaussianBlur(random.random((200, 260), np.float32), (0, 0), 4) > 0.49
+    height = np.where(domain, height, 0)
+    found = climbed(height, domain)
+    tops = local_maxima(np.pad(height, 1, constant_values=-1))[1:-1, 1:-1] & domain
+    flooded = watershed(-height, label(tops, connectivity=2), mask=domain)
+    assert np.array_equal(found > 0, domain) and found.max() == flooded.max()
+    # They differ along saddles alone, of which this country has many.
+    pairs = np.unique(np.stack([found[tops], flooded[tops]]), axis=1)
+    assert pairs.shape[1] == found.max()
+    same = np.zeros(found.max() + 1, int)
+    same[pairs[0]] = pairs[1]
+    assert (same[found] == flooded)[domain].mean() > 0.9
+
+
+def test_level_ground_belongs_to_the_hill_beside_it_and_corners_do_not_connect():
+    # A ridge of 5, level ground of 1 on both sides, and a square of 2 that touches at a corner only.
+    height = np.zeros((8, 12), np.float32)
+    height[:6, :9] = 1
+    height[2:4, 4] = 5
+    height[6:, 9:] = 2
+    found = climbed(height, height > 0)
+    assert found[:6, :9].min() == found[:6, :9].max() > 0
+    assert found[6:, 9:].min() == found[6:, 9:].max() > 0
+    assert found.max() == 2
+
+
+def test_sums_over_pieces_are_those_of_their_pixels():
+    random = np.random.default_rng(1)
+    basins = cv2.resize(
+        random.integers(0, 30, (9, 11)).astype(np.float64), (88, 72), interpolation=cv2.INTER_NEAREST
+    ).astype(np.int32)
+    height, contact, grey = random.random((3, 72, 88), np.float32)
+    pieces = Pieces(basins, height, contact, grey)
+    rows, columns = np.indices(basins.shape)
+    for number in range(1, 30):
+        mine = basins == number
+        x, y, g = columns[mine], rows[mine], grey[mine]
+        expected = [mine.sum(), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum(), g.sum()]
+        assert np.allclose(pieces.sums[number, :7], expected)
+        assert pieces.tops[number, 0] == (height[mine].max() if mine.any() else 0)
+        if mine.any():
+            hull = cv2.convexHull(np.argwhere(mine)[:, ::-1].astype(np.float32))
+            assert cv2.contourArea(pieces.hulls[number]) == cv2.contourArea(hull)

@@ -1,0 +1,82 @@
+"""Processor time from a mask and its micrograph to measured particles, part by part, beside segmenting the image.
+
+    OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 python benchmarks/separation_speed.py [--segment]
+
+A 4096 x 3072 picture with about 2,000 particles, many touching. Processor seconds, medians of three in turns; one thread,
+so that a second of processor is a second of work. `--segment` adds what `Segmenter.segment` takes for the same picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from cathode_tf.inference.separation import particle_maps, typical_diameter
+from cathode_tf.particles.instances import DEPTH, Separation
+from cathode_tf.particles.measures import measure_instances
+from cathode_tf.particles.separation import separate_solid
+
+
+def picture(height: int = 3072, width: int = 4096, cell: int = 76) -> tuple[np.ndarray, np.ndarray]:
+    """Mask (Boolean) and micrograph of an ellipse somewhere in each cell of a grid, a little darker at its edge."""
+    random = np.random.default_rng(0)
+    grey = np.full((height, width), 60, np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    for row in range(0, height, cell):
+        for column in range(0, width, cell):
+            centre = int(column + random.integers(20, cell - 20)), int(row + random.integers(20, cell - 20))
+            axes = int(random.uniform(14, 42)), int(random.uniform(14, 42))
+            angle, shade = float(random.uniform(0, 180)), float(random.uniform(150, 190))
+            cv2.ellipse(mask, centre, axes, angle, 0, 360, 1, -1)
+            cv2.ellipse(grey, centre, axes, angle, 0, 360, shade, -1)
+            cv2.ellipse(grey, centre, axes, angle, 0, 360, shade - 40, 2)
+    noise = np.zeros(grey.shape, np.int16)
+    cv2.setRNGSeed(0)
+    cv2.randn(noise, 0, 8)
+    return mask > 0, np.clip(grey + noise, 0, 255).astype(np.uint8)
+
+
+def taken(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--segment", action="store_true")
+    told = parser.parse_args()
+    cv2.setNumThreads(1)
+    solid, grey = picture()
+    maps = particle_maps(solid, grey)
+    labels = separate_solid(solid, maps)
+    jobs: dict[str, Callable[[], object]] = {
+        "size of the particles": lambda: typical_diameter(solid),
+        "maps (size and network)": lambda: particle_maps(solid, grey),
+        "label image from maps": lambda: separate_solid(solid, maps),
+        "label image from outlines": lambda: Separation(solid).labels(DEPTH),
+        "measures": lambda: measure_instances(labels),
+    }
+    if told.segment:
+        from cathode_tf.inference import Segmenter
+
+        model = Segmenter("default")
+        model.segment(grey[:512, :512])
+        jobs["segment, mask alone"] = lambda: model.segment(grey)
+    print(f"{solid.shape[1]} x {solid.shape[0]} px, maps {maps.contact.shape}, {labels.max()} particles\n")
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(3):
+        for name, work in jobs.items():
+            if turn == 0 or name != "segment, mask alone":
+                times[name].append(taken(work))
+    print("| | processor s |\n|---|---|")
+    for name, found in times.items():
+        print(f"| {name} | {np.median(found):.2f} |")
+
+
+if __name__ == "__main__":
+    main()
