@@ -58,7 +58,11 @@ def synthetic(modality: str, count: int = 12) -> Iterator[Item]:
     ):
         # Masks as people draw them: the web with its pores, and in nano-CT carbon and binder as one.
         mask = annotate(sample, np.random.default_rng([HELD_OUT_SEED, index]))
-        yield sample.id, sample.image, np.array([0, 1, 2, 2], np.uint8)[mask] if modality == "nano-ct" else mask
+        yield (
+            sample.id,
+            sample.image,
+            np.array([0, 1, 2, 2], np.uint8)[mask] if modality == "nano-ct" else mask,
+        )
 
 
 def visible(image: np.ndarray, mask: np.ndarray, phases: int) -> np.ndarray:

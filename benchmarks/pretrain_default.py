@@ -4,10 +4,10 @@
 
 Worker processes cut sections from randomised bodies (`Parameters.random`: SE and BSE pictures of the same cut, and
 nano-CT; a few drawn powders; no real pixel) while the network learns from those that are there; the longer it runs,
-the more it has seen. Masks are as people draw them (`cathode_tf.synthesis.annotate`): of SEM sections the truth, with the pores of
-the carbon web in it, of nano-CT by thresholds. Run again with the same folder, it goes on where it was stopped: weights, optimiser
-and sections are kept there. `--start MODEL` begins with the weights of a model. With `KERAS_BACKEND=jax` or `torch`
-and `--minutes 9` the same script fits a borrowed GPU machine. Then
+the more it has seen. Masks are as people draw them (`cathode_tf.synthesis.annotate`): of SEM sections the truth, with
+the pores of the carbon web in it, of nano-CT by thresholds. Run again with the same folder, it goes on where it was
+stopped: weights, optimiser and sections are kept there. `--start MODEL` begins with the weights of a model. With
+`KERAS_BACKEND=jax` or `torch` and `--minutes 9` the same script fits a borrowed GPU machine. Then
 
     python benchmarks/default_model.py --model /tmp/pretrain/best.keras --install
 

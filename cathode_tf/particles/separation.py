@@ -161,9 +161,9 @@ def climbed(height: np.ndarray, domain: np.ndarray) -> np.ndarray:
     # A top may be level; an end of a way that lies on level ground below the top is none.
     tops = (local_maxima(ground) & (ground > -np.inf)).astype(np.uint8)
     _, peaks = cv2.connectedComponents(tops, connectivity=8, ltype=cv2.CV_32S)
-    basins = np.zeros(flat.size, np.int32)
-    basins[inside] = peaks.ravel()[inside[way]]
-    basins = basins.reshape(ground.shape)
+    led = np.zeros(flat.size, np.int32)
+    led[inside] = peaks.ravel()[inside[way]]
+    basins: np.ndarray = led.reshape(ground.shape)
     left = ((basins == 0) & (ground > -np.inf)).astype(np.uint8)
     if left.any():
         beside = (cv2.dilate(left, np.ones((3, 3), np.uint8)) > 0) & (ground > -np.inf)

@@ -24,11 +24,11 @@ def annotate(sample: SyntheticSample, rng: np.random.Generator) -> np.ndarray:
     """A mask of `sample` as people draw it.
 
     Of electron micrographs it is the true mask, but pores of the web of carbon and binder up to `WEB_PORE_PX` wide
-    belong to it (to additive where there is some, else to binder). Of nano-CT it is a semi-automatic annotation of the
-    manner of an annotator drawn at random: two thresholds between the grey levels of pore, carbon and active material, on the image as it is or smoothed;
-    then, by annotator, rims about as wide as the blur are shared between particle and pore, small patches go to
-    what surrounds them, and holes in particles are closed or emptied. Carbon and binder, which nano-CT cannot tell
-    apart, are one phase: binder.
+    belong to it (to additive where there is some, else to binder). Of nano-CT it is a semi-automatic annotation, of
+    the manner of an annotator drawn at random: two thresholds between the grey levels of pore, carbon and active
+    material, on the image as it is or smoothed; then, by annotator, rims about as wide as the blur are shared between
+    particle and pore, small patches go to what surrounds them, and holes in particles are closed or emptied. Carbon
+    and binder, which nano-CT cannot tell apart, are one phase: binder.
 
     Args:
         sample: Of `synthesize`.

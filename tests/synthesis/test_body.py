@@ -170,7 +170,9 @@ def test_no_direction_of_a_body_differs_from_another():
         parameters = Parameters(particle_um=2, fragmentation=0, elongation=0, inner_porosity=0)
         body = Body(parameters, seed=(seed,), height=128, width=128, planes=[64.0])
         volume, _ = body.volume(range(20, 116), Grid(128, 128))
-        crossed.append([np.mean(np.roll(volume, 3, axis)[3:, 3:, 3:] != volume[3:, 3:, 3:]) for axis in range(3)])
+        crossed.append(
+            [np.mean(np.roll(volume, 3, axis)[3:, 3:, 3:] != volume[3:, 3:, 3:]) for axis in range(3)]
+        )
 
     along = np.mean(crossed, axis=0)
     assert along[0] == pytest.approx(along[1:].mean(), rel=0.03)
