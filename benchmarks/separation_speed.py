@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 python benchmarks/separation_speed.py [--segment]
 
 A 4096 x 3072 picture with about 2,000 particles, many touching. Processor seconds, medians of three in turns; one
-thread, so that a second of processor is a second of work. `--segment` adds what `Segmenter.segment` takes for the same picture.
+thread, so that a second of processor is a second of work. `--segment` adds what `Segmenter.segment` takes
+for the same picture.
 """
 
 from __future__ import annotations
