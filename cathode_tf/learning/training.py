@@ -21,12 +21,13 @@ from cathode_tf.imaging.looks import Known, looks_of
 from cathode_tf.imaging.outliers import tamed
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
-from cathode_tf.learning.callbacks import Clock, EpochEnd, Forecast, Schedule, Telling
+from cathode_tf.learning.callbacks import EpochEnd
 from cathode_tf.learning.counterparts import partner
 from cathode_tf.learning.distribution import choose_strategy, fit_distributed, is_chief, scope, workers
 from cathode_tf.learning.losses import CombinedLoss
 from cathode_tf.learning.models import load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
+from cathode_tf.learning.pace import Clock, Forecast, Schedule, Telling
 from cathode_tf.learning.plan import Choices, Plan, plan_training
 from cathode_tf.learning.prior import Prior, knows_phases, prior_phases
 from cathode_tf.learning.processor import quicker
