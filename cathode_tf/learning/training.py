@@ -64,7 +64,7 @@ def train(
         strategy: A `tf.distribute.Strategy`. Default: all GPUs, or the machines that `TF_CONFIG` names,
             which all make the same call and see the same folders.
         force: Replace a run that is there.
-        choices: The attributes of `learning.plan.Choices`: the network (`preset`, `start`, `prior`, `precision`),
+        choices: The attributes of `learning.Choices`: the network (`preset`, `start`, `prior`, `precision`),
             how long (`epochs`, `steps_per_epoch`, `time_limit_s`, `patience`), and what a step is (`batch`,
             `patch_px`, `learning_rate`, `seed`).
 
