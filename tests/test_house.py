@@ -130,7 +130,9 @@ def test_light_rooms_load_no_tensorflow():
 
 def test_what_travels_to_a_cluster_loads_no_tensorflow():
     """Its scheduler unpickles the work, too, and must not spend its time on importing."""
-    loaded = loaded_by("import cathode_tf.inference.beam, cathode_tf.inference.plan, cathode_tf.datasets.beam")
+    loaded = loaded_by(
+        "import cathode_tf.inference.beam, cathode_tf.inference.plan, cathode_tf.datasets.beam"
+    )
     assert not loaded & {"tensorflow", "keras"}
 
 
