@@ -64,6 +64,50 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def untraced(monkeypatch):
+    """Networks and graphs run operation by operation: a small image takes milliseconds, its graph seconds to trace.
+
+    For tests of what becomes of answers. That traced graphs give the same ones is tested where they are traced.
+    """
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from cathode_tf.inference import Segmenter
+    from cathode_tf.inference.graph import SegmentationGraph
+    from cathode_tf.inference.network import Network
+
+    traced, made = Segmenter._run, Network.__init__
+
+    def run(self, name, *values):
+        if not isinstance(self.graph, SegmentationGraph):  # a SavedModel has no Python any more
+            return traced(self, name, *values)
+        function = getattr(self.graph, name)
+        tensors = (
+            value
+            if isinstance(value, tf.Tensor)
+            else tf.constant(np.asarray(value, spec.dtype.as_numpy_dtype))
+            for value, spec in zip(values, function.input_signature, strict=True)
+        )
+        return function.python_function(*tensors)
+
+    class Step:
+        def __init__(self, function):
+            self.python_function = function
+
+        def __call__(self, *tensors):
+            return self.python_function(*tensors)
+
+    def make(self, model):
+        made(self, model)
+        self.measure, self.apply = Step(self.measure.python_function), Step(self.apply.python_function)
+
+    monkeypatch.setattr(Network, "__init__", make)
+    monkeypatch.setattr(Segmenter, "_run", run)
+    monkeypatch.setattr(keras.Model, "run_eagerly", property(lambda self: True, lambda self, value: None))
+
+
+@pytest.fixture
 def small_project(tmp_path):
     """A project of four 48 x 64 images: vertical stripes of all phases, dark to bright; one is a test image.
 

@@ -128,6 +128,14 @@ def test_light_rooms_load_no_tensorflow():
         assert [room for room in LIGHT if loaded_by(f"import cathode_tf.{room}") & heavy] == []
 
 
+def test_what_travels_to_a_cluster_loads_no_tensorflow():
+    """Its scheduler unpickles the work, too, and must not spend its time on importing."""
+    loaded = loaded_by(
+        "import cathode_tf.inference.beam, cathode_tf.inference.plan, cathode_tf.datasets.beam"
+    )
+    assert not loaded & {"tensorflow", "keras"}
+
+
 def test_importing_the_package_loads_no_heavy_library():
     loaded = loaded_by("import cathode_tf")
     assert not loaded & {"tensorflow", "keras", "tensorflow_datasets", "cv2", "pandas", "scipy", "matplotlib"}

@@ -21,13 +21,14 @@ def test_the_two_commands_stand_at_the_top():
 
 
 @pytest.mark.parametrize("size", ["", pytest.param(", height=512, width=512", marks=pytest.mark.slow)])
-def test_the_python_runs(tmp_path, monkeypatch, capsys, size):
+def test_the_python_runs(tmp_path, monkeypatch, capsys, request, size):
     (code,) = blocks("python")
     assert "time_limit_s=90" in code and code.count(", seed=") == 2
     monkeypatch.chdir(tmp_path)
     if not size:  # small sections, and a network of two levels: masks of noise take long to be measured
         from cathode_tf.learning.network import PRESETS
 
+        request.getfixturevalue("untraced")
         monkeypatch.setitem(PRESETS, "small", (4, 8))
     # The same lines with a shorter training: two steps in place of ninety seconds.
     code = code.replace("time_limit_s=90", "epochs=1, steps_per_epoch=2, batch=2")

@@ -22,7 +22,7 @@ import click
 def command(out: Path, seed: int, force: bool) -> None:
     """Synthesise annotated cathodes, train, evaluate, export, segment, analyse, and write a report.
 
-    Takes less than five minutes on two cores and needs no data.
+    Takes less than three minutes on two free cores and needs no data.
     """
     from cathode_tf.demo import run_demo
 

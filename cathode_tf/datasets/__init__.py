@@ -9,11 +9,13 @@ from cathode_tf.lazy import loader
 if TYPE_CHECKING:
     from cathode_tf.datasets.conversion import convert
     from cathode_tf.datasets.pipeline import patches
+    from cathode_tf.datasets.plan import Choices
     from cathode_tf.datasets.record_set import RecordSet, open_records
     from cathode_tf.datasets.schema import Example
     from cathode_tf.datasets.standardization import image_statistics, standardize
 
 _MODULE_OF = {
+    "Choices": "plan",
     "Example": "schema",
     "RecordSet": "record_set",
     "convert": "conversion",
@@ -25,6 +27,7 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "Choices",
     "Example",
     "RecordSet",
     "convert",

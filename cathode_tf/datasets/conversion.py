@@ -60,7 +60,7 @@ def convert(
             `if __name__ == "__main__":`.
         runner: Name of an Apache Beam runner that does the work instead (extra `[beam]`); same bytes.
         runner_options: For Beam, as on a command line: `"--parallelism=8"`.
-        choices: The attributes of `datasets.plan.Choices`: how masks are found (`mask_suffix`, `annotated_only`,
+        choices: The attributes of `datasets.Choices`: how masks are found (`mask_suffix`, `annotated_only`,
             `instances`), how images are read (`pixel_size_nm`, `databar`, `max_megapixels`), what belongs together
             (`groups`, `group_regex`), the split (`split`, `seed`, `split_file`, `guard_gap`), and who made the masks
             (`origin`, `round`, `annotator`).

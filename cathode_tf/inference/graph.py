@@ -56,7 +56,7 @@ class SegmentationGraph(tf.Module):
         parts = Parts(tuple(networks), phases, grid, orientations, check_rule(rule))
         text = json.dumps(description)
 
-        @tf.function(input_signature=[_BATCH])
+        @tf.function(input_signature=[_BATCH], autograph=False)
         def segment(image):
             return tf.map_fn(
                 lambda one: parts.whole(one[..., 0], parts.finish),
@@ -65,12 +65,12 @@ class SegmentationGraph(tf.Module):
                 parallel_iterations=1,
             )
 
-        @tf.function(input_signature=[_BATCH])
+        @tf.function(input_signature=[_BATCH], autograph=False)
         def serve(image):
             maps = segment(image)
             return {key: maps[key] for key in SERVED}
 
-        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="png")])
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="png")], autograph=False)
         def serve_png(png):
             shape = tf.shape(decoded_png(png[0]))
 
@@ -90,7 +90,7 @@ class SegmentationGraph(tf.Module):
                 parallel_iterations=1,
             )
 
-        @tf.function(input_signature=[_BATCH])
+        @tf.function(input_signature=[_BATCH], autograph=False)
         def probabilities(image):
             return tf.map_fn(
                 lambda one: parts.whole(one[..., 0], parts.keep),
@@ -100,35 +100,35 @@ class SegmentationGraph(tf.Module):
             )
 
         # Most images need no tiles; without the loops over them this is traced in a tenth of the time.
-        @tf.function(input_signature=[_PIXELS])
+        @tf.function(input_signature=[_PIXELS], autograph=False)
         def segment_single(pixels):
             pixels = parts.prepared(pixels)
             return parts.single(pixels, *image_constants(pixels), parts.finish)
 
-        @tf.function(input_signature=[_PIXELS])
+        @tf.function(input_signature=[_PIXELS], autograph=False)
         def probabilities_single(pixels):
             pixels = parts.prepared(pixels)
             return parts.single(pixels, *image_constants(pixels), parts.keep)
 
-        @tf.function(input_signature=[])
+        @tf.function(input_signature=[], autograph=False)
         def describe():
             return {"card": tf.constant(text)}
 
-        @tf.function(input_signature=[tf.TensorSpec((), tf.string, name="any")])
+        @tf.function(input_signature=[tf.TensorSpec((), tf.string, name="any")], autograph=False)
         def describe_by_rest(any):
             # TF Serving's REST front refuses signatures without an input.
             return {"card": tf.constant(text)}
 
         sample = tf.TensorSpec((None, None, None), tf.uint16)
 
-        @tf.function(input_signature=[sample, _FLOAT, _FLOAT])
+        @tf.function(input_signature=[sample, _FLOAT, _FLOAT], autograph=False)
         def measure(samples, mean, inverse):
             return parts.normalization(samples, mean, inverse)
 
         carry = tf.TensorSpec((None, None, len(phases)), tf.float32)
         tile_signature = [_PIXELS, _FLOAT, _FLOAT, parts.packed_spec, carry, carry]
 
-        @tf.function(input_signature=[*tile_signature, tf.TensorSpec((8,), tf.int32)])
+        @tf.function(input_signature=[*tile_signature, tf.TensorSpec((8,), tf.int32)], autograph=False)
         def tile(pixels, mean, inverse, packed, left, above, geometry):
             predicted = parts.predict(
                 standardized(padded_window(pixels, geometry[0], 0, geometry[1]), mean, inverse), packed

@@ -26,6 +26,9 @@ class Network:
             are shared, not copied.
 
     Attributes:
+        measure: Images float32 (b, h, w, 1) in; probabilities float32 (b, h, w, n), and the normalisation
+            (packed_size,) over all the images, out.
+        apply: Images and such a normalisation in; probabilities under it out.
         variables: The weights, as TensorFlow tracks them.
         packed_size: How many numbers the normalisation of an image takes.
         bytes_per_px: Memory that a tile takes, per pixel: an estimate on the safe side.
@@ -53,14 +56,19 @@ class Network:
         self.variables = [variable.value for variable in model.variables]
         self.packed_size = self._normalization.size
         self.bytes_per_px = _bytes_per_px(model)
+        images = tf.TensorSpec((None, None, None, 1), tf.float32)
+        packed = tf.TensorSpec((self.packed_size,), tf.float32)
+        # Traced once, however many places of a graph call it: tiles, samples, whole images, every orientation.
+        self.measure = tf.function(self._measure, input_signature=[images], autograph=False)
+        self.apply = tf.function(self._apply, input_signature=[images, packed], autograph=False)
 
-    def measure(self, images: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _measure(self, images: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Probabilities float32 (b, h, w, n), and the normalisation (packed_size,) over all the images."""
         self._normalization.start()
         probabilities = tf.cast(self._model(images, training=False), tf.float32)
         return probabilities, self._normalization.measured()
 
-    def apply(self, images: Any, packed: Any) -> tf.Tensor:
+    def _apply(self, images: Any, packed: Any) -> tf.Tensor:
         """Probabilities float32 (b, h, w, n) under a normalisation that was measured before."""
         self._normalization.start(packed)
         return tf.cast(self._model(images, training=False), tf.float32)

@@ -1,6 +1,7 @@
 """What a caller wants of a segmentation in, a plan out: which images are still to be done, how, and to where.
 
 Nothing is written, and no network is run. A plan is resumed by being made again: what its ledger knows is done.
+No TensorFlow: what schedules the work on a cluster reads plans too.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import refuse_overwrite
@@ -15,11 +17,13 @@ from cathode_tf.imaging import find_images
 from cathode_tf.imaging.micrographs import check_pixel_size
 from cathode_tf.inference.draws import DRAWS
 from cathode_tf.inference.ledger import Ledger, output_names, results_among
-from cathode_tf.inference.segmenter import Segmenter
 from cathode_tf.learning.counterparts import counterparts
 from cathode_tf.phases import Phases
 from cathode_tf.texts import composed
 from cathode_tf.words import counted, some
+
+if TYPE_CHECKING:
+    from cathode_tf.inference.segmenter import Segmenter
 
 
 @dataclass(frozen=True)

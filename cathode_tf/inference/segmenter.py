@@ -193,14 +193,24 @@ class Segmenter:
         Yields:
             First row, first column, and the finished maps (`mask`, `margin`, `entropy`) from there on, at the
             image's own pixels; the blocks cover it once, row by row.
+
+        Example:
+            >>> from cathode_tf import Phases, build_unet
+            >>> segmenter = Segmenter(build_unet(Phases.default(), filters=(4, 8)))
+            >>> pixels = np.zeros((6, 9), np.uint8)
+            >>> image = ScaledImage(lambda rows, columns: pixels[rows, columns], (6, 9), scale=2.0)
+            >>> [(row, column, maps["mask"].shape) for row, column, maps in segmenter.stream(image)]
+            [(0, 0, (6, 9))]
         """
         if self.grid.fits(image.shape):
             found = self._whole("segment", image.whole())
             yield image.block_back((0, 0, {key: found[key].numpy() for key in MAPS}))
             return
         rule = self.card["standardization"]
-        for block in tile_by_tile(self._run, image.read, image.shape, self.grid, len(self.phases), rule):
-            yield image.block_back(block)
+        for seen in tile_by_tile(self._run, image.read, image.shape, self.grid, len(self.phases), rule):
+            block = image.block_back(seen)
+            if block[2]["mask"].size:
+                yield block
 
     def probabilities(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """Probability of each phase, float32 (height, width, phases), for images that fit in memory.

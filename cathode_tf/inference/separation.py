@@ -58,6 +58,7 @@ class SeparationNetwork:
         self._answer = tf.function(
             lambda shown: model(shown, training=False),
             input_signature=[tf.TensorSpec((1, None, None, 2), tf.float32)],
+            autograph=False,
         )
 
     def __call__(self, shown: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cathode_tf.learning.metrics import Dice
     from cathode_tf.learning.models import load_model, read_card, save_model, write_card
     from cathode_tf.learning.network import PRESETS, build_unet
+    from cathode_tf.learning.plan import Choices
     from cathode_tf.learning.prediction import predict_image
     from cathode_tf.learning.run_folder import Run
     from cathode_tf.learning.training import train
@@ -22,6 +23,7 @@ _MODULE_OF = {
     "PRESETS": "network",
     "After": "layers",
     "Card": "layers",
+    "Choices": "plan",
     "CombinedLoss": "losses",
     "DepthToSpace": "layers",
     "Dice": "metrics",
@@ -43,6 +45,7 @@ __all__ = [
     "PRESETS",
     "After",
     "Card",
+    "Choices",
     "CombinedLoss",
     "DepthToSpace",
     "Dice",

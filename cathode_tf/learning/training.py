@@ -21,12 +21,13 @@ from cathode_tf.imaging.looks import Known, looks_of
 from cathode_tf.imaging.outliers import tamed
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
-from cathode_tf.learning.callbacks import Clock, EpochEnd, Forecast, Schedule, Telling
+from cathode_tf.learning.callbacks import EpochEnd
 from cathode_tf.learning.counterparts import partner
 from cathode_tf.learning.distribution import choose_strategy, fit_distributed, is_chief, scope, workers
 from cathode_tf.learning.losses import CombinedLoss
 from cathode_tf.learning.models import load_model, read_card
 from cathode_tf.learning.network import PRESETS, build_unet
+from cathode_tf.learning.pace import Clock, Forecast, Schedule, Telling
 from cathode_tf.learning.plan import Choices, Plan, plan_training
 from cathode_tf.learning.prior import Prior, knows_phases, prior_phases
 from cathode_tf.learning.processor import quicker
@@ -63,7 +64,7 @@ def train(
         strategy: A `tf.distribute.Strategy`. Default: all GPUs, or the machines that `TF_CONFIG` names,
             which all make the same call and see the same folders.
         force: Replace a run that is there.
-        choices: The attributes of `learning.plan.Choices`: the network (`preset`, `start`, `prior`, `precision`),
+        choices: The attributes of `learning.Choices`: the network (`preset`, `start`, `prior`, `precision`),
             how long (`epochs`, `steps_per_epoch`, `time_limit_s`, `patience`), and what a step is (`batch`,
             `patch_px`, `learning_rate`, `seed`).
 

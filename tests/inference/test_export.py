@@ -57,6 +57,19 @@ def test_a_savedmodel_cut_short_is_one_sentence(exported, tmp_path):
         Segmenter(tmp_path)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 3), (17, 23), (300, 211)])
+def test_tile_by_tile_gives_the_same_bytes_as_one_call_of_the_graph(small_tiles, image, shape):
+    """The one is what Python and the shell do, the other what a server does."""
+    pixels = image(*shape)
+    tiles = small_tiles.segment(pixels)
+    whole = small_tiles.graph.segment(pixels[None, ..., None])
+    for name in ("mask", "margin", "entropy"):
+        assert getattr(tiles, name).shape == shape
+        np.testing.assert_array_equal(whole[name][0], getattr(tiles, name))
+    assert tiles.score == whole["score"][0]
+    np.testing.assert_allclose(whole["phase_fractions"][0], list(tiles.phase_fractions.values()), atol=1e-6)
+
+
 @pytest.mark.slow
 def test_a_model_whose_start_model_keeps_its_say_is_exported_whole(tiny, image, tmp_path):
     pooled = Prior(tiny(seed=1), tiny(seed=2)).pooled(0.4)

@@ -19,6 +19,8 @@ from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.plan import Manner, Task
 from cathode_tf.inference.scale import scale_to_model
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 @pytest.fixture
 def images(image, tmp_path):

@@ -7,6 +7,8 @@ from cathode_tf import InputError, Phases
 from cathode_tf.inference.folders import segment_files
 from cathode_tf.inference.plan import Manner, plan_segmentation
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 @pytest.fixture
 def images(image, tmp_path):

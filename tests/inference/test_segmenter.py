@@ -7,6 +7,8 @@ from cathode_tf import InputError, Phases
 from cathode_tf.inference import Segmenter, sources
 from cathode_tf.learning import predict_image
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 def test_an_image_that_fits_gets_the_networks_own_answer(model, segmenter, image):
     pixels = image(70, 53)
@@ -53,19 +55,6 @@ def test_two_grids_give_one_answer_for_images_of_every_size(model, image):
         inner = expected[48 : height // 2 - 48, 48 : width // 2 - 48]
         if inner.size:
             assert np.ptp(inner[::4, ::4], (0, 1)).max() < 2e-5
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 3), (17, 23), (300, 211)])
-def test_tile_by_tile_gives_the_same_bytes_as_one_call_of_the_graph(small_tiles, image, shape):
-    """The one is what Python and the shell do, the other what a server does."""
-    pixels = image(*shape)
-    tiles = small_tiles.segment(pixels)
-    whole = small_tiles.graph.segment(pixels[None, ..., None])
-    for name in ("mask", "margin", "entropy"):
-        assert getattr(tiles, name).shape == shape
-        np.testing.assert_array_equal(whole[name][0], getattr(tiles, name))
-    assert tiles.score == whole["score"][0]
-    np.testing.assert_allclose(whole["phase_fractions"][0], list(tiles.phase_fractions.values()), atol=1e-6)
 
 
 def test_eight_bit_and_sixteen_bit_pixels_of_equal_value_are_one_image(segmenter, image):

@@ -166,6 +166,7 @@ def test_a_model_answers_in_other_phases():
         told_in(probabilities, Phases.default(), Phases.from_names(("steel", "slag")))
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_segmenter_follows_strokes_in_phases_of_ones_own(model):
     image, reference = layers()
     strokes = strokes_at(reference, NINE)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
@@ -49,8 +50,12 @@ def striped(tmp_path_factory) -> RecordSet:
 
 @pytest.fixture(scope="module")
 def tiny_network():
-    """The preset `small` is a network of two levels, 4 and 8 filters, so that training takes seconds."""
+    """The preset `small` is a network of two levels, 4 and 8 filters, and no graph of it is traced.
+
+    A step then takes a tenth of a second, and the few that are needed here are done before a graph would be traced.
+    """
     patch = pytest.MonkeyPatch()
     patch.setitem(PRESETS, "small", (4, 8))
+    patch.setattr(keras.Model, "run_eagerly", property(lambda self: True, lambda self, value: None))
     yield
     patch.undo()

@@ -14,7 +14,7 @@ from cathode_tf.learning.prior import LEAST_GAIN, Prior, knows_phases, prior_pha
 
 from .conftest import STRIPES, stripes
 
-pytestmark = pytest.mark.usefixtures("tiny_network")
+pytestmark = pytest.mark.usefixtures("tiny_network", "untraced")
 
 TINY = {"preset": "small", "epochs": 1, "steps_per_epoch": 2, "batch": 2, "patch_px": 32}
 SAID = Phases.from_names(("additive", "ncm", "pore", "binder"))
@@ -83,7 +83,7 @@ def test_the_validation_images_choose_the_weight():
 def test_large_images_are_pooled_in_parts_alike(monkeypatch):
     prior = Prior(network(seed=1), network(SAID, seed=2))
     whole = prior.validate(images())
-    monkeypatch.setattr("cathode_tf.learning.prior.BLOCK_PX", 100)
+    monkeypatch.setattr("cathode_tf.learning.prior.BLOCK_PX", 1000)  # 15 of 64 rows at a time
     monkeypatch.setattr("cathode_tf.learning.prior.CACHE_BYTES", 0)
     parts = Prior(network(seed=1), network(SAID, seed=2)).validate(images())
     assert parts[1] == whole[1]

@@ -7,7 +7,7 @@ import pytest
 
 from cathode_tf import InputError, train
 from cathode_tf.learning import training
-from cathode_tf.learning.callbacks import Schedule
+from cathode_tf.learning.pace import Schedule
 from cathode_tf.learning.resuming import resume_or_begin
 from cathode_tf.learning.run_folder import CONFIG, STATE, Progress
 

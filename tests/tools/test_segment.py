@@ -12,6 +12,8 @@ from cathode_tf import InputError, Phases, Segmenter, build_unet
 from cathode_tf.imaging import read_mask
 from cathode_tf.tools.main import cli, main
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
