@@ -113,8 +113,8 @@ class Checks:
         """What the points will give, before any is labelled."""
         half = 100 * expected_half_width(self.strata, len(self.table))
         return (
-            f"{len(self.table)} points leave about {half:.1f} points of percentage on each phase, {self.headline} for "
-            "one, if the masks are as right as most."
+            f"With {len(self.table)} points the share of a phase, {self.headline} for one, will be known to about "
+            f"{half:.1f} points of percentage either way, if the masks are as right as masks mostly are."
         )
 
     @property

@@ -242,8 +242,8 @@ class Verification:
         assert self.right.value is not None
         ends = "" if self.right.ci is None else " [{:.0f}, {:.0f}]".format(*(100 * e for e in self.right.ci))
         doubt = f"; {self.cannot_tell} could not be told" if self.cannot_tell else ""
-        by = f" by {self.by}" if self.by else ""
-        return f"{100 * self.right.value:.0f}{ends} % of the area is right{doubt}{by}."
+        by = f"In the judgement of {self.by}, " if self.by else ""
+        return f"{by}{100 * self.right.value:.0f}{ends} % of the area is right{doubt}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -36,7 +36,7 @@ def test_answers_are_kept_taken_back_and_resumed(masks):
     checks = verify(masks, PHASES, points=40)
     client = client_of(checks, masks)
     state = client.get("/api/verify").json()
-    assert len(state["answers"]) == 40 and "40 points leave about" in state["promise"]
+    assert len(state["answers"]) == 40 and "With 40 points" in state["promise"]
     picture = client.get("/api/verify/0/view?wide=2").content
     assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (320, 320)
     assert client.post("/api/verify/3", json={"reference": "ncm"}).json()["answers"][3] == "ncm"
