@@ -166,6 +166,8 @@ def _basis(analysis: Analysis) -> str:
     area = sum(image.shape[0] * image.shape[1] for image in analysis.images)
     if analysis.pixel_size_nm is None or analysis.mixed:
         where = f"{plain(area / 1e6, 3)} megapixels"
+        if not analysis.mixed and number > 1:
+            where += ", pixel size unknown: lengths in pixels say something only if all images have one magnification"
     else:
         where = f"{plain(area * (analysis.pixel_size_nm / 1000) ** 2)} µm² at {analysis.pixel_size_nm:.5g} nm a pixel"
         where += f" ({analysis.pixel_size_source})" if analysis.pixel_size_source else ""
