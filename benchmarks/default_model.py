@@ -44,9 +44,9 @@ ABOUT = (
     "never seen."
 )
 FAILS = (
-    "Carbon and binder are told apart where SEM shows them apart; in nano-CT both are called binder. Beyond it are "
-    "cracks and pores below about 3 px, particles above 260 px across (downscale first), current collectors, and "
-    "powders of shaded, overlapping particles."
+    "Carbon and binder are not told apart: in SEM both are called additive, in nano-CT binder. Brightly lit walls at "
+    "the ground of pores inside particles are called additive. Beyond it are cracks and pores below about 3 px, "
+    "current collectors, and powders of shaded, overlapping particles."
 )
 Item = tuple[str, np.ndarray, np.ndarray]  # name, image, class of each pixel
 
