@@ -292,7 +292,7 @@ def test_synthetic_cathodes_are_ranked_and_measured_without_much_bias():
     for degree in (0.0, 0.3, 0.6, 1.0):
         samples = list(
             synthesize(
-                3, seed=7, height=500, width=500, parameters=Parameters().replace(fragmentation=degree)
+                2, seed=7, height=300, width=300, parameters=Parameters().replace(fragmentation=degree)
             )
         )
         found = measure_fragmentation(
