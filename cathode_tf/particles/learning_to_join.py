@@ -6,6 +6,7 @@ them, once by the contact alone and once by what was learned from that.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,11 @@ class Taught:
             lambda: Pieces(basins, hills, maps.contact, maps.grey), shared.argmax(1), len(np.unique(labels))
         )
 
+    @functools.cached_property
+    def by_contact(self) -> tuple[np.ndarray, np.ndarray]:
+        """Features of all borders that are met while pieces are joined by their contact alone, and the answers."""
+        return _way(self, lambda known: 1 - known[:, 0])
+
 
 def learn_joining(taught: Sequence[Taught]) -> Joining:
     """Weights that tell best which pieces are one particle.
@@ -63,7 +69,7 @@ def learn_joining(taught: Sequence[Taught]) -> Joining:
     Raises:
         InputError: If no two pieces meet in them.
     """
-    met = [[_way(image, lambda known: 1 - known[:, 0])] for image in taught]
+    met = [[image.by_contact] for image in taught]
     joining = _fitted(taught, met)
     for image, ways in zip(taught, met, strict=True):
         ways.append(_way(image, joining.probability))

@@ -40,11 +40,18 @@ SHELLS = 5
 MIN_FRAGMENT_SHARE = 0.002
 MIN_PARENT_PX = 200
 MIN_CRACK_PX = 8
+HAIR = 1.5
+"""Half the widest place of a hair, px."""
 SLENDER = 5.5
 """A stretch of a crack, from one branching to the next, is at least so many times as long as it is wide, both on
 average; pores that grew together branch more often."""
+UNEVEN, SLENDER_UNEVEN = 0.25, 8.0
+"""Or the second, where the width of the whole gap changes along it by more than this share of its mean, as it does
+where pores meet by chance."""
 WEB, SLENDER_WEB = 1.5, 3.2
 """Cracks that are together so many diameters long are a web, whose stretches may be shorter."""
+PARTED, SLENDER_PARTED = 0.5, 2.0
+"""And a web that leaves no piece larger than this share of the particle; pores that meet part off crumbs."""
 LARGE = 0.04
 """Pieces below this share of what might be one particle do not decide whether it is."""
 
@@ -319,30 +326,44 @@ def _whole(
     whole = _fill(_close(mine, opening_px) & (mine | (pore & parent)), pore & parent)
     diameter = math.sqrt(4 / math.pi * np.count_nonzero(whole))
     beside = cv2.dilate((~whole).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return whole, *_cracks(whole & ~mine, beside, diameter)
+    return whole, *_cracks(whole, whole & ~mine, beside, diameter)
 
 
-def _cracks(gaps: np.ndarray, surface: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps that are long for their width, as labels, and the length of their midlines by label."""
+def _cracks(
+    whole: np.ndarray, gaps: np.ndarray, surface: np.ndarray, diameter: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps of a particle that are long for their width, as labels, and the length of their midlines by label."""
     number, labels = cv2.connectedComponents(gaps.astype(np.uint8), connectivity=8)
-    # Enclosed pores that touch at corners only are a chain of pores.
-    open_ = np.zeros(number, bool)
+    # Enclosed pores that touch at corners only are a chain of pores; a hair of one pixel may well run over corners.
+    open_, hair = np.zeros(number, bool), np.ones(number, bool)
     open_[labels[surface]] = True
-    more, apart = cv2.connectedComponents((gaps & ~open_[labels]).astype(np.uint8), connectivity=4)
+    half = cv2.distanceTransform(np.pad(gaps, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    hair[labels[half[1:-1, 1:-1] > HAIR]] = False
+    chained = gaps & ~(open_ | hair)[labels]
+    more, apart = cv2.connectedComponents(chained.astype(np.uint8), connectivity=4)
     labels = np.where(apart > 0, apart + number, labels)
     number += more
-    lengths, stretches = midlines(labels, number)
+    lengths, stretches, uneven = midlines(labels, number)
     width = np.bincount(labels.ravel(), minlength=number) / np.maximum(lengths, 1)
     slender = lengths / np.maximum(stretches * width, 1e-9)
     open_ = np.zeros(number, bool)
     open_[labels[surface]] = True
     at_most, faint = np.where(open_, SHORTEST, ENCLOSED), np.where(open_, FAINT, FAINT_ENCLOSED)
     share = np.minimum(at_most, faint / np.maximum(slender, SLENDER))
-    least = np.where(lengths >= WEB * diameter, SLENDER_WEB, SLENDER)
+    web = lengths >= WEB * diameter
+    least = np.where(web, SLENDER_WEB, np.where(uneven > UNEVEN, SLENDER_UNEVEN, SLENDER))
     keep = (lengths >= np.maximum(MIN_CRACK_PX, share * diameter)) & (slender >= least)
+    for gap in np.flatnonzero(web & ~keep & (slender >= SLENDER_PARTED)):
+        keep[gap] = _largest_share(whole & (labels != gap)) <= PARTED
     keep[0] = False
     lengths[~keep] = 0
     return np.where(keep[labels], labels, 0), lengths
+
+
+def _largest_share(pieces: np.ndarray) -> float:
+    """Share of the largest piece in the area of all."""
+    area = cv2.connectedComponentsWithStats(pieces.astype(np.uint8), connectivity=4)[2][1:, cv2.CC_STAT_AREA]
+    return float(area.max(initial=0) / max(area.sum(), 1))
 
 
 def _by_shell(whole: np.ndarray, cracked: np.ndarray) -> list[float]:

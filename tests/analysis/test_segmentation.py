@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from cathode_tf import InputError, Phases
 from cathode_tf.analysis import analyze
@@ -48,6 +49,17 @@ def test_every_number_gets_the_spread_of_its_draws():
     assert analysis.worth.doubt == 0 and MODEL_DOUBT in fraction.flags
     assert "model itself doubts, which was never held against known masks" in analysis.worth.sentence
     assert "masks unchecked" in str(fraction)
+
+
+def test_the_count_of_label_images_tells_how_far_a_separation_is_off():
+    mask = squares(20)
+    labels = ndimage.label(mask)[0].astype(np.int32)
+    analysis = analyze([(name, mask, None, labels) for name in "ab"], PHASES)
+    number = analysis.summary["number_density"]["ncm"]
+    # 50 squares, none cut: variance .12 each, and a shift of 5 % of all.
+    u = (0.12 / 50 + 0.05**2) ** 0.5 * number.value
+    assert number.value == pytest.approx(25 / 200**2)
+    assert number.components["separation"] == pytest.approx(u)
 
 
 def test_what_was_learned_of_draws_moves_the_interval():

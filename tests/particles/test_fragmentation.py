@@ -158,9 +158,40 @@ def test_whole_synthetic_particles_are_not_broken(structure):
     parameters = Parameters(**structure)
     sample = synthesize(seed=3, height=400, width=400, parameters=parameters)[0]
     found = measure_fragmentation([sample.mask], PHASES, pixel_size_nm=sample.pixel_size_nm)
-    # Without a label image a few gaps of pressed ones pass for cracks.
-    assert found["crack_length_density"].value < (0.01 if structure == PRESSED_FLAT else 0.005)
+    assert found["crack_length_density"].value < 0.005
     assert found["fragments_per_particle"].value < 1.02
+
+
+def test_inner_pores_of_a_tenth_are_no_cracks():
+    parameters = Parameters(inner_porosity=0.1)
+    sample = synthesize(seed=5, height=320, width=320, parameters=parameters)[0]
+    for labels in (None, {sample.id: sample.labels}):
+        found = measure_fragmentation(
+            {sample.id: sample.mask}, PHASES, pixel_size_nm=sample.pixel_size_nm, labels=labels
+        )
+        assert found["crack_length_density"].value < 0.005
+
+
+def test_pores_in_a_chain_that_meet_at_corners_are_pores_and_a_diagonal_hair_is_a_crack():
+    # Eight squares of 4 px, corner to corner, 45 px in all; then a hair of single pixels, corner to corner, as long.
+    chain, hair = disk(), disk()
+    for k in range(8):
+        chain[54 + 4 * k : 58 + 4 * k, 54 + 4 * k : 58 + 4 * k] = 0
+    for k in range(32):
+        hair[54 + k, 54 + k] = 0
+    assert measure_parents(chain, PHASES).crack_length.sum() == 0
+    assert measure_parents(hair, PHASES).crack_length.sum() == pytest.approx(32 * 2**0.5, rel=0.05)
+
+
+def test_a_web_that_crushes_a_particle_is_a_crack_whose_stretches_are_short():
+    # A grid of gaps 3 px wide, 9 px apart: stretches two to three times as long as wide, and no piece of any size.
+    mask = disk()
+    mask[20::12] = mask[21::12] = mask[22::12] = 0
+    mask[:, 20::12] = mask[:, 21::12] = mask[:, 22::12] = 0
+    row = measure_parents(mask, PHASES).iloc[0]
+    # In every direction a line every 12 px.
+    assert row.crack_length == pytest.approx(2 / 12 * row.area, rel=0.1)
+    assert row.largest_fragment_ratio < 0.05
 
 
 def test_binder_between_two_particles_is_no_crack():
@@ -261,7 +292,7 @@ def test_synthetic_cathodes_are_ranked_and_measured_without_much_bias():
     for degree in (0.0, 0.3, 0.6, 1.0):
         samples = list(
             synthesize(
-                3, seed=7, height=500, width=500, parameters=Parameters().replace(fragmentation=degree)
+                2, seed=7, height=300, width=300, parameters=Parameters().replace(fragmentation=degree)
             )
         )
         found = measure_fragmentation(
@@ -276,8 +307,8 @@ def test_synthetic_cathodes_are_ranked_and_measured_without_much_bias():
         outlined.append(by_outlines["crack_length_density"].value)
         value = found["crack_length_density"].value
         true = _truth(samples, "crack_length_um") / _truth(samples, "section_area_um2")
-        # A third is missed where much is broken: openings below the resolution, and pieces that no crack parts.
-        assert 0.65 * true - 0.01 < value < 1.2 * true + 0.01
+        # A fifth is missed where less is broken: openings below the resolution, and cracks that run through pores.
+        assert 0.75 * true - 0.01 < value < 1.1 * true + 0.005
         headline.append(value)
         indices.append(found["fragmentation_index"].value)
     assert headline == sorted(headline) and indices == sorted(indices)
