@@ -89,16 +89,15 @@ def drift_errors(found, truth):
 
 
 def drift():
-    for name, scene in DRIFT.items():
-        for seed in (11, 12):
+    for seed, (name, scene) in itertools.product((11, 12), DRIFT.items()):
 
-            def row(scene=scene, seed=seed):
-                slices, truth, _, _ = serial_cuts(seed=seed, **scene)
-                found = {"none": 0 * truth, "cathode_tf": our_drift(slices)}
-                found |= {way: nuscope(slices, way) for way in ("multibaseline", "pairwise")}
-                return {way: drift_errors(values, truth) for way, values in found.items()}
+        def row(scene=scene, seed=seed):
+            slices, truth, _, _ = serial_cuts(seed=seed, **scene)
+            found = {"none": 0 * truth, "cathode_tf": our_drift(slices)}
+            found |= {way: nuscope(slices, way) for way in ("multibaseline", "pairwise")}
+            return {way: drift_errors(values, truth) for way, values in found.items()}
 
-            yield f"{name}|{seed}", row
+        yield f"{name}|{seed}", row
 
 
 def cleaned(slices):
@@ -112,7 +111,7 @@ def cleaned(slices):
 
 
 def curtains():
-    for (name, scene), strength, seed in itertools.product(CURTAINS.items(), (0.0, 10.0, 30.0), (0, 1)):
+    for seed, (name, scene), strength in itertools.product((0, 1), CURTAINS.items(), (0.0, 10.0, 30.0)):
 
         def row(scene=scene, strength=strength, seed=seed):
             told = {"count": 40, "walk": 0.0, "seed": seed, **scene}
@@ -128,7 +127,7 @@ def thickness():
     from cathode_tf.tomography.ruler import Ruler
     from cathode_tf.tomography.thickness import find_thickness
 
-    for (name, scene), seed in itertools.product(THICKNESS.items(), (0, 1, 2)):
+    for seed, (name, scene) in itertools.product((0, 1, 2), THICKNESS.items()):
 
         def row(scene=scene, seed=seed):
             slices, _, _, depth = serial_cuts(walk=0.0, side=400, scatter=0.25, seed=seed, **scene)

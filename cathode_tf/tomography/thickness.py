@@ -24,6 +24,9 @@ BLURS_PX = np.arange(0, 4.5, 0.5)
 LEAST_SKEW = 0.15
 """Changes from slice to slice that are skewed more than this have a direction: what lies below shines through."""
 
+LIKELY = 3.0
+"""Blurs that leave at most so many times as much unexplained as the best are likely, too."""
+
 COMMON = 1.5
 """Edges of one depth lie alike in all blocks, too: by so much the variance exceeds what their scatter tells."""
 
@@ -129,7 +132,7 @@ def mean_thickness(ruler: Ruler, scatter: float) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     fits = [_Fit(along, across, scatter, blur) for blur in BLURS_PX]
     left = np.array([fit.left for fit in fits])
-    likely = np.flatnonzero(left <= 2 * left.min())
+    likely = np.flatnonzero(left <= LIKELY * left.min())
     # A smooth structure is as well explained by a blurred finer one; the least blur is taken that does.
     first = int(likely[0])
     while first + 1 < len(fits) and left[first + 1] < left[first]:
