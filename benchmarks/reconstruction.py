@@ -10,6 +10,7 @@ Parts: drift, curtains, thickness, particles, ablation, speed. The scenes stand 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -169,6 +170,7 @@ def ablation():
     from cathode_tf.imaging.volumes import open_volume
     from cathode_tf.volumes.trust import measured as measured_labels
 
+    @functools.lru_cache(1)
     def stack(seed):
         made = serial_cuts(count=80, stripes=20.0, flicker=0.04, size=6.0, binder=True, seed=seed)
         # Uneven light: a quarter brighter on one side than on the other.
