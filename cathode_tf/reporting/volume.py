@@ -109,7 +109,7 @@ def _rendering(analysis: VolumeAnalysis) -> list[Section]:
         Picture(picture_data(picture), f"Surface of {name}; faces of the volume are left open.")
         for name, picture in drawn.items()
     ]
-    return [Section("In three dimensions", pictures=pictures)] if pictures else []
+    return [Section("In three dimensions", pictures=pictures, open=True)] if pictures else []
 
 
 def _middle(analysis: VolumeAnalysis) -> list[Section]:

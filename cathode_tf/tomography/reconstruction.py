@@ -137,7 +137,7 @@ class _Run:
         self.said["tilt"] = " ".join(geometry.said)
         if self.earlier is None:
             samples = look_at_samples(self.stack, self.settings)
-            found = first_pass(self.stack, self.settings, samples.material, self.work)
+            found = first_pass(self.stack, self.settings, samples, self.work)
             transforms, details = self._transforms(geometry, samples, found)
         else:
             transforms, details = self._repeated()

@@ -78,7 +78,10 @@ def find_thickness(
     known = np.isfinite(relative)
     if known.sum() < 3:
         return Thickness(
-            np.ones(len(relative)), np.nan, np.nan, "the slices differ too much for the image to tell"
+            np.ones(len(relative)),
+            np.nan,
+            np.nan,
+            "the image cannot tell: the slices show too little, or are not alike enough",
         )
     relative = np.where(known, relative, 1.0)
     mean, u_mean, blur = mean_thickness(ruler, float(relative[known].std()))
@@ -127,8 +130,8 @@ def mean_thickness(ruler: Ruler, scatter: float) -> tuple[float, float, float]:
         strips) and of the blurs that explain the differences nearly as well.
     """
     along, across = ruler.curves()
-    across = across[across <= along.max(initial=0)]
-    if len(along) < 8 or len(across) < 2 or along[0] <= 0:
+    across = across[: int(np.argmax(np.append(across, np.inf) > along.max(initial=0)))]
+    if len(along) < 8 or len(across) < 2 or along[0] <= 0 or across[0] <= 0:
         return np.nan, np.nan, np.nan
     fits = [_Fit(along, across, scatter, blur) for blur in BLURS_PX]
     left = np.array([fit.left for fit in fits])
@@ -220,12 +223,10 @@ def relative_thickness(ruler: Ruler, gaps: np.ndarray | None = None) -> tuple[np
             for k in np.flatnonzero(useful)
         ]
     ).T
-    if gaps is not None:
-        each = each / gaps[:, None]
+    each = np.where(np.isfinite(each), each, whole[:, None]) / (1.0 if gaps is None else gaps[:, None])
     logs = np.log(np.clip(each, 0.02, None))
-    logs -= np.nanmean(logs[known], 0)
-    middle = np.nanmean(np.where(known[:, None], logs, 0.0), 1)
-    logs = np.where(np.isfinite(logs) & known[:, None], logs, middle[:, None])
+    logs -= logs[known].mean(0)
+    logs[~known] = 0.0
     blocks = np.repeat(logs.mean(1)[:, None], BLOCKS**2, 1)
     blocks[:, useful] = logs
     found, u = _shared(blocks)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from cathode_tf import reconstruct
 from cathode_tf.tomography.brightness import Illumination, find_material, gains, level_of
 from cathode_tf.tomography.curtains import find_curtains, find_pattern, without_curtains
 from cathode_tf.tomography.ruler import Ruler
@@ -146,6 +147,21 @@ def test_a_missing_slice_makes_none_thicker():
     ruler = measured(field, depth, sharp, gaps=(10,))
     assert find_thickness(ruler, None, None, gaps=gaps).relative[9] < 1.2
     assert find_thickness(ruler, None, None).relative[9] > 1.3
+
+
+def test_strong_curtains_do_not_hide_flicker(tmp_path, make_stack):
+    """Stripes of 30 grey levels run 40 and 170 together: the bright material is told once they are gone."""
+    made = make_stack(count=16, side=160, walk=0.0, stripes=30.0, flicker=0.04, seed=6)
+    told = {"tilt_deg": 90, "without": ("align", "thickness")}
+    record = reconstruct(made.write(tmp_path / "raw"), tmp_path / "v.zarr", **told).record
+    assert (
+        "on the material of grey level 1" in record["steps"]["brightness"]
+    )  # 150 to 190, never the pores' 40
+    gain = np.array([entry["gain"] for entry in record["slices"]])
+    flicker = made.slices.mean((1, 2)) / made.clean.mean((1, 2))
+    # From slice to slice: black pixels that stripes cannot darken further make a slow change besides.
+    assert flicker.std() > 0.02
+    assert np.diff(flicker * gain).std() < 0.3 * np.diff(flicker).std()
 
 
 @pytest.mark.slow
