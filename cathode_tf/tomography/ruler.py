@@ -98,9 +98,10 @@ class Ruler:
                 change = np.abs(values[:, k:] - values[:, :-k]) * (edge[:, k:] | edge[:, :-k])
                 moved[:, k - 1] = _by_block(change)
                 steep[:, k - 1] = _by_block((slope[:, k:] + slope[:, :-k]) / 2)
-            first = self._moved_along is None
-            self._moved_along = moved if first else self._moved_along + moved
-            self._steep_along = steep if first else self._steep_along + steep
+            if self._moved_along is None or self._steep_along is None:
+                self._moved_along, self._steep_along = moved, steep
+            else:
+                self._moved_along, self._steep_along = self._moved_along + moved, self._steep_along + steep
         if self._edge is not None:
             earlier, sloped = self._edge
             self._moved.append(_by_block(np.abs(values - earlier) * (edge | (sloped > 0))))

@@ -116,7 +116,7 @@ def test_blur_and_noise_are_no_thickness(make_stack):
     for pixels in made.slices:
         ruler.add(pixels)
     found = find_thickness(ruler, None, None)
-    assert abs(found.mean_px / 2 - 1) < 1.96 * found.u_mean and found.u_mean < 0.1
+    assert abs(found.mean_px / 2 - 1) < 1.96 * found.u_mean and found.u_mean < 0.3
     assert found.blur_px == pytest.approx(2.0, abs=0.5)
     assert found.relative.std() < 0.08  # all slices are of one thickness
 
