@@ -394,16 +394,19 @@ def measure_volume(
     from cathode_tf.analysis.worth import Worth
     from cathode_tf.files import atomic_folder
     from cathode_tf.imaging.stories import stories_beside
+    from cathode_tf.imaging.volumes import trust_beside
     from cathode_tf.reporting import write_volume_report
-    from cathode_tf.volumes import analyze_volume, open_volume
+    from cathode_tf.volumes import Trust, analyze_volume, open_volume
 
     worth = Worth((path.stem,), {path.stem: stories_beside([path])[0]})
     options: dict[str, Any] = {} if neck_depth is None else {"neck_depth": neck_depth}
     with open_volume(path, phases, voxel_size_nm=voxel_size_nm) as volume:
         analysis = analyze_volume(volume, tortuosity=tortuosity, **options)
+    found = trust_beside(path)
+    trust = None if found is None else Trust.from_dict(found)
     with atomic_folder(out, force=force) as folder:
         analysis.write(folder)
-        write_volume_report(analysis, folder / "report.html", worth=worth)
+        write_volume_report(analysis, folder / "report.html", worth=worth, trust=trust)
     click.echo(worth.sentence)
     if analysis.voxel_size_nm is None:
         click.echo("Voxel size unknown: lengths are in voxel edges (give --voxel-size-nm for micrometres).")

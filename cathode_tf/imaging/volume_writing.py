@@ -19,7 +19,7 @@ SMALLEST_LEVEL_PX = 512
 CLASSIC_TIFF_BYTES = 3_900_000_000
 """What is larger cannot be a classic TIFF, which is all that ImageJ's own stacks are."""
 
-OURS = re.compile(r"\.zgroup|\.zattrs|\d/\.zarray|\d/\.zattrs|\d/\d+\.\d+\.\d+|reconstruction\.json")
+OURS = re.compile(r"\.zgroup|\.zattrs|\d/\.zarray|\d/\.zattrs|\d/\d+[./]\d+[./]\d+|reconstruction\.json")
 """Paths of the files in an OME-Zarr of ours."""
 
 
@@ -54,7 +54,11 @@ class OmeZarr:
                 self._group[name]
                 if name in self._group
                 else self._group.create_array(
-                    name, shape=(shape[0], height, width), chunks=chunks, dtype=np.dtype(dtype).name
+                    name,
+                    shape=(shape[0], height, width),
+                    chunks=chunks,
+                    dtype=np.dtype(dtype).name,
+                    chunk_key_encoding={"name": "v2", "separator": "/"},  # as OME-NGFF has it
                 )
             )
             if max(height, width) < 2 * SMALLEST_LEVEL_PX:

@@ -155,6 +155,23 @@ def sidecar_edges(path: Path) -> Edges | None:
     return (z, y, x)
 
 
+def trust_beside(path: str | Path) -> dict[str, Any] | None:
+    """How far a volume can be trusted, as `reconstruct` measured it; None where nothing says so.
+
+    It stands in the reconstruction's record, and `segment` hands it on to the `.json` beside the label volume.
+    """
+    path = Path(path)
+    for beside in (path / "reconstruction.json", path.with_suffix(".json")):
+        if beside != path and beside.is_file():
+            try:
+                found = read_json(beside)["trust"]
+            except (InputError, KeyError, TypeError):
+                continue
+            if isinstance(found, dict):
+                return found
+    return None
+
+
 def _imagej_edges(raster: RasterFile) -> Edges | None:
     """What ImageJ calls spacing, and the edges of a pixel, in nm."""
     if raster.tiff is None or not raster.tiff.is_imagej:

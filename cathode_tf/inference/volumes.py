@@ -18,7 +18,7 @@ from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.micrographs import check_pixel_size
 from cathode_tf.imaging.ome_zarr import Edges
 from cathode_tf.imaging.volume_writing import OURS, write_ome_zarr, write_tiff_volume
-from cathode_tf.imaging.volumes import Volume, pixel_size, with_pixel_size
+from cathode_tf.imaging.volumes import Volume, pixel_size, trust_beside, with_pixel_size
 from cathode_tf.ownership import refuse_foreign, unlike_entry
 from cathode_tf.phases import IGNORE
 from cathode_tf.progress import track
@@ -121,7 +121,12 @@ def segment_volume(
         flicker,
         smooth,
     )
-    write_json(out.with_suffix(".json"), asdict(result) | {"path": out.name}, force=force)
+    content = asdict(result) | {"path": out.name}
+    path = getattr(volume, "path", None)
+    trust = None if path is None else trust_beside(path)
+    if trust is not None:  # of the volume's reconstruction; it goes with what is made of it
+        content["trust"] = trust
+    write_json(out.with_suffix(".json"), content, force=force)
     return result
 
 

@@ -154,7 +154,7 @@ def _picture(pixels: np.ndarray, low: float, high: float, size: float | None = N
 
 def _steps(made: Reconstruction) -> Section:
     rows = [[TITLES.get(step, step), text] for step, text in made.steps.items()]
-    return Section("What was done", tables=[Table(["step", "what it did"], rows)])
+    return Section("What was done", tables=[Table(["step", "what it did"], rows)], open=True)
 
 
 def _drift(made: Reconstruction) -> list[Section]:
@@ -223,4 +223,4 @@ def _looks(made: Reconstruction, volume: Volume) -> list[Section]:
             f"{name}: across the slices, in true proportions." if z and x else f"{name}: across the slices."
         )
         pictures.append(Picture(_picture(drawn, low, high, x), caption))
-    return [Section("Cuts", pictures=pictures)]
+    return [Section("Cuts", pictures=pictures, open=True)]

@@ -11,8 +11,9 @@ from cathode_tf.reporting.figures import bars_with_intervals, histogram, picture
 from cathode_tf.reporting.page import Card, Drawing, Page, Picture, Section, write_page
 from cathode_tf.reporting.surfaces import surface_pictures
 from cathode_tf.reporting.tables import estimates_table, intervals_caption, split_text
+from cathode_tf.reporting.trust import trust_section
 from cathode_tf.statistics.sizes import display_name
-from cathode_tf.volumes import VolumeAnalysis
+from cathode_tf.volumes import Trust, VolumeAnalysis
 from cathode_tf.volumes.fragmentation import METRICS
 
 TITLES = {
@@ -29,7 +30,12 @@ TITLES = {
 
 
 def write_volume_report(
-    analysis: VolumeAnalysis, path: str | Path, *, worth: Worth | None = None, force: bool = False
+    analysis: VolumeAnalysis,
+    path: str | Path,
+    *,
+    worth: Worth | None = None,
+    trust: Trust | None = None,
+    force: bool = False,
 ) -> Path:
     """Write the report of a label volume: composition, surfaces, instances, connections, methods.
 
@@ -37,6 +43,7 @@ def write_volume_report(
         analysis: What `analyze_volume` returned.
         path: The HTML file; it needs nothing beside it and no network.
         worth: What the label volume is; default: nobody said, so it is unchecked.
+        trust: What the reconstruction's own uncertainty does to the numbers, if the volume is of one.
         force: Replace an existing file.
     """
     fractions = analysis.summary["fraction"]
@@ -61,7 +68,10 @@ def write_volume_report(
         ],
     )
     methods = Section("Methods", references=analysis.methods)
-    sections = [composition, *_rendering(analysis), *_middle(analysis), *_instances(analysis), known, methods]
+    sections = [composition, *_rendering(analysis), *_middle(analysis), *_instances(analysis), known]
+    if trust is not None:
+        sections.append(trust_section(trust))
+    sections.append(methods)
     worth = worth or Worth(("volume",))
     page = Page(
         "Volume analysis",
@@ -99,7 +109,7 @@ def _rendering(analysis: VolumeAnalysis) -> list[Section]:
         Picture(picture_data(picture), f"Surface of {name}; faces of the volume are left open.")
         for name, picture in drawn.items()
     ]
-    return [Section("In three dimensions", pictures=pictures)] if pictures else []
+    return [Section("In three dimensions", pictures=pictures, open=True)] if pictures else []
 
 
 def _middle(analysis: VolumeAnalysis) -> list[Section]:

@@ -16,6 +16,9 @@ GAIN_BOUNDS = (0.8, 1.25)
 LEAST_SHARE = 0.05
 """The stable material fills at least this share of a slice."""
 
+MOST_BRIGHTER = 0.15
+"""With a larger share that is brighter, what was found is not the brightest phase, and none is taken."""
+
 TILES = 8
 LEVELS = 256
 
@@ -89,6 +92,8 @@ def find_material(slices: Iterable[np.ndarray], top: float) -> Material | None:
         share = float(np.median(own / np.maximum(each.sum(1), 1)))
         if share < LEAST_SHARE / 2:
             continue
+        if counts[int(peak + 3 * width) + 1 :].sum() > MOST_BRIGHTER * counts.sum():
+            return None
         scale = top / (LEVELS - 1)
         return Material(peak * scale, max(width, 2.0) * scale, share)
     return None

@@ -110,7 +110,9 @@ def find_pattern(slices: Iterable[np.ndarray]) -> Pattern | None:
         single = np.mean([power[place] for power in powers], 0)
         steady = np.square(band).mean(1)
         fades = float(np.median(steady[EXPECTED] / np.maximum(single[EXPECTED], 1e-30)))
-        left = np.minimum(fades * (1 + 3 * np.sqrt(2 / band.shape[1])) * 2, 1) * single
+        # A single slice holds curtains and structure, the mean the same curtains and what is left of the structure.
+        structure = np.maximum(single - steady, 0) / max(1 - fades, 0.1)
+        left = np.minimum(fades * (1 + 3 * np.sqrt(2 / band.shape[1])) * 2, 1) * structure
         share = np.clip(1 - left / np.maximum(steady, 1e-30), 0, 1)[:MODES]
         last = int(np.argmin(np.append(share > 0.2, False)))
         share[last:] = 0

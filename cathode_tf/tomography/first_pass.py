@@ -11,8 +11,9 @@ import numpy as np
 from cathode_tf.errors import InputError
 from cathode_tf.files import pixel_sha256
 from cathode_tf.progress import track
-from cathode_tf.tomography.brightness import Material, level_of
+from cathode_tf.tomography.brightness import level_of
 from cathode_tf.tomography.geometry import Settings
+from cathode_tf.tomography.samples import Samples
 from cathode_tf.tomography.slices import Stack
 from cathode_tf.tomography.steps import Step, StepEstimator
 from cathode_tf.tomography.work import Work, ahead
@@ -43,7 +44,7 @@ class Found:
         return [entry.get("level") for entry in self.entries]
 
 
-def first_pass(stack: Stack, settings: Settings, material: Material | None, work: Work) -> Found:
+def first_pass(stack: Stack, settings: Settings, samples: Samples, work: Work) -> Found:
     """Look at every slice; what an earlier run has found is not looked for again.
 
     Raises:
@@ -77,8 +78,8 @@ def first_pass(stack: Stack, settings: Settings, material: Material | None, work
                 entry["across"] = asdict(estimator.step(recent[-3][0], spectra))
         if index and window:
             entry["edge"] = asdict(window.step(recent[-2][1], edge))
-        if material and settings.does("brightness"):
-            entry["level"] = level_of(pixels, material)
+        if samples.material and settings.does("brightness"):
+            entry["level"] = level_of(samples.even(pixels), samples.material)
         entry["same"] = bool(done and done[-1]["sha256"] == entry["sha256"])
         work.log(LOG, entry)
         done.append(entry)

@@ -57,13 +57,20 @@ def perturbations(made: Reconstruction, stack: Stack, *, seed: int = 0) -> Itera
             yield Perturbed(step, how, middle.grey(**change), voxel)
     off = _thickness_off(record.get("thickness", {}))
     if off is not None:
-        how = f"mean thickness {off:+.0%}, by which image and metadata disagree"
-        yield Perturbed("thickness", how, middle.grey(), (voxel[0] * (1 + off), voxel[1], voxel[2]))
+        share, why = off
+        how = f"mean thickness {share:+.0%}, {why}"
+        yield Perturbed("thickness", how, middle.grey(), (voxel[0] * (1 + share), voxel[1], voxel[2]))
 
 
-def _thickness_off(thickness: dict[str, Any]) -> float | None:
-    ratio = thickness.get("ratio")
-    return None if ratio is None or not math.isfinite(ratio) else min(max(ratio - 1, -0.5), 0.5)
+def _thickness_off(thickness: dict[str, Any]) -> tuple[float, str] | None:
+    """By which share the mean thickness may be wrong, and why; None = nothing is known of it."""
+    ratio, u = (math.nan if (value := thickness.get(name)) is None else value for name in ("ratio", "u_mean"))
+    if not math.isfinite(ratio):
+        return None
+    off = min(max(ratio - 1, -0.5), 0.5)
+    if math.isfinite(u) and abs(off) < u:
+        return min(u, 0.5), "by how sure the image tells it"
+    return off, "by which image and metadata disagree"
 
 
 class _Middle:

@@ -23,9 +23,10 @@ from cathode_tf.tomography.alignment import Alignment
 from cathode_tf.tomography.brightness import gain_uncertainty, gains
 from cathode_tf.tomography.first_pass import Found, first_pass, named
 from cathode_tf.tomography.geometry import Geometry, Settings, find_geometry
+from cathode_tf.tomography.ruler import Ruler
 from cathode_tf.tomography.samples import Samples, look_at_samples
 from cathode_tf.tomography.slices import Stack, open_slices
-from cathode_tf.tomography.thickness import Ruler, Thickness, find_thickness
+from cathode_tf.tomography.thickness import Thickness, find_thickness
 from cathode_tf.tomography.transforms import Transforms, as_type, common_field
 from cathode_tf.tomography.work import Work, ahead
 from cathode_tf.version import __version__
@@ -136,7 +137,7 @@ class _Run:
         self.said["tilt"] = " ".join(geometry.said)
         if self.earlier is None:
             samples = look_at_samples(self.stack, self.settings)
-            found = first_pass(self.stack, self.settings, samples.material, self.work)
+            found = first_pass(self.stack, self.settings, samples, self.work)
             transforms, details = self._transforms(geometry, samples, found)
         else:
             transforms, details = self._repeated()
@@ -254,9 +255,11 @@ class _Run:
         if not self.settings.does("thickness"):
             self.said["thickness"] = "Left out."
             return Thickness(np.ones(len(self.stack) - 1), np.nan, np.nan, "left out")
-        found = find_thickness(ruler, z, x, self.stack.z_nm())
+        missing = self.stack.missing
+        gaps = np.array([1.0 + missing.get(later, 0) for later in range(1, len(self.stack))])
+        found = find_thickness(ruler, z, x, self.stack.z_nm(), gaps)
         self.said["thickness"] = found.note[:1].upper() + found.note[1:] + "."
-        if "one of them is wrong" in found.note:
+        if "one of them is wrong" in found.note or found.seen_through or not np.isfinite(found.mean_px):
             self.warnings.append(f"Thickness: {found.note}.")
         return found
 
@@ -278,7 +281,7 @@ class _Run:
         else:
             relative = thickness.relative / max(thickness.relative.mean(), 1e-9)
         places = stated if stated is not None else np.append(0.0, np.cumsum(relative * z))
-        count = int(places[-1] // x) + 1
+        count = int(places[-1] / x + 1e-6) + 1
         cubes = OmeZarr(self.work.folder / "cubes.zarr", (count, *volume.shape[1:]), self.stack.dtype)
         lower = -1
         held: list[np.ndarray] = []

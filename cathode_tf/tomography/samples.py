@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,21 @@ class Samples:
     material: Material | None
     light: Field | None
     pattern: Pattern | None
+    _made: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def even(self, pixels: np.ndarray) -> np.ndarray:
+        """A raw slice without the curtains and the light that all slices have in common, float32."""
+        values = pixels.astype(np.float32)
+        if self.pattern is not None:
+            values -= self._common("curtains", self.pattern.at, *(np.arange(side) for side in pixels.shape))
+        if self.light is not None:
+            values /= self._common("light", self.light.at, *pixels.shape)
+        return values
+
+    def _common(self, name: str, make: Callable[..., np.ndarray], *where: Any) -> np.ndarray:
+        if name not in self._made:
+            self._made[name] = make(*where)
+        return self._made[name]
 
 
 def look_at_samples(stack: Stack, settings: Settings) -> Samples:
@@ -40,16 +56,18 @@ def look_at_samples(stack: Stack, settings: Settings) -> Samples:
         return ahead(stack.read, places)
 
     pattern = find_pattern(read()) if settings.does("curtains") else None
+    found = Samples(None, None, pattern)
     if not (settings.does("background") or settings.does("brightness")):
-        return Samples(None, None, pattern)
+        return found
     top = 255.0
     if stack.dtype != np.uint8:
         # Many detectors fill 12 bits of 16.
         top = float(2 ** int(np.ceil(np.log2(max(int(pixels.max()) for pixels in read()) + 1))) - 1)
-    material = find_material(read(), max(top, 255.0))
+    # Strong curtains run the materials' grey levels together.
+    material = find_material((found.even(pixels) for pixels in read()), max(top, 255.0))
     if material is None or not settings.does("background"):
         return Samples(material, None, pattern)
     illumination = Illumination(max(top, 255.0))
     for pixels in read():
-        illumination.add(pixels)
+        illumination.add(found.even(pixels))
     return Samples(material, illumination.field(material), pattern)

@@ -75,8 +75,10 @@ def particles_lean(volume: np.ndarray, spacing: tuple[float, float, float]) -> L
     slopes, slices = _slopes(labels, distance, spacing)
     if len(slopes) < FEWEST:
         return None
-    found = [_mean(slopes[:, axis], slices) for axis in (0, 1)]
-    return Lean((found[0][0], found[1][0]), (found[0][1], found[1][1]), len(slopes))
+    (y, u_y, t), (x, u_x, _) = (_mean(slopes[:, axis], slices) for axis in (0, 1))
+    # The scatter of few particles is itself uncertain; that along the other axis, which is alike, makes it surer.
+    both = float(np.hypot(u_y, u_x)) / np.sqrt(2)
+    return Lean((y, x), (t * max(u_y, both), t * max(u_x, both)), len(slopes))
 
 
 def _slopes(
@@ -108,8 +110,8 @@ def _slopes(
     return slope[good], slices[good]
 
 
-def _mean(values: np.ndarray, slices: np.ndarray) -> tuple[float, float]:
-    """Robust mean of the slopes and the half-width of its 95 % interval."""
+def _mean(values: np.ndarray, slices: np.ndarray) -> tuple[float, float, float]:
+    """Robust mean of the slopes, its standard error, and Student's factor for a 95 % interval."""
     # Small particles are as often round as large ones, but a voxel more or less tells more.
     base = slices**2 / (slices**2 + np.median(slices) ** 2)
     centre = float(np.median(values))
@@ -118,9 +120,9 @@ def _mean(values: np.ndarray, slices: np.ndarray) -> tuple[float, float]:
     for _ in range(30):
         weight = base * np.minimum(1, 1.5 * spread / np.maximum(np.abs(values - centre), 1e-12))
         centre = float((weight * values).sum() / weight.sum())
-    effective = weight.sum() ** 2 / np.square(weight).sum()
+    effective = max(float(weight.sum() ** 2 / np.square(weight).sum()), 3.0)
     # Of an M-estimate: mean of psi^2 over the square of the mean of its slope, both weighted.
     psi = base * np.clip(values - centre, -1.5 * spread, 1.5 * spread)
     slope = float((base * (np.abs(values - centre) <= 1.5 * spread)).sum())
-    error = float(np.sqrt(np.square(psi).sum())) / max(slope, 1e-9) * np.sqrt(len(values) / (len(values) - 1))
-    return centre, float(stats.t.ppf(0.975, max(effective - 1, 2)) * error)
+    error = float(np.sqrt(np.square(psi).sum())) / max(slope, 1e-9) * np.sqrt(effective / (effective - 1))
+    return centre, error, float(stats.t.ppf(0.975, effective - 1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from skimage.filters import threshold_otsu
 
+from cathode_tf.errors import InputError
 from cathode_tf.phases import Phases
 from cathode_tf.volumes.grains import coarse_share, coarse_shrink
 from cathode_tf.volumes.tortuosity import relative_diffusivity
@@ -58,6 +59,26 @@ class Trust:
     thresholds: tuple[float, ...]
     shape: tuple[int, int, int]
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Trust:
+        """What `dataclasses.asdict` made of it, back from a file.
+
+        Raises:
+            InputError: If something is missing.
+        """
+        try:
+            rows = tuple((str(step), str(how), _numbers(changes)) for step, how, changes in content["rows"])
+            z, y, x = (int(side) for side in content["shape"])
+            levels = tuple(float(level) for level in content["thresholds"])
+            values, total = _numbers(content["values"]), _numbers(content["total"])
+            return cls(values, str(content["unit"]), rows, total, levels, (z, y, x))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"trust: must be as reconstruct wrote it. It lacks {error}.") from error
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float | None]:
+    return {name: None if values[name] is None else float(values[name]) for name in QUANTITIES}
+
 
 def how_far_to_trust(made: Iterable[Made], *, known: bool = True) -> Trust:
     """Measure a volume and its likes by one fixed segmentation, thresholds between its grey levels.
@@ -76,18 +97,18 @@ def how_far_to_trust(made: Iterable[Made], *, known: bool = True) -> Trust:
     voxel = (base.voxel[0] * scale, base.voxel[1] * scale, base.voxel[2] * scale)
     labels = _labels(base.grey, thresholds)
     kinds = len(thresholds) + 1
-    values = _measured(labels, voxel, kinds)
+    values = measured(labels, voxel, kinds)
     changes: dict[str, tuple[str, list[dict[str, float | None]]]] = {}
     for other in todo:
         edges = (other.voxel[0] * scale, other.voxel[1] * scale, other.voxel[2] * scale)
-        found = _measured(_labels(other.grey, thresholds), edges, kinds)
+        found = measured(_labels(other.grey, thresholds), edges, kinds)
         changes.setdefault(other.step, (other.how, []))[1].append(_less(found, values))
     behind = _seen_through(_smooth(base.grey), labels)
     how = (
         f"{behind.mean():.1%} of the voxels that brighten steadily into the next slice are pores seen through"
     )
     emptied = np.where(behind, 0, labels).astype(np.uint8)
-    changes[SHINE] = how, [_less(_measured(emptied, voxel, kinds), values)]
+    changes[SHINE] = how, [_less(measured(emptied, voxel, kinds), values)]
     rows = tuple((step, how, {name: _rms(several, name) for name in QUANTITIES})
                  for step, (how, several) in changes.items())  # fmt: skip
     total = {name: _sum([row[2][name] for row in rows]) for name in QUANTITIES}
@@ -121,7 +142,17 @@ def _labels(grey: np.ndarray, thresholds: tuple[float, ...]) -> np.ndarray:
     return np.digitize(_smooth(grey), thresholds).astype(np.uint8)
 
 
-def _measured(labels: np.ndarray, voxel: tuple[float, float, float], kinds: int) -> dict[str, float | None]:
+def measured(labels: np.ndarray, voxel: tuple[float, float, float], kinds: int) -> dict[str, float | None]:
+    """The `QUANTITIES` of a label volume: 0 = pore, the last of `kinds` = active material, of three 1 = carbon-binder.
+
+    Args:
+        labels: uint8 (z, y, x).
+        voxel: Edges along z, y, x; their unit is that of the surface.
+        kinds: 2 or 3.
+
+    Returns:
+        None for what cannot be told. Tortuosity is solved on blocks of voxels, for comparisons.
+    """
     phases = Phases.from_names([f"phase{k}" for k in range(kinds)])
     sums: dict[tuple[int, int, int], Block] = {}
     for _, _, more in slab_sums(lambda a, b: labels[a:b], labels.shape, phases):  # type: ignore[arg-type]

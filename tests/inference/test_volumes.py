@@ -1,6 +1,7 @@
 """Stacks: drift and flicker that are known by construction, and label volumes in every form."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ import zarr
 
 from cathode_tf import InputError
 from cathode_tf.imaging.volume_writing import write_tiff_volume
-from cathode_tf.imaging.volumes import FolderVolume, TiffVolume, open_volume
+from cathode_tf.imaging.volumes import FolderVolume, TiffVolume, open_volume, trust_beside
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.volumes import segment_volume
 from cathode_tf.phases import Phases
+from cathode_tf.reporting import write_volume_report
+from cathode_tf.volumes import Trust, analyze_volume
 from cathode_tf.volumes import open_volume as open_labels
+from cathode_tf.volumes.trust import QUANTITIES
 
 
 class Threshold:
@@ -52,6 +56,32 @@ def test_labels_fractions_and_pages(tmp_path):
     assert content["shape"] == [4, 96, 80] and content["voxel_nm"] == [None, None, None]
     with pytest.raises(InputError, match="exists already"):
         segment_volume(Threshold(), TiffVolume(tmp_path / "s.tif"), tmp_path / "s_mask.tif")
+
+
+def test_trust_goes_from_the_reconstruction_into_the_report(tmp_path):
+    slices = np.stack([blobs(seed=seed) for seed in range(4)])
+    volume = stack(tmp_path / "v.tif", slices)
+    changes = dict.fromkeys(QUANTITIES, 0.0123)
+    trust = Trust(
+        dict.fromkeys(QUANTITIES, 0.5),
+        "1/um",
+        (("drift", "each step by 0.10 px", changes),),
+        changes,
+        (105.0,),
+        (4, 96, 80),
+    )
+    (tmp_path / "v.json").write_text(json.dumps({"voxel_nm": [20, 10, 10], "trust": asdict(trust)}))
+    result = segment_volume(Threshold(), volume, tmp_path / "v_mask.tif")
+    found = trust_beside(result.path)
+    assert found is not None and Trust.from_dict(found) == trust
+    assert trust_beside(tmp_path / "nowhere.tif") is None
+    with pytest.raises(InputError, match="must be as reconstruct wrote it"):
+        Trust.from_dict({"rows": []})
+    with open_labels(result.path, Threshold.phases) as labels:
+        analysis = analyze_volume(labels, thickness=False, fragmentation=False)
+    page = write_volume_report(analysis, tmp_path / "r.html", trust=Trust.from_dict(found)).read_text()
+    assert "How far to trust this volume" in page and "each step by 0.10 px" in page
+    assert "How far to trust" not in write_volume_report(analysis, tmp_path / "plain.html").read_text()
 
 
 def test_flicker_is_reported_and_smoothed(tmp_path):
