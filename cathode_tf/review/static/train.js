@@ -86,7 +86,7 @@ function judged(desk, verdict) {
   });
   const names = Object.entries(verdict.phases);
   const table = names.length && el("p.quiet", {}, `Dice of each phase, against ${word[verdict.dice.before !== undefined ? "before" : "default"]}: ${names.map(([name, gain]) => `${name} ${signed(gain)}`).join(", ")}.`);
-  return [el(`div.verdict${verdict.advice === "keep" || worse ? ".keep" : ""}`, { id: "verdict" }, verdict.sentence, " ", el("span.quiet", {}, state)), el("div.bar", {}, ...buttons), table, ...pictures];
+  return [el(`div.verdict${(verdict.advice === "keep" && !verdict.stable) || worse ? ".keep" : ""}`, { id: "verdict" }, verdict.sentence, " ", el("span.quiet", {}, state)), el("div.bar", {}, ...buttons), table, ...pictures];
 }
 
 // Three digits with a sign; what rounds to nothing has none.
