@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,10 @@ def apply_to_project(project: Project) -> dict[str, Any]:
     images = [image for image in state.images.values() if image.status != "rejected"]
     segmenter, rows = None, []
     names, written = _file_names(images), time.monotonic()
-    for image in track(images, "Segmenting", total=len(images)):
+    # What is accepted is only written: it comes first, and says nothing of how long the others take.
+    accepted_ones = [image for image in images if image.status == "accepted"]
+    others = [image for image in images if image.status != "accepted"]
+    for image in chain(accepted_ones, track(others, "Segmenting", total=len(others))):
         accepted = project.mask(image)
         labels = None if accepted is None else corrected_labels(project, image, accepted)
         of = f"model {model} {state.off} with draws"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cathode_tf.review import batch, work
+from cathode_tf.review import batch, forecast, work
 from cathode_tf.review.desk import Desk
 from cathode_tf.rounds import Project, knows_default
 from cathode_tf.rounds.choices import PRESETS, odd_ones, phases_named
@@ -31,12 +31,12 @@ def overview(desk: Desk) -> dict[str, Any]:
     }
     if desk.has_project:
         desk.jobs.look_after()
-        found["project"] = _project(desk, speed.get("s_per_megapixel"))
+        found["project"] = _project(desk)
         found["next"] = found["project"].pop("next")
     return found
 
 
-def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
+def _project(desk: Desk) -> dict[str, Any]:
     project = desk.project
     state = project.state
     images = list(state.images.values())
@@ -46,9 +46,7 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
         for image, is_odd in zip(images, odd_ones([getattr(i, what) for i in images]), strict=True)
         if is_odd
     }
-    # A model of this project in its place says more of this computer than a probe before the first.
-    last = desk.jobs.latest("propose", "done")
-    pace = last["result"]["s_per_megapixel"] / work.VIEWS if last else s_per_megapixel
+    pace = forecast.pace_of(desk)
     coming = {key for job in desk.jobs.cards() if job["state"] == "running" for key in _coming(project, job)}
     rows = [
         {
@@ -89,10 +87,10 @@ def _project(desk: Desk, s_per_megapixel: float | None) -> dict[str, Any]:
         "challenger": state.challenger.name if state.challenger else None,
         "can_roll_back": len(state.champions) > (0 if knows_default(project) else 1),
         "first": [image.key for image in work.first_three(project)],
-        "seconds_first": None if pace is None else work.propose_seconds(work.first_three(project), pace),
-        "seconds_all": None if pace is None else work.propose_seconds(waiting, pace),
-        "minutes": None if pace is None else work.training_minutes(project, pace),
-        "step_s": None if pace is None else round(work.step_seconds(project, pace), 2),
+        "seconds_first": None if pace is None else forecast.propose_seconds(work.first_three(project), pace),
+        "seconds_all": None if pace is None else forecast.propose_seconds(waiting, pace),
+        "minutes": None if pace is None else forecast.training_minutes(project, pace),
+        "step_s": None if pace is None else round(forecast.step_seconds(project, pace), 2),
         "jobs": desk.jobs.cards()[:12],
         "batches": batch.batches(project),
         "next": _next(project, desk),

@@ -5,6 +5,7 @@ The random points that somebody labelled on them (`points`) say in the report wh
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,8 +20,9 @@ from cathode_tf.imaging.draws import Draws, draws_beside, read_draws
 from cathode_tf.imaging.label_images import read_labels
 from cathode_tf.imaging.stories import MODEL, Story, micrograph_of, stories_beside
 from cathode_tf.inference.ledger import labels_beside
-from cathode_tf.progress import tell, track
+from cathode_tf.progress import tell
 from cathode_tf.review.batch import batch_folder, read_batch
+from cathode_tf.review.forecast import measuring_seconds
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.project import read_png
 
@@ -56,7 +58,7 @@ def report_on(project: Project, name: str) -> dict[str, Any]:
     pictures: dict[str, np.ndarray] = {}
 
     def each() -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None, Draws | None]]:
-        for row in track(rows, "Measuring", total=len(rows)):
+        for row in _told(rows, [measuring_seconds(folder / row["mask"]) for row in rows]):
             label = _label(row)
             mask = read_mask_at(paths[label])
             if len(shown) < SHOWN:
@@ -95,6 +97,17 @@ def report_on(project: Project, name: str) -> dict[str, Any]:
     tell("Drawing", 1, 1)
     fractions = {phase: str(value) for phase, value in analysis.summary["fraction"].items()}
     return {"batch": name, "fractions": fractions, "images": len(rows), "worth": analysis.worth.sentence}
+
+
+def _told(rows: list[dict[str, Any]], seconds: list[float]) -> Iterator[dict[str, Any]]:
+    """The rows, while it is told how far the work is: by what each takes, as plausible masks take the most."""
+    began, done = time.monotonic(), 0.0
+    tell("Measuring", 0.0, 1.0)
+    for row, mine in zip(rows, seconds, strict=True):
+        yield row
+        done += mine
+        share = min(1.0, done / sum(seconds))
+        tell("Measuring", share, 1.0, left_s=(time.monotonic() - began) * (1 / share - 1))
 
 
 def _labels_of(mask: Path) -> np.ndarray | None:

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from cathode_tf.errors import InputError
-from cathode_tf.review import batch, downloads, lots, people, work
+from cathode_tf.review import batch, downloads, forecast, lots, people, work
 from cathode_tf.review.desk import Desk
 from cathode_tf.review.folders import folder_table, subfolders
 from cathode_tf.review.overview import overview
@@ -201,15 +201,11 @@ class _Stations:
 
     def start_job(self, wish: dict[str, Any], who: str) -> dict[str, Any]:
         kind, project = str(wish["kind"]), self.desk.project
-        options: dict[str, Any] = {}
-        speed = self.desk.worker.speed().get("s_per_megapixel")
+        options: dict[str, Any] = {"pace": forecast.pace_of(self.desk)}
         if kind == "propose":
             chosen = work.first_three(project) if wish.get("first") else None
             if chosen is not None:
                 options["only"] = [image.key for image in chosen]
-            if speed:
-                waiting = chosen or project.state.with_status("new", "proposed", "skipped")
-                options["expected_s"] = work.propose_seconds(waiting, speed)
         elif kind == "train":
             options["minutes"] = float(wish["minutes"])
             options["how"] = work.training_options(dict(wish.get("how") or {}))
@@ -217,13 +213,7 @@ class _Stations:
                 raise InputError(
                     "train: needs a corrected image to learn from. Received none. Correct one first."
                 )
-            options["measure_s"] = work.measuring_seconds(project, speed or 2.0)
-            options["calibrate_s"] = work.calibrating_seconds(project, speed or 2.0)
-        elif kind == "apply" and not wish.get("folder"):
-            options["expected_s"] = work.apply_seconds(
-                project.state.with_status("new", "proposed", "skipped"), speed or 10.0
-            )
-        elif kind == "apply":
+        elif kind == "apply" and wish.get("folder"):
             if wish["guest"]:
                 raise HTTPException(403, "Only at the computer that serves the page can its folders be read.")
             options["folder"] = str(Path(str(wish["folder"])).expanduser())

@@ -12,31 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cathode_tf.errors import InputError
-from cathode_tf.files import read_json
+from cathode_tf.review import forecast
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.state import OPEN, ImageState
-from cathode_tf.rounds.training import VALIDATION_SHARE
-
-VIEWS = 4
-"""`propose` looks at each image in so many orientations."""
-
-IMAGE_S = 1.5
-"""What proposing takes for an image of any size."""
-
-STEP_PER_MEGAPIXEL = 4.0
-"""A training step of 16 patches takes about as long as segmenting so many megapixels once; a guess for the first
-training, later ones know better."""
-
-APPLY_IMAGE_S = 6.0
-"""What plausible masks and particles of an image take; of large images only the middle is drawn."""
-
-MEASURE_S, MEASURE_DRAWS_S = 3.0, 12.0
-"""What measuring a mask takes, and measuring its plausible masks."""
-
-CALIBRATION_IMAGES, CALIBRATE_PER_MEGAPIXEL = 12, 2.0
-"""So many images tell what a new model's probabilities are worth, and what a megapixel takes beside segmenting it."""
-
-LEAST_MINUTES, MOST_MINUTES = 1.0, 30.0
 
 
 class Ended(Exception):
@@ -106,7 +84,8 @@ class Propose:
         self.only = options.get("only")
         waiting = project.state.with_status(*OPEN)
         chosen = [image for image in waiting if self.only is None or image.key in self.only]
-        self.stages = Stages([("Proposing", float(options.get("expected_s") or 10.0 * len(chosen)))])
+        expected = forecast.propose_seconds(chosen, options.get("pace") or forecast.PACE)
+        self.stages = Stages([("Proposing", expected)])
 
     def run(self, note: Note) -> dict[str, Any]:
         from cathode_tf.rounds import propose
@@ -120,7 +99,7 @@ class Propose:
         )
         seconds = time.monotonic() - began
         # What each image costs beside its pixels is told by `propose_seconds`; here are the pixels alone.
-        pace = max(seconds - IMAGE_S * len(ranked), 0.2 * seconds) / max(pixels / 1e6, 1e-6)
+        pace = max(seconds - forecast.IMAGE_S * len(ranked), 0.2 * seconds) / max(pixels / 1e6, 1e-6)
         return {
             "keys": [row["key"] for row in ranked],
             "seconds": round(seconds, 1),
@@ -133,16 +112,12 @@ class Train:
 
     def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
         self.project, self.who = project, who
-        self.minutes = float(options.get("minutes") or LEAST_MINUTES)
+        self.minutes = float(options.get("minutes") or forecast.LEAST_MINUTES)
         if not (math.isfinite(self.minutes) and 0 < self.minutes <= 24 * 60):
             raise InputError(f"minutes: must be above 0, at most a day. Received {self.minutes:g}.")
         self.how = training_options(options.get("how") or {})
         self.model = state.get("model")  # trained by a process that was killed before it measured
-        measuring = float(options.get("measure_s") or 20.0)
-        limit = 60 * self.minutes
-        calibrating = float(options.get("calibrate_s") or 10.0)
-        stages = [("Training", limit + 8.0), ("Calibrating", calibrating), ("Measuring models", measuring)]
-        self.stages = Stages(stages if project.state.annotated("test") else stages[:2])
+        self.stages = Stages(forecast.training_stages(project, 60 * self.minutes, options.get("pace")))
 
     def run(self, note: Note) -> dict[str, Any]:
         from cathode_tf.rounds import evaluate_models, promote, train_round
@@ -168,7 +143,9 @@ class Apply:
 
     def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
         self.project, self.folder = project, options.get("folder")
-        self.stages = Stages([("Segmenting", float(options.get("expected_s") or 60.0))])
+        waiting = [] if self.folder else project.state.with_status(*OPEN)
+        expected = forecast.apply_seconds(waiting, options.get("pace") or forecast.PACE)
+        self.stages = Stages([("Segmenting", expected or 60.0)])
 
     def run(self, note: Note) -> dict[str, Any]:
         from cathode_tf.review.batch import apply_to_folder, apply_to_project
@@ -183,7 +160,7 @@ class Report:
 
     def __init__(self, project: Project, options: dict[str, Any], who: str, state: dict[str, Any]) -> None:
         self.project, self.batch = project, str(options.get("batch") or "project")
-        self.stages = Stages([("Measuring", measuring_batch_seconds(project, self.batch)), ("Drawing", 8.0)])
+        self.stages = Stages(forecast.report_stages(project, self.batch, options.get("pace")))
 
     def run(self, note: Note) -> dict[str, Any]:
         from cathode_tf.review.report import report_on
@@ -226,55 +203,6 @@ def first_three(project: Project) -> list[ImageState]:
     return list(unique.values())[:3]
 
 
-def propose_seconds(images: Sequence[ImageState], s_per_megapixel: float) -> float:
-    """How long `propose` takes for these images, where the model takes so long for a megapixel."""
-    pixels = sum(image.height * image.width for image in images)
-    return round(VIEWS * s_per_megapixel * pixels / 1e6 + IMAGE_S * len(images), 1)
-
-
-def apply_seconds(images: Sequence[ImageState], s_per_megapixel: float) -> float:
-    """How long a mask, its plausible masks and its particles take for each of these images."""
-    pixels = sum(image.height * image.width for image in images)
-    return round(s_per_megapixel * pixels / 1e6 + APPLY_IMAGE_S * len(images), 1)
-
-
-def measuring_batch_seconds(project: Project, batch: str) -> float:
-    """How long the numbers of a batch take: an image with plausible masks is measured once for each of them, too."""
-    from cathode_tf.imaging.draws import draws_beside
-    from cathode_tf.review.batch import batch_folder, read_batch
-
-    folder = batch_folder(project, batch)
-    masks = [folder / row["mask"] for row in read_batch(project, batch) if row["mask"]]
-    drawn = sum(draws_beside(mask) is not None for mask in masks)
-    return MEASURE_S * max(1, len(masks)) + MEASURE_DRAWS_S * drawn
-
-
-def measuring_seconds(project: Project, s_per_megapixel: float) -> float:
-    """How long it takes to measure the new model, and on the first time the default, on the test images."""
-    tests = project.state.annotated("test")
-    pixels = sum(image.height * image.width for image in tests)
-    models = 1 if project.state.baseline else 2
-    return round(models * (5.0 + 2 * s_per_megapixel * pixels / 1e6), 1)
-
-
-def calibrating_seconds(project: Project, s_per_megapixel: float) -> float:
-    """How long it takes to learn what the new model's probabilities are worth, on a fifth of each image."""
-    images = project.state.annotated("pool")[:CALIBRATION_IMAGES]
-    pixels = VALIDATION_SHARE * sum(image.height * image.width for image in images)
-    return round(4.0 + (s_per_megapixel + CALIBRATE_PER_MEGAPIXEL) * pixels / 1e6, 1)
-
-
-def training_minutes(project: Project, s_per_megapixel: float) -> float:
-    """How long to train on this computer: more for more images, until more brings little.
-
-    A hundred steps teach a network that begins with the default model what a few images show; each image beyond
-    is worth some more, up to four hundred.
-    """
-    steps = min(400, 100 + 25 * len(project.state.annotated("pool")))
-    minutes = steps * step_seconds(project, s_per_megapixel) / 60
-    return min(MOST_MINUTES, max(LEAST_MINUTES, math.ceil(2 * minutes) / 2))
-
-
 def newest_history(project: Project) -> list[dict[str, float]]:
     """`minutes` and validation `mean_dice` after each epoch of the newest run, a running one too."""
     import csv
@@ -288,12 +216,3 @@ def newest_history(project: Project) -> list[dict[str, float]]:
         {"minutes": round(float(row["seconds"]) / 60, 3), "mean_dice": round(float(row["mean_dice"]), 4)}
         for row in rows
     ]
-
-
-def step_seconds(project: Project, s_per_megapixel: float) -> float:
-    """How long a training step takes here: as in the last training, or guessed from how fast the model segments."""
-    cards = sorted((project.path / "runs").glob("*/card.json"))
-    trained = read_json(cards[-1])["trained_on"] if cards else {}
-    if trained.get("steps"):
-        return float(trained["seconds"]) / int(trained["steps"])
-    return STEP_PER_MEGAPIXEL * s_per_megapixel

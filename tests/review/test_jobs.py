@@ -9,8 +9,9 @@ import pytest
 from cathode_tf import InputError, InputWarning
 from cathode_tf.progress import stop_asked, tell, track
 from cathode_tf.review import worker
+from cathode_tf.review.forecast import PACE, propose_seconds, training_minutes, training_stages
 from cathode_tf.review.jobs import lock_of
-from cathode_tf.review.work import Ended, Stages, first_three, propose_seconds, training_minutes
+from cathode_tf.review.work import Ended, Stages, first_three
 
 
 @pytest.fixture
@@ -139,8 +140,20 @@ def test_three_images_to_look_at_first_hold_one_that_measures(small_project):
 
 def test_time_follows_the_pixels_and_the_computer(small_project):
     images = list(small_project.state.images.values())
-    # Four views of 48 x 64 pixels at 10 s a megapixel, and 1.5 s an image.
-    assert propose_seconds(images, 10.0) == pytest.approx(4 * (4 * 10.0 * 48 * 64 / 1e6 + 1.5), abs=0.06)
+    # Four views of 48 x 64 pixels at 10 s a megapixel, four times as long as on a free core, where an image adds 1.5 s.
+    each = 4 * 10.0 * 48 * 64 / 1e6 + 1.5 * 10.0 / PACE
+    assert propose_seconds(images, 10.0) == pytest.approx(4 * each, abs=0.06)
     # Nothing annotated: 100 steps of 4 x 3 s are 20 minutes.
     assert training_minutes(small_project, 3.0) == 20.0
     assert training_minutes(small_project, 0.01) == 1.0 and training_minutes(small_project, 100.0) == 30.0
+
+
+def test_a_training_takes_its_minutes_and_what_is_around_it_as_long_as_the_computer_is_slow(small_project):
+    free, slow = (dict(training_stages(small_project, 120.0, pace)) for pace in (PACE, 3 * PACE))
+    assert list(free) == [
+        "Converting images",
+        "Training",
+        "Calibrating",
+    ]  # no test image is annotated to measure on
+    assert slow["Training"] - 120 == pytest.approx(3 * (free["Training"] - 120))
+    assert sum(slow.values()) - 120 == pytest.approx(3 * (sum(free.values()) - 120))

@@ -40,7 +40,7 @@ export async function draw(desk) {
   );
   if (last?.result?.fractions && last.result.batch === batch) {
     const rows = Object.entries(last.result.fractions).map(([name, text]) => el("tr", {}, el("td", {}, name), el("td", {}, text.replace("+-", "±"))));
-    parts.push(el("h2", {}, "Area fractions"), el("table", { style: "width: auto" }, el("tbody", {}, ...rows)));
+    parts.push(el("h2", {}, "Area fractions"), el("table.wrap", { style: "width: auto" }, el("tbody", {}, ...rows)));
   }
   for (const note of last?.notes || []) parts.push(el("div.warn", {}, note));
   const item = (what, text, shown = true) => shown && el("a.button", { href: `/api/app/download/${what}?batch=${batch}`, id: `get-${what}` }, text);

@@ -9,6 +9,8 @@ export const about = (desk) => (desk.project.champion ? `model ${desk.project.ch
 export const done = (desk) => Boolean(desk.project.champion);
 export const live = (desk) => desk.job("train")?.epoch;
 
+const LEAST = 0.005; // a change of Dice below this is none that a person would see
+
 let minutes = null;
 const how = {}; // start and preset, where someone chose them
 
@@ -73,7 +75,7 @@ function judged(desk, verdict) {
   if (verdict.stable && project.can_roll_back) buttons.push(desk.action(back, () => desk.post("/api/app/rollback", { reason: "on the page" }), { id: "rollback" }));
   if (verdict.stable || verdict.was_stable) buttons.push(desk.action("Propose again with it", () => desk.go("propose")));
   if (project.champion || project.can_propose_default) buttons.push(desk.action("Apply to all images", () => desk.go("apply"), { primary: verdict.stable, id: "to-apply-button" }));
-  const worse = verdict.stable && verdict.advice === "keep";
+  const worse = verdict.stable && verdict.advice === "keep" && (verdict.dice.before ?? verdict.dice.default) - verdict.dice.model >= LEAST;
   const rival = verdict.before ? "model before" : "default model";
   const more = "train longer, or correct more images";
   const state = worse ? `It is in use, though the ${rival} did better on these (${verdict.reason}): go back, ${more}.` : verdict.stable ? "It is in use." : verdict.advice === "keep" ? `The ${rival} stays in use (${verdict.reason}): ${more}.` : verdict.advice === "promote" ? `Recommended: ${verdict.reason}.` : "";
@@ -84,7 +86,7 @@ function judged(desk, verdict) {
   });
   const names = Object.entries(verdict.phases);
   const table = names.length && el("p.quiet", {}, `Dice of each phase, against ${word[verdict.dice.before !== undefined ? "before" : "default"]}: ${names.map(([name, gain]) => `${name} ${signed(gain)}`).join(", ")}.`);
-  return [el(`div.verdict${verdict.advice === "keep" || worse ? ".keep" : ""}`, { id: "verdict" }, verdict.sentence, " ", el("span.quiet", {}, state)), el("div.bar", {}, ...buttons), table, ...pictures];
+  return [el(`div.verdict${(verdict.advice === "keep" && !verdict.stable) || worse ? ".keep" : ""}`, { id: "verdict" }, verdict.sentence, " ", el("span.quiet", {}, state)), el("div.bar", {}, ...buttons), table, ...pictures];
 }
 
 // Three digits with a sign; what rounds to nothing has none.
