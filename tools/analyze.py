@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -401,6 +402,9 @@ def measure_volume(
     options: dict[str, Any] = {} if neck_depth is None else {"neck_depth": neck_depth}
     with open_volume(path, phases, voxel_size_nm=voxel_size_nm) as volume:
         analysis = analyze_volume(volume, tortuosity=tortuosity, **options)
+    # Plausible masks are not drawn in three dimensions: numbers of a model's labels say that their error is unknown.
+    told = {quantity: worth.tell(estimates) for quantity, estimates in analysis.summary.items()}
+    analysis = replace(analysis, summary=told, masks=worth.to_dict())
     with atomic_folder(out, force=force) as folder:
         analysis.write(folder)
         write_volume_report(analysis, folder / "report.html", worth=worth)

@@ -25,7 +25,7 @@ from cathode_tf.inference.strokes import check_strokes, follow_strokes
 from cathode_tf.inference.trials import known_trials, trial_like
 from cathode_tf.learning.calibration import Calibration
 from cathode_tf.learning.counterparts import told_in
-from cathode_tf.learning.kinds import VERSION, Kinds, shipped
+from cathode_tf.learning.kinds import KINDS, VERSION, Kinds, shipped
 from cathode_tf.phases import Phases
 
 MOST_PX = 1 << 24
@@ -105,7 +105,7 @@ class Segmenter:
     def known(self) -> Kinds | None:
         """Which kind of image the model learned; None where its card does not tell."""
         told = self.card.get("kind") or {}
-        return shipped() if told.get("version") == VERSION else None
+        return shipped() if told.get("version") == VERSION and KINDS.exists() else None
 
     @functools.cached_property
     def calibration(self) -> Calibration | None:

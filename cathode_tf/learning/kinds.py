@@ -39,7 +39,6 @@ REACH_PX = (10, 20, 40)
 FALSE_ALARMS = 0.05
 _EPSILON = 1e-5
 _MULTIPLE = 2**LEVELS
-_BEYOND = 3.0  # standard deviations; what is brighter or darker is over-driven, and no texture
 
 
 @dataclass(frozen=True)
@@ -212,22 +211,14 @@ def layers_of(model: keras.Model) -> tuple[Layer, ...]:
 
 
 def standard(pixels: np.ndarray) -> np.ndarray:
-    """The middle of an image, float32, with a mean of 0 and a spread of 1 over what is not over-driven.
-
-    The darkest and the brightest level of an image do not count: where a detector is over-driven, or bright metal fills
-    pores, they take the contrast of everything else.
-    """
+    """The middle of an image in whole blocks, float32, with a mean of 0 and a spread of 1."""
     grey = _middle(tamed(pixels) if pixels.dtype in (np.uint8, np.uint16) else pixels).astype(np.float32)
     height, width = (max(side // _MULTIPLE, 1) * _MULTIPLE for side in grey.shape)
     grey = np.pad(
         grey, [(0, max(0, h - g)) for h, g in zip((height, width), grey.shape, strict=True)], mode="edge"
     )
     grey = grey[:height, :width]
-    told = grey[(grey > grey.min()) & (grey < grey.max())]
-    if told.size < 0.1 * grey.size:
-        told = grey.ravel()
-    spread = max(float(told.std()), 1e-6)
-    standardised: np.ndarray = np.clip((grey - told.mean()) / spread, -_BEYOND, _BEYOND)
+    standardised: np.ndarray = (grey - grey.mean()) / max(float(grey.std()), 1e-6)
     return standardised
 
 
