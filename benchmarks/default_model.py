@@ -28,6 +28,7 @@ import tifffile
 from cathode_tf.datasets.standardization import RULE
 from cathode_tf.imaging import display, read_micrograph
 from cathode_tf.learning import load_model
+from cathode_tf.learning.kinds import KINDS, VERSION
 from cathode_tf.learning.models import DEFAULT, save_model, write_card
 from cathode_tf.learning.prediction import predict_image
 from cathode_tf.learning.scores import confusion, dice_per_phase
@@ -280,6 +281,8 @@ def main() -> None:
         told = {"pixel_size_nm": None, "title": "default", "about": ABOUT, "fails": FAILS, "measured": dice}
         # The newest rule differs from the plain one, by which it was trained, on hot pixels and "no data" alone.
         told["standardization"] = RULE
+        if KINDS.exists():
+            told["kind"] = {"version": VERSION}
         write_card(model, {**card, **told})
         save_model(model, DEFAULT, force=True)
         print(f"\n{DEFAULT}: {DEFAULT.stat().st_size / 1e6:.2f} MB")

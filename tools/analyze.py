@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -404,6 +405,9 @@ def measure_volume(
         analysis = analyze_volume(volume, tortuosity=tortuosity, **options)
     found = trust_beside(path)
     trust = None if found is None else Trust.from_dict(found)
+    # Plausible masks are not drawn in three dimensions: numbers of a model's labels say that their error is unknown.
+    told = {quantity: worth.tell(estimates) for quantity, estimates in analysis.summary.items()}
+    analysis = replace(analysis, summary=told, masks=worth.to_dict())
     with atomic_folder(out, force=force) as folder:
         analysis.write(folder)
         write_volume_report(analysis, folder / "report.html", worth=worth, trust=trust)

@@ -125,6 +125,7 @@ def command(
         return
     from cathode_tf import InputError
     from cathode_tf.inference.folders import segment_files
+    from cathode_tf.statistics.drift import drift
     from cathode_tf.words import counted, some
 
     manner = {"uncertainty": uncertainty, "pixel_size_nm": pixel_size_nm, "phases": phases, "draws": draws}
@@ -154,6 +155,9 @@ def command(
         click.echo(f"FOREIGN: the model does not know this kind of image: {name} ({reason}).")
     if report.foreign:
         click.echo("Look at these masks first, and believe their numbers last.")
+    moved = drift(report.distances)
+    if moved:
+        click.echo(f"DRIFT: {moved}: has the microscope, its setting or the preparation changed?")
     if report.left_out:
         files = counted(len(report.left_out), "mask or picture", "masks and pictures")
         click.echo(f"Left out {files} of other images: {some([path.name for path in report.left_out])}.")

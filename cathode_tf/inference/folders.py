@@ -35,6 +35,7 @@ class Report:
         followed: Names of the files whose masks follow strokes.
         left_out: Files that are masks or pictures of other images, not micrographs.
         foreign: Images of a kind that the model does not know, by id, and what tells so.
+        distances: How far each image is from what the model learned, by id; above 1: foreign.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Report:
     followed: list[str] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
     foreign: dict[str, str] = field(default_factory=dict)
+    distances: dict[str, float] = field(default_factory=dict)
 
 
 def segment_files(
@@ -129,6 +131,8 @@ def carry_out(plan: Plan, segmenter: Segmenter, results: Iterator[Result]) -> Re
         report.scores[outcome.id] = outcome.score
         if outcome.kind is not None and outcome.kind["foreign"]:
             report.foreign[outcome.id] = outcome.kind["reason"]
+        if outcome.kind is not None and outcome.kind["score"] is not None:
+            report.distances[outcome.id] = outcome.kind["score"]
         if task.strokes is not None:
             report.followed.append(task.path.name)
         report.pixel_sizes[outcome.id] = (outcome.pixel_size_nm, outcome.pixel_size_source)

@@ -14,16 +14,22 @@ import cv2
 import numpy as np
 
 SCALES_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Features are seen at these widths (standard deviations of Gaussians), in pixels of the image."""
+"""Grey and its edges are seen at these widths (standard deviations of Gaussians), in pixels of the image."""
 
 TREES, DEPTH, SHARE = 40, 10, 0.5
-"""Trees, how deep they go, and what share of the painted pixels each of them sees."""
+"""Trees, how deep they go, and what share of the painted pixels that it may see each of them does."""
+
+FOLDS = 4
+"""Each part of the trees is kept from one part of the painted blocks, and tested on it."""
+
+BLOCK_PX = 32
+"""Neighbouring pixels say the same: what is painted in a block of this side is one piece of evidence."""
 
 LARGE_PX = 1 << 19
 """Images of more pixels are looked at in half their size: a stroke must be followed while a person waits."""
 
 LEAST = 1e-3
-"""No tree is surer than this that a phase is not there."""
+"""Nothing is surer than this that a phase is not there."""
 
 _KEPT = 2
 _CHUNK = 1 << 16
@@ -86,8 +92,9 @@ def forest_answer(
 
     Returns:
         float32 (height, width, found phases), in the order of `np.unique(phases)`; a phase whose pixels weigh next
-        to nothing may be left with the least. And from 0 to 1 how much better than a guess each tree foretells painted
-        pixels that it did not see.
+        to nothing may be left with the least. And from 0 to 1 how much better than a guess trees foretell what was
+        painted in blocks of which they saw no pixel: neighbours share their coarse features, so a tree that saw one
+        knows the other by its place, whatever the texture tells. 0 where no phase was painted in two blocks.
 
     Reference:
         Breiman, Random forests, Machine Learning 45 (2001) 5; features as Arganda-Carreras et al., Trainable Weka
@@ -99,16 +106,31 @@ def forest_answer(
     rows, columns = np.divmod(places, pixels.shape[1])
     # Thinned by weight, none twice: pixels that a tree did not see must be others than those it saw.
     drawn = np.random.default_rng(0).random(len(places)) < weights / weights.max()
-    forest = RandomForestClassifier(TREES, max_depth=DEPTH, max_samples=SHARE, oob_score=True, random_state=0)
-    forest.fit(found[rows // by, columns // by][drawn], phases[drawn])
-    chance = np.unique(phases[drawn], return_counts=True)[1].max() / drawn.sum()
-    skill = max(0.0, (forest.oob_score_ - chance) / (1 - chance)) if chance < 1 else 0.0
+    table, told = found[rows // by, columns // by][drawn], phases[drawn]
+    fold = _folds(rows[drawn] // BLOCK_PX, columns[drawn] // BLOCK_PX, told)
     flat = found.reshape(-1, found.shape[-1])
     there = np.unique(phases)
     small = np.zeros((len(flat), len(there)), np.float32)
-    columns_of = np.searchsorted(there, forest.classes_)
-    for begin in range(0, len(flat), _CHUNK):
-        small[begin : begin + _CHUNK, columns_of] = forest.predict_proba(flat[begin : begin + _CHUNK])
+    tested, right = np.zeros(len(told), bool), np.zeros(len(told), bool)
+    for number in range(FOLDS):
+        seen = fold != number
+        if not seen.any():
+            continue
+        share = max(1, int(SHARE * seen.sum()))
+        forest = RandomForestClassifier(
+            TREES // FOLDS, max_depth=DEPTH, max_samples=share, random_state=number
+        )
+        forest.fit(table[seen], told[seen])
+        columns_of = np.searchsorted(there, forest.classes_)
+        for begin in range(0, len(flat), _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            small[part, columns_of] += forest.predict_proba(flat[part]) / FOLDS
+        # Of a phase that it never saw a forest cannot foretell anything.
+        test = ~seen & np.isin(told, forest.classes_)
+        if test.any():
+            tested |= test
+            right[test] = forest.predict(table[test]) == told[test]
+    skill = _better_than_a_guess(right[tested], told[tested])
     answer: np.ndarray = small.reshape(*found.shape[:2], -1)
     if by > 1:
         height, width = pixels.shape
@@ -116,3 +138,25 @@ def forest_answer(
         answer = cv2.resize(answer, full, interpolation=cv2.INTER_LINEAR).reshape(full[1], full[0], -1)
         answer = answer[:height, :width]
     return np.maximum(answer, LEAST), skill
+
+
+def _folds(rows: np.ndarray, columns: np.ndarray, phases: np.ndarray) -> np.ndarray:
+    """For each painted pixel the fold of its block; the blocks of each phase are shared out evenly."""
+    blocks, block = np.unique(rows * (columns.max() + 1) + columns, return_inverse=True)
+    kinds, kind = np.unique(phases, return_inverse=True)
+    mostly = np.bincount(block * len(kinds) + kind, minlength=len(blocks) * len(kinds)).reshape(
+        len(blocks), -1
+    )
+    order = np.random.default_rng(0).permutation(len(blocks))
+    order = order[np.argsort(mostly.argmax(1)[order], kind="stable")]
+    fold = np.empty(len(blocks), int)
+    fold[order] = np.arange(len(blocks)) % FOLDS
+    return fold[block]
+
+
+def _better_than_a_guess(right: np.ndarray, phases: np.ndarray) -> float:
+    """From 0 (as the commonest phase for all) to 1 (all right)."""
+    if not len(right):
+        return 0.0
+    chance = float(np.unique(phases, return_counts=True)[1].max() / len(phases))
+    return max(0.0, (float(right.mean()) - chance) / (1 - chance)) if chance < 1 else 0.0

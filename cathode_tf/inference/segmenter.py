@@ -14,7 +14,7 @@ import tensorflow as tf
 from cathode_tf.errors import InputError
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.draws import Draws
-from cathode_tf.imaging.looks import Known, look_of
+from cathode_tf.imaging.looks import alike, look_of
 from cathode_tf.imaging.outliers import tamed
 from cathode_tf.inference.draws import draw_masks
 from cathode_tf.inference.scale import Block, ScaledImage, image_pixels, scale_to_model
@@ -25,6 +25,7 @@ from cathode_tf.inference.strokes import check_strokes, follow_strokes
 from cathode_tf.inference.trials import known_trials, trial_like
 from cathode_tf.learning.calibration import Calibration
 from cathode_tf.learning.counterparts import told_in
+from cathode_tf.learning.kinds import KINDS, VERSION, Kinds, shipped
 from cathode_tf.phases import Phases
 
 MOST_PX = 1 << 24
@@ -101,9 +102,10 @@ class Segmenter:
         return [str(member) for member in members] if all(isinstance(m, (str, Path)) for m in members) else []
 
     @functools.cached_property
-    def known(self) -> Known | None:
-        """The looks that the model learned from; None where its card does not tell."""
-        return Known.from_dict(self.card.get("kind"))
+    def known(self) -> Kinds | None:
+        """Which kind of image the model learned; None where its card does not tell."""
+        told = self.card.get("kind") or {}
+        return shipped() if told.get("version") == VERSION and KINDS.exists() else None
 
     @functools.cached_property
     def calibration(self) -> Calibration | None:
@@ -119,23 +121,32 @@ class Segmenter:
 
     def look(self, image: np.ndarray | Micrograph) -> np.ndarray:
         """What an image looks like at the model's pixel size (`look_of`)."""
+        return look_of(self._seen(image))
+
+    def _seen(self, image: np.ndarray | Micrograph) -> np.ndarray:
         pixels, scale = tamed(image_pixels(image)), scale_to_model(image, self.card)
-        return look_of(ScaledImage(lambda *window: pixels[window], pixels.shape, scale).whole())
+        return ScaledImage(lambda *window: pixels[window], pixels.shape, scale).whole()
 
     def kind(self, image: np.ndarray | Micrograph) -> dict[str, Any] | None:
         """How far an image is from what the model learned, and the test on images of its kind, if there was one.
 
         Returns:
             `score` (above 1: foreign), `foreign`, `reason`, and `test` (None: none on such images); None where the
-            model's card does not tell what it learned (then `score` is None), nor any test is known.
+            model's card does not tell what it learned (then `score` is None), nor any test is known. Images like those
+            that a training went on with are not foreign.
         """
         if self.known is None and not self.trials:
             return None
-        look = self.look(image)
+        pixels = self._seen(image)
+        look = look_of(pixels)
         judged = (
-            {"score": None, "foreign": False, "reason": ""} if self.known is None else self.known.judge(look)
+            {"score": None, "foreign": False, "reason": ""}
+            if self.known is None
+            else self.known.judge(pixels)
         )
-        return {**judged, "test": trial_like(look, self.known, self.trials)}
+        if judged["foreign"] and alike(look, np.asarray(self.card["kind"].get("looks", ()), float)):
+            judged |= {"foreign": False, "reason": ""}
+        return {**judged, "test": trial_like(look, self.trials)}
 
     def recipe(self) -> dict[str, Any]:
         """What to call `Segmenter` with for the same one in another process, as JSON can say it.

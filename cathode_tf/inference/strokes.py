@@ -14,14 +14,8 @@ import cv2
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.inference.forest import forest_answer
+from cathode_tf.inference.forest import BLOCK_PX, LEAST, SCALES_PX, forest_answer
 from cathode_tf.phases import IGNORE, Phases
-
-SCALES_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Grey is split into bands between these widths (standard deviations of Gaussians)."""
-
-BLOCK_PX = 32
-"""Neighbouring pixels say the same: a phase counts in a block of this side as one piece of evidence at most."""
 
 FULL_BLOCK = 60
 """As many pixels of a phase make a block count in full: a stroke of 3 by 20 px."""
@@ -48,9 +42,6 @@ were painted: what it says elsewhere is then shown to the forest as well."""
 
 OTHERS = 1.0
 """That weighs so many times the strokes."""
-
-LEAST = 1e-3
-"""Probabilities below this are taken as this."""
 
 _LOG_SCALE = 0.5
 _PRODUCT_SCALE = 0.1  # the ridge so prefers what needs no products

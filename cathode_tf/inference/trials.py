@@ -15,11 +15,8 @@ from scipy import stats
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import read_json, write_json
-from cathode_tf.imaging.looks import Known
+from cathode_tf.imaging.looks import alike
 from cathode_tf.learning.run_folder import TRIALS
-
-ALIKE = 2.0
-"""Images within so many times the median distance between the images of a test are of its kind."""
 
 
 def trials_path(source: str | Path) -> Path | None:
@@ -100,26 +97,9 @@ def _interval(values: Sequence[float]) -> list[float] | None:
     return [mean, max(0.0, mean - half), min(1.0, mean + half)]
 
 
-def trial_like(
-    look: np.ndarray, known: Known | None, trials: Sequence[Mapping[str, Any]]
-) -> dict[str, Any] | None:
-    """The newest test on images of the kind of this one, without its looks; None where there is none.
-
-    An image is of their kind where it is as near to one of them as they are to each other, twice at most. Where the
-    model's card tells what it learned, looks are weighed by that, and a test of one image counts too.
-    """
+def trial_like(look: np.ndarray, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The newest test on images that look like this one (`alike`), without its looks; None where there is none."""
     for trial in reversed(trials):
-        looks = np.asarray(trial.get("looks", ()), float)
-        if looks.ndim != 2 or looks.shape[1] != len(look) or (known is None and len(looks) < 2):
-            continue
-        apart = _plainly if known is None else known.apart
-        pairs = [apart(a, b) for i, a in enumerate(looks) for b in looks[:i]]
-        reach = ALIKE * float(np.median(pairs)) if pairs else 1.0
-        reach = reach if known is None else min(max(reach, 0.5), ALIKE)
-        if min(apart(look, other) for other in looks) <= reach:
+        if alike(look, np.asarray(trial.get("looks", ()), float)):
             return {name: value for name, value in trial.items() if name != "looks"}
     return None
-
-
-def _plainly(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.linalg.norm(one - other))

@@ -17,7 +17,7 @@ from cathode_tf.datasets.pipeline import input_errors
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.files import write_json
 from cathode_tf.imaging import Micrograph
-from cathode_tf.imaging.looks import Known, looks_of
+from cathode_tf.imaging.looks import looks_of
 from cathode_tf.imaging.outliers import tamed
 from cathode_tf.learning import run_folder
 from cathode_tf.learning.averaging import WeightAverage
@@ -240,11 +240,11 @@ def _saved_model(plan: Plan, start: tuple[keras.Model, dict[str, Any]] | None) -
                 f"Received a model with input {before.input_shape}."
             )
         options = before_card["architecture"]
-        known = Known.from_dict(before_card.get("kind"))
-        if known is not None:
+        if before_card.get("kind"):
             # It goes on to know what its start model knew, and these images.
             some = itertools.islice(records.examples("train"), KINDS_FROM)
-            card["kind"] = known.extended(looks_of([tamed(e.image) for e in some])).to_dict()
+            looks = np.round(looks_of([tamed(e.image) for e in some]), 4).tolist()
+            card["kind"] = {**before_card["kind"], "looks": [*before_card["kind"].get("looks", []), *looks]}
     model = build_unet(records.phases, seed=chosen.seed, card=card, **options)
     multiple = read_card(model)["size_multiple"]
     if chosen.patch_px % multiple:

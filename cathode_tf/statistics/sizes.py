@@ -45,6 +45,8 @@ MAX_EDGE_SHARE = 0.05
 """A particle of more than this share of all edge weights has outgrown the frame: no percentile."""
 CROSS_CHECK = 0.15
 """Unfolded and moment means that differ by more are flagged."""
+ROUND = 0.85
+"""Profiles whose width over length is less, in the median, are hardly those of spheres."""
 MIN_IMAGES = 5
 """From so many images on, the images are resampled; below, the particles."""
 
@@ -173,7 +175,8 @@ def size_distribution(
     else:
         few = None
     images = pd.factorize(whole[replicate])[0] if replicate in whole else np.zeros(len(d), int)
-    sample = _Sample(d, weights, images, sample_type, unit, replicate, unfolding)
+    round_ = float(whole["aspect_ratio"].median()) if len(whole) and "aspect_ratio" in whole else 1.0
+    sample = _Sample(d, weights, images, sample_type, unit, replicate, unfolding, round_)
     names = _names(sample_type)
     found = (
         dict.fromkeys(names, refusal(fault))
@@ -206,6 +209,7 @@ class _Sample:
     unit: str
     replicate: str
     unfolding: str
+    roundness: float
 
     @property
     def effective(self) -> float:
@@ -262,6 +266,17 @@ def _doubts(sample: _Sample, whole: pd.DataFrame, lost: float, few_groups: int |
     return flags
 
 
+def _not_spheres(sample: _Sample) -> dict[str, str]:
+    """What no resampling of profiles sees: particles that are no spheres are unfolded as if they were."""
+    if sample.sample_type != "section" or sample.roundness >= ROUND:
+        return {}
+    return {
+        "NOT_SPHERES": f"profiles are {1 / sample.roundness:.2f} times as long as wide (median) and were unfolded as "
+        f"those of spheres; what that does is not in the interval. On nine synthetic bodies of lobed, angular and "
+        f"flat particles with right masks the median over volume was 25 % too low to 8 % too high"
+    }
+
+
 def _estimates(
     sample: _Sample, reason: str | None, flags: dict[str, str], resamples: int, seed: int
 ) -> dict[str, Estimate]:
@@ -284,7 +299,7 @@ def _estimates(
     return {
         name: estimate_of(
             interval,
-            flags,
+            flags | (_not_spheres(sample) if "3" in name else {}),
             unit=_unit(name, sample),
             method=_method(name, sample),
             reference=f"{ISO}; {WOODRUFF}; {EDGE}" + (f"; {SECTION}" if "3" in name else ""),

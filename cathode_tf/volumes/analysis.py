@@ -73,6 +73,7 @@ class VolumeAnalysis:
         layer_labels: Its instances, numbered as in the volume: integers (y, x), 0 = none.
         thumbnail: The volume thinned to at most `THUMBNAIL` voxels a side: uint8 (z, y, x) of phase ids.
         thumbnail_spacing: Edges of its voxels, in `unit`.
+        masks: What the label volume is and is worth, as `summary.json` shall tell; None: nobody said.
     """
 
     phases: Phases
@@ -85,6 +86,7 @@ class VolumeAnalysis:
     layer_labels: np.ndarray | None = None
     thumbnail: np.ndarray | None = None
     thumbnail_spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    masks: dict[str, Any] | None = None
 
     @property
     def unit(self) -> str:
@@ -105,6 +107,7 @@ class VolumeAnalysis:
 
         return {
             "version": __version__,
+            **({} if self.masks is None else {"masks": self.masks}),
             "shape": list(self.shape),
             "voxel_size_nm": None if self.voxel_size_nm is None else list(self.voxel_size_nm),
             "length_unit": self.unit,

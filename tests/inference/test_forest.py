@@ -60,7 +60,29 @@ def test_a_forest_that_found_nothing_says_so():
     rng = np.random.default_rng(1)
     image = rng.integers(0, 255, (96, 96)).astype(np.uint8)
     places = np.sort(rng.choice(image.size, 400, replace=False))
-    assert forest.forest_answer(image, places, rng.integers(0, 2, 400), np.ones(400))[1] < 0.35
+    assert forest.forest_answer(image, places, rng.integers(0, 2, 400), np.ones(400))[1] < 0.2
+
+
+def test_neighbours_of_one_stroke_do_not_vouch_for_each_other():
+    """Noise alone under whole strokes: a tree knows a pixel by a neighbour's coarse features, and by nothing else."""
+    skills = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        image = rng.integers(0, 255, (160, 160)).astype(np.uint8)
+        painted = np.full(image.shape, 255, np.uint8)
+        for number in range(8):
+            row, column = rng.integers(0, 150), rng.integers(0, 130)
+            painted[row : row + 3, column : column + 20] = number % 2
+        places = np.flatnonzero(painted.ravel() != 255)
+        skills.append(forest.forest_answer(image, places, painted.ravel()[places], np.ones(len(places)))[1])
+    assert np.mean(skills) < 0.2
+
+
+def test_a_phase_in_one_block_alone_is_no_test():
+    image, reference = grained()
+    places = np.array([5 * 128 + 5, 5 * 128 + 6, 5 * 128 + 100, 5 * 128 + 101])
+    answer, skill = forest.forest_answer(image, places, reference.ravel()[places], np.ones(4))
+    assert skill == 0 and answer.shape == (96, 128, 2)
 
 
 def test_a_phase_that_nobody_painted_keeps_its_share():

@@ -145,3 +145,14 @@ def test_an_interval_is_where_its_shares_are():
     # sd of the share: 0.5 / sqrt(201); 1.97 of them are 14 sizes to either side.
     assert found.value == pytest.approx(101)
     assert found.ci[0] == pytest.approx(87, abs=1.5) and found.ci[1] == pytest.approx(115, abs=1.5)
+
+
+def test_profiles_that_are_not_of_spheres_are_told():
+    """Unfolded as if of spheres: said of what is by volume in sections alone, where profiles are 1.5 times as long."""
+    content = table(np.linspace(1, 2, 60))
+    content["aspect_ratio"] = 1 / 1.5
+    sizes = size_distribution(content, sample_type="section")
+    assert "1.50 times" in sizes["x50_3"].flags["NOT_SPHERES"] and "NOT_SPHERES" not in sizes["x50_0"].flags
+    assert "NOT_SPHERES" not in size_distribution(content, sample_type="dispersed")["x50_3"].flags
+    content["aspect_ratio"] = 0.95
+    assert "NOT_SPHERES" not in size_distribution(content, sample_type="section")["x50_3"].flags

@@ -122,6 +122,10 @@ def test_a_volume_is_measured_in_three_dimensions(masks):
     assert "fraction ncm: 0.0370" in result.output
     assert (masks / "volume" / "report.html").exists()
     summary = json.loads((masks / "volume" / "summary.json").read_text())
+    # Nobody said who made the labels, and no draws tell of their error: each number with an interval says so.
+    numbers = [each for found in summary["summary"].values() for each in found.values()]
+    assert not summary["masks"]["checked"]
+    assert all("SAMPLING_ONLY" in each["flags"] for each in numbers if each["ci"] is not None)
     assert summary["voxel_size_nm"] == [50, 20, 20]
 
 
