@@ -169,7 +169,7 @@ class Kinds:
 
     def save(self, path: Path = KINDS) -> None:
         """Write a file that `load` reads."""
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         for number, layer in enumerate(self.layers):
             arrays |= {f"{name}{number}": value.astype(np.float16) for name, value in vars(layer).items()}
         for name in ("centre", "spread", "axes"):
@@ -188,8 +188,8 @@ class Kinds:
                 )
                 for number in numbers
             )
-            arrays = [content[name].astype(float) for name in ("centre", "spread", "axes")]
-            return cls(layers, *arrays, float(content["limit"]), int(content["held_out"]))
+            centre, spread, axes = (content[name].astype(float) for name in ("centre", "spread", "axes"))
+            return cls(layers, centre, spread, axes, float(content["limit"]), int(content["held_out"]))
 
 
 @functools.cache

@@ -95,7 +95,9 @@ def report_on(project: Project, name: str) -> dict[str, Any]:
         )
         write_by_magnification(analysis, again, sizes, out)
     tell("Drawing", 1, 1)
-    fractions = {phase: str(value) for phase, value in analysis.summary["fraction"].items()}
+    # As the report has them: corrected by labelled points, where there are any.
+    told = analysis.summary.get("fraction_by_points") or analysis.summary["fraction"]
+    fractions = {phase: str(value) for phase, value in told.items()}
     return {"batch": name, "fractions": fractions, "images": len(rows), "worth": analysis.worth.sentence}
 
 

@@ -51,7 +51,8 @@ class Teller:
     def heard(self, label: str, done: float, total: float | None, **facts: Any) -> None:
         self.stages.heard(label, done, total, facts.pop("left_s", None))
         now = time.monotonic()
-        if label == "Calibrating":  # the training has ended and is kept, as was asked; what follows is short
+        # The training has ended and is kept, as was asked; what follows is short, and tells what it is worth.
+        if label in ("Calibrating", "Measuring models"):
             (self.folder / "stop").unlink(missing_ok=True)
         if label not in ("Training", "Calibrating") and not self.stages.may_not_end:
             for wish, state in (("stop", "stopped"), ("pause", "paused")):

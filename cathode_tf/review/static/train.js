@@ -11,6 +11,8 @@ export const live = (desk) => desk.job("train")?.epoch;
 
 const LEAST = 0.005; // a change of Dice below this is none that a person would see
 
+const FEW = 50; // steps
+
 let minutes = null;
 const how = {}; // start and preset, where someone chose them
 
@@ -31,12 +33,17 @@ export async function draw(desk) {
 function ready(desk) {
   const { project } = desk;
   if (!project.pool_annotated) return desk.step("Nothing is corrected yet that a model could learn from.", el("a.button.primary", { href: "/review" }, "Correct images"));
-  const field = el("input", { type: "number", min: 0.5, max: 600, step: 0.5, value: minutes ?? project.minutes ?? 2, id: "minutes", style: "width: 5.5em", oninput: (event) => (minutes = event.target.value) });
-  const steps = project.step_s ? `, about ${Math.round((60 * field.value) / project.step_s)} steps here` : "";
+  const steps = el("span", { id: "steps" });
+  const tell = (value) => {
+    const count = project.step_s ? Math.round((60 * value) / project.step_s) : FEW;
+    steps.textContent = project.step_s ? `, about ${counted(count, "step")} here${count < FEW ? ": hardly anything is learned from so few, a hundred are a beginning" : ""}` : "";
+  };
+  const field = el("input", { type: "number", min: 0.5, max: 600, step: 0.5, value: minutes ?? project.minutes ?? 2, id: "minutes", style: "width: 5.5em", oninput: (event) => tell((minutes = event.target.value)) });
+  tell(field.value);
   const unmeasured = project.test_annotated ? "" : " No test image is corrected yet, so nobody will know how good the model is.";
   return desk.step(
     `Learn from ${counted(project.pool_annotated, "image")}.${unmeasured}`,
-    el("label", {}, field, ` minutes${steps}`),
+    el("label", {}, field, " minutes", steps),
     desk.action("Train", () => desk.post("/api/app/jobs", { kind: "train", minutes: Number(field.value), how }), { primary: true, id: "train" }),
     beginning(project),
     !project.test_annotated && project.test_images > 0 && el("a.button", { href: "/review" }, "Correct the test image first"),
