@@ -134,7 +134,7 @@ def climbed(height: np.ndarray, domain: np.ndarray) -> np.ndarray:
         Meyer, Signal Processing 38 (1994) 113 (watersheds by topographic distance).
 
     Example:
-        >>> climbed(np.float32([[1, 3, 2, 1, 2, 4, 1]]), np.ones((1, 7), bool)).tolist()
+        >>> climbed(np.float32([[1, 3, 2, 1, 3, 4, 1]]), np.ones((1, 7), bool)).tolist()
         [[1, 1, 1, 2, 2, 2, 2]]
     """
     ground = np.pad(np.where(domain, height, -np.inf).astype(np.float32), 1, constant_values=-np.inf)

@@ -29,8 +29,10 @@ def test_the_middle_is_made_again_and_each_step_is_off_by_its_uncertainty(tmp_pa
     np.testing.assert_array_less(
         np.abs(trend.grey[5] - found[0].grey[5]).mean(), np.abs(trend.grey[0] - found[0].grey[0]).mean()
     )
-    ratio = made.record["thickness"]["ratio"]
-    assert found[-1].voxel[0] == pytest.approx(20 * ratio, rel=1e-6)
+    # Ten slices hardly tell the mean thickness: it is off by how unsure it is, or else by what the image tells.
+    off, u = made.record["thickness"]["ratio"] - 1, made.record["thickness"]["u_mean"]
+    assert found[-1].voxel[0] == pytest.approx(20 * (1 + (u if abs(off) < u else off)), rel=1e-6)
+    assert 0 < abs(found[-1].voxel[0] - 20) <= 10
 
 
 @pytest.mark.slow
