@@ -24,6 +24,9 @@ from cathode_tf.rounds.ledger import user_name
 
 KINDS = ("propose", "train", "apply", "report")
 OVER = ("done", "failed", "stopped")
+
+LATE_S = 5.0
+"""So long after the end that was foretold, a page says so instead of telling seconds."""
 ATTEMPTS = 3
 """So often a job is begun again after its worker died; then something is wrong with it."""
 
@@ -126,7 +129,8 @@ class Jobs:
         state = _read_state(folder)
         if state["state"] == "running" and state.get("left_s") is not None:
             # It is told of now and then only; the clock goes on.
-            state["left_s"] = round(max(1.0, state["left_s"] - (time.time() - state["told"])), 1)
+            left = state["left_s"] - (time.time() - state["told"])
+            state |= {"left_s": round(max(1.0, left), 1), "late": left < -LATE_S}
         return {"id": folder.name, **read_json(folder / "job.json"), **state}
 
     def tell(self, id_: str, wish: str) -> dict[str, Any]:

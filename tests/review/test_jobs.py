@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import warnings
 
 import pytest
@@ -10,7 +11,7 @@ from cathode_tf import InputError, InputWarning
 from cathode_tf.progress import stop_asked, tell, track
 from cathode_tf.review import worker
 from cathode_tf.review.forecast import PACE, propose_seconds, training_minutes, training_stages
-from cathode_tf.review.jobs import lock_of
+from cathode_tf.review.jobs import Jobs, lock_of
 from cathode_tf.review.work import Ended, Stages, first_three
 
 
@@ -124,6 +125,15 @@ def test_a_job_that_another_process_does_is_left_to_it(job, monkeypatch):
     with lock_of(folder):
         worker.do(folder)
     assert state(folder)["state"] == "waiting"
+
+
+def test_work_that_takes_longer_than_foretold_is_called_so(job, small_project):
+    folder, jobs = job(lambda note: {}), Jobs(small_project, worker=None)
+    for told_ago, left, late in ((2.0, 8.0, False), (11.0, 1.0, False), (20.0, 1.0, True)):
+        note = {"state": "running", "left_s": 10.0, "told": time.time() - told_ago}
+        (folder / "state.json").write_text(json.dumps(note))
+        card = jobs.card(folder)
+        assert card["left_s"] == pytest.approx(left, abs=0.5) and card["late"] is late
 
 
 def test_the_time_left_is_that_of_the_stage_and_of_those_to_come():

@@ -95,7 +95,7 @@ class Desk {
   _job(job) {
     const known = { propose: "Proposing masks", train: "Training", apply: "Segmenting all images", report: "Measuring" };
     const count = job.of ? ` ${job.done} of ${job.of}` : "";
-    const left = job.state === "running" && job.left_s !== undefined ? `${time(job.left_s)} left` : job.state === "paused" ? "paused" : this.state.speed.ready ? "waiting" : "the model is being loaded";
+    const left = job.state === "running" && job.left_s !== undefined ? (job.late ? "longer than foretold" : `${time(job.left_s)} left`) : job.state === "paused" ? "paused" : this.state.speed.ready ? "waiting" : "the model is being loaded";
     const facts = job.kind === "train" && job.step ? `step ${job.step}${job.best_dice ? `, best Dice ${job.best_dice.toFixed(3)}` : ""}` : "";
     return el(
       "div.job",
