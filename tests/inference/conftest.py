@@ -1,5 +1,6 @@
 """A tiny network with random weights: what is tested here is where its answers go, not how good they are."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -55,3 +56,13 @@ def image():
         return (8000 + 4000 * blobs[:height, :width] + noise).clip(0, 65535).astype(np.uint16)
 
     return make
+
+
+@pytest.fixture
+def images(image, tmp_path):
+    """A folder of three images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(3):
+        cv2.imwrite(str(folder / f"i{index}.png"), image(40, 50, index))
+    return folder

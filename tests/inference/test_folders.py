@@ -22,15 +22,6 @@ from cathode_tf.inference.scale import scale_to_model
 pytestmark = pytest.mark.usefixtures("untraced")
 
 
-@pytest.fixture
-def images(image, tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for index in range(3):
-        cv2.imwrite(str(folder / f"i{index}.png"), image(40, 50, index))
-    return folder
-
-
 def test_masks_overlays_and_uncertainty_are_written(segmenter, images, tmp_path):
     report = segment_files(segmenter, [images], tmp_path / "out", uncertainty=True)
     assert sorted(report.scores) == ["i0", "i1", "i2"] and not report.broken

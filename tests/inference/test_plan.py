@@ -10,15 +10,6 @@ from cathode_tf.inference.plan import Manner, plan_segmentation
 pytestmark = pytest.mark.usefixtures("untraced")
 
 
-@pytest.fixture
-def images(image, tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for index in range(3):
-        cv2.imwrite(str(folder / f"i{index}.png"), image(24, 32, index))
-    return folder
-
-
 def files_of(folder):
     return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
 
