@@ -28,11 +28,10 @@ from cathode_tf.files import write_json
 from cathode_tf.imaging import read_micrograph
 from cathode_tf.imaging.annotations import read_instances
 from cathode_tf.imaging.visible import label_visible
-from cathode_tf.inference.separation import SeparationNetwork, particle_maps, separation_network
-from cathode_tf.learning.layers import Card
+from cathode_tf.inference.separation import separation_network
+from cathode_tf.inference.separation_tuning import joinings, taught_by, write_network
 from cathode_tf.learning.separation import build_separation
 from cathode_tf.learning.separation_training import Known, train_separation
-from cathode_tf.particles.learning_to_join import Taught, learn_joining
 
 ROOT = Path(os.environ.get("CATHODE_TF_REAL_DATA", "."))
 SIDE = 256
@@ -143,9 +142,7 @@ def tune(
 
 
 def _write(model: keras.Model, out: Path, told: dict) -> None:
-    layer = next(layer for layer in model.layers if isinstance(layer, Card))
-    layer.card = {**layer.card, **CARD, **told}
-    model.save(out)
+    write_network(model, out, {**CARD, **told})
 
 
 def weigh(folds: Path, network: Path | None, sections: Path | None) -> None:
@@ -156,14 +153,12 @@ def weigh(folds: Path, network: Path | None, sections: Path | None) -> None:
     unseen_by = _left_out(known, groups)
     write_json(folds / "folds.json", unseen_by, force=True)
     taught = [
-        _taught(separation_network(network or folds / unseen_by.get(name, ALL)), image)
+        taught_by(separation_network(network or folds / unseen_by.get(name, ALL)), image)
         for name, _, image in known
     ]
     for fold, left in [*groups.items(), (ALL, set())]:
         kept = [image for (_, group, _), image in zip(known, taught, strict=True) if group not in left]
-        joining = {
-            seen: learn_joining([image[seen] for image in kept]).to_dict() for seen in ("micrograph", "mask")
-        }
+        joining = joinings(kept)
         names = ", ".join(name for name, group, _ in known if name and group not in left)
         model = keras.saving.load_model(network or folds / fold, compile=False)
         _write(
@@ -172,22 +167,15 @@ def weigh(folds: Path, network: Path | None, sections: Path | None) -> None:
         print(f"{fold}: weighed on {len(kept)} images", flush=True)
 
 
-def _taught(network: SeparationNetwork, image: Known) -> dict[str, Taught]:
-    """The image as the network sees it, with its micrograph and by its mask alone."""
-    return {
-        seen: Taught.of(image.mask, particle_maps(image.mask, grey, network=network), image.labels)
-        for seen, grey in (("micrograph", image.grey), ("mask", None))
-    }
-
-
 def _sections(folder: Path | None) -> Iterator[Known]:
-    """Half of the sections that `instances.py` draws or keeps of each kind; it reports on the others."""
+    """Half of the sections that `instances.py` draws, and of those kept, of each kind; it reports on the others."""
     from instances import KINDS, sections
 
-    for kind in KINDS:
-        for number, case in enumerate(sections(kind, folder)):
-            if number % 2:
-                yield Known(case.labels, case.mask, case.grey)
+    for place in dict.fromkeys((None, folder)):
+        for kind in KINDS:
+            for number, case in enumerate(sections(kind, place)):
+                if number % 2:
+                    yield Known(case.labels, case.mask, case.grey)
 
 
 def _folds(images: list[tuple[str, str]]) -> dict[str, set[str]]:

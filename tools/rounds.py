@@ -257,6 +257,36 @@ def train(project, start, new_only, force, steps, time_limit, batch, patch, who,
         click.echo(f"Next: cathode-tf rounds promote {project}{rival}")
 
 
+@command.command(epilog="\b\nExample: cathode-tf rounds particles my-project")
+@_project
+@click.option(
+    "--steps",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Let the network itself learn so many steps, a second or so each; 0: only how its pieces are joined.",
+)
+@_who
+def particles(project, steps, who) -> None:
+    """Learn from the particles that were corrected on the page Particles.
+
+    Images are held back to check: the corrected test images, or one. What was learned is used from then on, by the page
+    and by `segment` with the project's models, unless fewer of their particles are found.
+    """
+    from cathode_tf.rounds import Project
+    from cathode_tf.rounds.particles import learn_particles
+
+    told = learn_particles(Project(project), steps=steps, who=who)
+    click.echo(
+        f"Learned from {counted(len(told.learned), 'image')}. AP50 on {counted(len(told.held_back), 'image')} held "
+        f"back: {told.before:.3f} before, {told.after:.3f} now."
+    )
+    if told.kept:
+        click.echo(f"Wrote {project}/{told.path}: it is used from now on.")
+    else:
+        click.echo("Not kept: what was in use finds more.")
+
+
 @command.command(epilog="\b\nExample: cathode-tf rounds promote my-project")
 @_project
 @click.option("--model", type=int, help="Number of the model; default: the newest.")

@@ -140,9 +140,11 @@ class Segmented:
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray | None, Draws | None]]:
         from cathode_tf.inference.draws import DRAWS
         from cathode_tf.inference.image_files import image_facts
-        from cathode_tf.inference.separation import separate
+        from cathode_tf.inference.separation import network_beside, separate
 
         particles = bool(self.phases.with_role("particle"))
+        sources = self._segmenter.sources
+        network = network_beside(sources[0]) if sources else None
         for path in self._paths:
             for micrograph in iter_micrographs(path, pixel_size_nm=self._given):
                 self._check_size(micrograph)
@@ -154,7 +156,7 @@ class Segmented:
                     MODEL, model=self._facts, image=image_facts(micrograph), kind=kind
                 )
                 write_stories(self._out, {file.name: self.stories[micrograph.id]})
-                labels = separate(mask, self.phases, micrograph) if particles else None
+                labels = separate(mask, self.phases, micrograph, network=network) if particles else None
                 if labels is not None:
                     write_labels(self._out / f"{micrograph.id}_labels.tif", labels)
                 if draws is not None:

@@ -22,7 +22,7 @@ from cathode_tf.inference.large import TiffWindows, segment_large
 from cathode_tf.inference.plan import Manner, Task
 from cathode_tf.inference.segmentation import Segmentation
 from cathode_tf.inference.segmenter import Segmenter
-from cathode_tf.inference.separation import separate
+from cathode_tf.inference.separation import network_beside, separate
 from cathode_tf.inference.strokes import check_strokes
 from cathode_tf.inference.volumes import segment_volume
 from cathode_tf.phases import Phases
@@ -87,7 +87,8 @@ def segment_file(segmenter: Segmenter, task: Task, out: Path, manner: Manner) ->
             write_draws(out / f"{micrograph.id}_draws.tif", plausible)
     else:
         segmentation = segmenter.segment(micrograph, strokes=painted, phases=phases)
-    _write(out, micrograph, segmentation, told, manner.uncertainty)
+    network = network_beside(segmenter.sources[0]) if segmenter.sources else None
+    _write(out, micrograph, segmentation, told, manner.uncertainty, network)
     size, source = micrograph.pixel_size_nm, micrograph.pixel_size_source
     facts = image_facts(micrograph)
     return SegmentedFile(micrograph.id, segmentation.score, size, source, facts, segmenter.kind(micrograph))
@@ -137,6 +138,7 @@ def _write(
     segmentation: Segmentation,
     phases: Phases,
     uncertainty: bool,
+    network: Path | None,
 ) -> None:
     import cv2
 
@@ -149,7 +151,7 @@ def _write(
         pixel_size_nm=micrograph.pixel_size_nm,
     )
     if phases.with_role("particle"):
-        labels = separate(segmentation.mask, phases, micrograph)
+        labels = separate(segmentation.mask, phases, micrograph, network=network)
         write_labels(out / f"{micrograph.id}_labels.tif", labels)
     for name in ("margin", "entropy") if uncertainty else ():
         with atomic_file(out / f"{micrograph.id}_{name}.png") as temporary:

@@ -140,15 +140,31 @@ def typical_diameter(solid: np.ndarray) -> float:
     return float(np.sqrt(4 * np.median(area) / np.pi)) * shrink if area.size else DIAMETER_PX
 
 
+def network_beside(model: str | Path) -> Path | None:
+    """The separation network that lies beside a model's file, as a project keeps it; None: the one that ships serves.
+
+    Example:
+        >>> network_beside("default") is None
+        True
+    """
+    path = Path(model).parent / SEPARATION.name
+    return path if Path(model).is_file() and path.is_file() else None
+
+
 def separate(
-    mask: np.ndarray, phases: Phases, micrograph: Micrograph | np.ndarray | None = None
+    mask: np.ndarray,
+    phases: Phases,
+    micrograph: Micrograph | np.ndarray | None = None,
+    *,
+    network: str | Path | None = None,
 ) -> np.ndarray:
-    """Label image of the particles of a mask, touching ones told apart by the network that ships.
+    """Label image of the particles of a mask, touching ones told apart by a network.
 
     Args:
         mask: uint8 (height, width) of phase ids.
         phases: Which phases are particles follows from their roles.
         micrograph: What the mask is of: it shows where particles touch. None: the mask alone is looked at.
+        network: The `.keras` file of a separation network; None: the one that ships.
 
     Returns:
         int32 (height, width): 1 ... n on the particles, each pixel of them in one; 0 elsewhere.
@@ -165,7 +181,8 @@ def separate(
     mask = np.asarray(mask)
     grey = micrograph.pixels if isinstance(micrograph, Micrograph) else micrograph
     solid = np.isin(mask, [phases[name].id for name in phases.with_role("particle")])
-    maps = particle_maps(solid, grey) if mask.ndim == 2 and solid.any() else None
+    some = mask.ndim == 2 and solid.any()
+    maps = particle_maps(solid, grey, network=separation_network(network)) if some else None
     return by_maps(mask, phases, maps)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -21,8 +21,8 @@ from cathode_tf.particles.separation import ParticleMaps, flooded
 
 RIDGE = 3.0
 """Penalty on the squares of the weights, in borders."""
-FROM, LEAST = 0.06, 0.6
-"""Pieces are joined down to this while one learns, and from this probability on afterwards."""
+FROM, LEAST = 0.06, 0.5
+"""Pieces are joined down to this while one learns, and afterwards where that is likelier than not."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,21 @@ class Taught:
         return _way(self, lambda known: 1 - known[:, 0])
 
 
-def learn_joining(taught: Sequence[Taught]) -> Joining:
+def learn_joining(taught: Sequence[Taught], start: Joining | None = None) -> Joining:
     """Weights that tell best which pieces are one particle.
 
     Args:
         taught: Images with their particles; each counts by the root of the number of its particles.
+        start: Weights to stay near to, where a few images shall teach what many did not.
 
     Raises:
         InputError: If no two pieces meet in them.
     """
     met = [[image.by_contact] for image in taught]
-    joining = _fitted(taught, met)
+    joining = _fitted(taught, met, start)
     for image, ways in zip(taught, met, strict=True):
         ways.append(_way(image, joining.probability))
-    return _fitted(taught, met)
+    return _fitted(taught, met, start)
 
 
 def _way(image: Taught, chance_of: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -103,8 +104,12 @@ def _way(image: Taught, chance_of: Callable[[np.ndarray], np.ndarray]) -> tuple[
     return np.concatenate(features), np.concatenate(same)
 
 
-def _fitted(taught: Sequence[Taught], met: Sequence[list[tuple[np.ndarray, np.ndarray]]]) -> Joining:
-    """Logistic regression with a ridge."""
+def _fitted(
+    taught: Sequence[Taught],
+    met: Sequence[list[tuple[np.ndarray, np.ndarray]]],
+    start: Joining | None,
+) -> Joining:
+    """Logistic regression with a ridge about the weights of `start`, or about none."""
     features = np.concatenate([known for ways in met for known, _ in ways])
     same = np.concatenate([answers for ways in met for _, answers in ways])
     if not len(same):
@@ -118,17 +123,20 @@ def _fitted(taught: Sequence[Taught], met: Sequence[list[tuple[np.ndarray, np.nd
     )
     counts *= len(counts) / counts.sum()
     known = terms(features)
-    mean, spread = known.mean(0), known.std(0)
-    scale = np.where(spread > 1e-9, spread, 1.0)  # without a micrograph nothing is known of the grey
-    known = (known - mean) / scale
+    if start is None:
+        mean, spread = known.mean(0), known.std(0)
+        scale = np.where(spread > 1e-9, spread, 1.0)  # without a micrograph nothing is known of the grey
+        start = Joining(mean, scale, np.zeros(known.shape[1]), 0.0, LEAST)
+    known = (known - start.mean) / start.scale
     sign = np.where(same, 1.0, -1.0)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = parameters[:-1], parameters[-1]
         margin = sign * (known @ weights + bias)
         wrong = -counts * sign / (1 + np.exp(np.clip(margin, -30, 30)))
-        value = counts @ np.logaddexp(0, -margin) + RIDGE / 2 * weights @ weights
-        return float(value), np.append(known.T @ wrong + RIDGE * weights, wrong.sum())
+        moved = weights - start.weights
+        value = counts @ np.logaddexp(0, -margin) + RIDGE / 2 * moved @ moved
+        return float(value), np.append(known.T @ wrong + RIDGE * moved, wrong.sum())
 
-    found = minimize(loss, np.zeros(known.shape[1] + 1), jac=True, method="L-BFGS-B").x
-    return Joining(mean, scale, found[:-1], float(found[-1]), LEAST)
+    found = minimize(loss, np.append(start.weights, start.bias), jac=True, method="L-BFGS-B").x
+    return replace(start, weights=found[:-1], bias=float(found[-1]))

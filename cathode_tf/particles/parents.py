@@ -52,6 +52,11 @@ WEB, SLENDER_WEB = 1.5, 3.2
 """Cracks that are together so many diameters long are a web, whose stretches may be shorter."""
 PARTED, SLENDER_PARTED = 0.5, 2.0
 """And a web that leaves no piece larger than this share of the particle; pores that meet part off crumbs."""
+BROKEN, OF_ALL = 0.5, 0.2
+"""A particle whose sure cracks are together so many diameters long, and this share of all its gaps, is broken ..."""
+POSSIBLE_PX, POSSIBLE, SLENDER_POSSIBLE, UNEVEN_POSSIBLE = 5, 0.05, 2.0, 0.4
+"""... and its other gaps are cracks, too, if they are at least so long in px and diameters, so slender, and no more
+uneven: one crack seldom comes alone, and most of each lies out of the plane or is closed."""
 LARGE = 0.04
 """Pieces below this share of what might be one particle do not decide whether it is."""
 
@@ -355,7 +360,14 @@ def _cracks(
     keep = (lengths >= np.maximum(MIN_CRACK_PX, share * diameter)) & (slender >= least)
     for gap in np.flatnonzero(web & ~keep & (slender >= SLENDER_PARTED)):
         keep[gap] = _largest_share(whole & (labels != gap)) <= PARTED
-    keep[0] = False
+    keep[0] = lengths[0] = 0
+    sure = lengths[keep].sum()
+    if sure >= max(BROKEN * diameter, OF_ALL * lengths.sum()) and sure > 0:
+        keep |= (
+            (lengths >= np.maximum(POSSIBLE_PX, POSSIBLE * diameter))
+            & (slender >= SLENDER_POSSIBLE)
+            & (uneven <= UNEVEN_POSSIBLE)
+        )
     lengths[~keep] = 0
     return np.where(keep[labels], labels, 0), lengths
 

@@ -20,9 +20,9 @@ from cathode_tf.imaging.draws import write_draws
 from cathode_tf.imaging.label_images import write_labels
 from cathode_tf.imaging.stories import MODEL, Story, write_stories
 from cathode_tf.progress import track
-from cathode_tf.review.particles import corrected_labels
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.exchange import image_facts, story_of
+from cathode_tf.rounds.particles import corrected_labels
 from cathode_tf.rounds.state import ImageState
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _segment(
     if draws is not None:
         write_draws(target.with_name(f"{target.name}_draws.tif"), draws)
     if phases.with_role("particle"):
-        labels = separate(found.mask, phases, micrograph)
+        labels = separate(found.mask, phases, micrograph, network=project.separation)
         write_labels(target.with_name(f"{target.name}_labels.tif"), labels)
     kind = segmenter.kind(micrograph)
     story = Story(MODEL, model=model_facts(segmenter), image=image_facts(project, image), kind=kind)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -28,6 +27,7 @@ from cathode_tf.particles.edits import EDITS
 from cathode_tf.phases import IGNORE
 from cathode_tf.review.drafts import Draft
 from cathode_tf.rounds import ImageState, Project
+from cathode_tf.rounds.particles import particle_files
 
 MOST_POINTS = 20_000
 
@@ -38,17 +38,16 @@ class ParticleSheet:
     Args:
         project: The project.
         image: The image.
+
+    Attributes:
+        folder: Keeps the steps.
+        result: The file that always holds the label image as it stands.
     """
 
     def __init__(self, project: Project, image: ImageState) -> None:
         self.project, self.image = project, image
-        self.folder = project.path / "particles" / image.key
+        self.folder, self.result = particle_files(project, image)
         self._steps = self.folder / "steps.json"
-
-    @property
-    def result(self) -> Path:
-        """The file that always holds the label image as it stands."""
-        return self.folder.parent / f"{Path(self.image.name).stem}_{self.image.key[:6]}_labels.tif"
 
     def view(self, *, anew: bool = False) -> dict[str, Any]:
         """The card of the sheet; separates the particles of the mask first, where that was not done or is asked for.
@@ -61,7 +60,7 @@ class ParticleSheet:
 
             mask = self._mask()
             pixels = self.project.pixels(self.image)
-            labels = separate(mask, self.project.phases, pixels)
+            labels = separate(mask, self.project.phases, pixels, network=self.project.separation)
             write_labels(self.folder / "base.tif", labels, force=True)
             card = {"mask_sha256": pixel_sha256(mask), "done": [], "undone": []}
             write_json(self._steps, card, force=True)
@@ -123,15 +122,6 @@ class ParticleSheet:
             "outlines": outlines(labels),
             "file": str(self.result),
         }
-
-
-def corrected_labels(project: Project, image: ImageState, mask: np.ndarray) -> np.ndarray | None:
-    """The particles of an image as somebody corrected them, int32; None where nobody did, or on another mask."""
-    sheet = ParticleSheet(project, image)
-    card = read_json(sheet.folder / "steps.json") if (sheet.folder / "steps.json").exists() else {}
-    if not card.get("done") or card["mask_sha256"] != pixel_sha256(mask):
-        return None
-    return read_labels(sheet.result)
 
 
 def outlines(labels: np.ndarray) -> list[list[int]]:

@@ -48,6 +48,14 @@ def _evaluate(event: dict[str, Any], state: State) -> str:
     return f"measure model {event['model']:03d} on {len(values)} test images: mean Dice {mean:.3f}"
 
 
+def _particles(event: dict[str, Any], state: State) -> str:
+    kept = "in use now" if event["kept"] else "not kept"
+    return (
+        f"learn particles from {len(event['images'])} corrected images, AP50 on {len(event['held_back'])} held back "
+        f"{event['ap50_before']:.3f} -> {event['ap50_after']:.3f}: {kept}"
+    )
+
+
 _LINES = {
     "init": lambda event, state: f"begin project {event['name']} ({', '.join(event['phases'])})",
     "image": lambda event, state: f"add image {event['name']} ({event['role']})",
@@ -57,6 +65,7 @@ _LINES = {
     "review": _review,
     "train": _train,
     "evaluate": _evaluate,
+    "particles": _particles,
     "promote": _promote,
     "baseline": lambda event, state: f"measure the default model on {len(event['test'])} test images",
     "scale": lambda event, state: (

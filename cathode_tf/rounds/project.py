@@ -18,6 +18,8 @@ from cathode_tf.rounds.ledger import Ledger
 from cathode_tf.rounds.state import ImageState, State, fold
 
 SCHEMA = "cathode-rounds/1"
+SEPARATION = "models/separation.keras"
+"""The separation network that a project taught, if it did (`rounds.particles`)."""
 
 
 class Project:
@@ -66,6 +68,12 @@ class Project:
         """The phases that are proposed and learned: all but those that were switched off."""
         off = self.state.off
         return Phases(tuple(phase for phase in self.phases if phase.name not in off)) if off else self.phases
+
+    @property
+    def separation(self) -> Path | None:
+        """The separation network that learned from particles corrected here; None: the one that ships is in use."""
+        path = self.path / SEPARATION
+        return path if path.is_file() else None
 
     def image(self, key_or_name: str) -> ImageState:
         """The image with this key, or with this name where only one has it.

@@ -97,6 +97,14 @@ def test_wide_cracks_are_found_at_every_magnification(scale):
 
 
 @pytest.mark.parametrize("width", range(1, 9))
+def test_cracks_of_one_to_eight_pixels_are_measured_within_a_twentieth(width):
+    mask, true = through(width=width)
+    row = measure_parents(mask, PHASES).iloc[0]
+    assert row.crack_length / (np.pi * 80**2) == pytest.approx(true, rel=0.05)
+    assert row.fragments == 3
+
+
+@pytest.mark.parametrize("width", range(1, 9))
 @pytest.mark.parametrize("degrees", [0, 30, 45, 70])
 def test_midlines_of_blunt_cracks_are_as_long_as_they_are(width, degrees):
     rows, columns = np.mgrid[:160, :160] - 79.6
@@ -151,6 +159,15 @@ def test_pores_that_grew_together_are_no_crack_and_a_hair_of_their_length_is():
     hair = disk()
     hair[61, 55:85] = 0
     assert measure_parents(hair, PHASES).crack_length.sum() == pytest.approx(30, rel=0.05)
+
+
+def test_what_is_possibly_a_crack_is_one_in_a_broken_particle_alone():
+    # 12 px inside a disk 100 px across, one wide: a gap as pores may be, four times too short for a crack by itself.
+    short = ((64, 40), (76, 40), 1)
+    assert measure_parents(cracked(short), PHASES).crack_length.sum() == 0
+    alone = measure_parents(cracked(((70, 60), (70, 139), 3)), PHASES).crack_length.sum()
+    both = measure_parents(cracked(short, ((70, 60), (70, 139), 3)), PHASES).crack_length.sum()
+    assert both - alone == pytest.approx(12, abs=1.5)
 
 
 @pytest.mark.parametrize("structure", [{}, {"calendering": 0.2}, {"inner_porosity": 0.04}, PRESSED_FLAT])

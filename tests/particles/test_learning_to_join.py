@@ -42,6 +42,18 @@ def test_what_the_grey_alone_tells_is_learned():
     assert compare_instances(plain, labels).average_precision() < 0.2
 
 
+def test_weights_to_begin_with_are_kept_where_nothing_contradicts_and_move_where_the_image_does():
+    solid = np.ones((96, 192), bool)
+    labels, *first = wall(0)
+    start = learn_joining([Taught.of(solid, maps_of(*first), labels)])
+    labels, *second = wall(1)
+    again = learn_joining([Taught.of(solid, maps_of(*second), labels)], start)
+    assert np.array_equal(again.mean, start.mean) and np.array_equal(again.scale, start.scale)
+    alone = learn_joining([Taught.of(solid, maps_of(*second), labels)])
+    # The same wall with other greys: little to learn, and less is unlearned than where one begins with nothing.
+    assert 0 < np.abs(again.weights - start.weights).sum() < np.abs(alone.weights).sum()
+
+
 def test_nothing_that_touches_teaches_nothing():
     solid = np.zeros((20, 20), bool)
     solid[5:15, 5:15] = True
