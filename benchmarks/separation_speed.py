@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cathode_tf.inference.separation import particle_maps, separation_network, typical_diameter
+from cathode_tf.inference.separation import particle_maps, typical_diameter
 from cathode_tf.particles.measures import measure_instances
 from cathode_tf.particles.separation import separate_solid
 
@@ -51,10 +51,11 @@ def taken(work: Callable[[], Any]) -> tuple[float, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--segment", action="store_true")
+    parser.add_argument("--height", type=int, default=3072)
     told = parser.parse_args()
     cv2.setNumThreads(1)
-    solid, grey = picture()
-    separation_network()
+    solid, grey = picture(told.height, told.height * 4 // 3)
+    particle_maps(solid[:256, :256], grey[:256, :256])  # traces the network
     size_s, _ = taken(lambda: typical_diameter(solid))
     maps_s, maps = taken(lambda: particle_maps(solid, grey))
     turns = []

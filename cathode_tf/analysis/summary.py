@@ -41,9 +41,10 @@ CRACK_OPENING = "CRACK_OPENING"
 NECK_DEPTH = "NECK_DEPTH"
 """Flag: what the number of particles would be if necks were cut at half or twice the depth."""
 
-COUNT_NOISE, COUNT_SHIFT = 0.12, 0.05
+COUNT_NOISE, COUNT_SHIFT = 0.16, 0.05
 """How far the count of a label image is off: variance for each particle, and standard deviation of what a batch has in
-common. With these the interval holds the truth of 95 % of the tiles of images left out (`benchmarks/instances.md`)."""
+common. With these the interval holds the truth of 95 % of the tiles of images left out
+(`benchmarks/count_coverage.py`)."""
 
 LEFT_OUT = "BELOW_SMALLEST"
 """Flag: how many particles below the smallest area are in no list."""

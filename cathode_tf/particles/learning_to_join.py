@@ -21,8 +21,8 @@ from cathode_tf.particles.separation import ParticleMaps, flooded
 
 RIDGE = 3.0
 """Penalty on the squares of the weights, in borders."""
-FROM, LEAST = 0.06, 0.5
-"""Pieces are joined down to this while one learns, and afterwards where that is likelier than not."""
+FROM, LEAST = 0.06, 0.53
+"""Pieces are joined down to this while one learns, and from this probability on afterwards."""
 
 
 @dataclass(frozen=True)
