@@ -56,8 +56,8 @@ def test_the_count_of_label_images_tells_how_far_a_separation_is_off():
     labels = ndimage.label(mask)[0].astype(np.int32)
     analysis = analyze([(name, mask, None, labels) for name in "ab"], PHASES)
     number = analysis.summary["number_density"]["ncm"]
-    # 50 squares, none cut: variance .12 each, and a shift of 5 % of all.
-    u = (0.12 / 50 + 0.05**2) ** 0.5 * number.value
+    # 50 squares, none cut: variance .16 each, and a shift of 5 % of all.
+    u = (0.16 / 50 + 0.05**2) ** 0.5 * number.value
     assert number.value == pytest.approx(25 / 200**2)
     assert number.components["separation"] == pytest.approx(u)
 
