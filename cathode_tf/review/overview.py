@@ -7,7 +7,7 @@ from typing import Any
 from cathode_tf.review import batch, forecast, work
 from cathode_tf.review.desk import Desk
 from cathode_tf.rounds import Project, knows_default
-from cathode_tf.rounds.choices import PRESETS, odd_ones, phases_named
+from cathode_tf.rounds.choices import PRESETS, in_words, odd_ones, phases_named
 from cathode_tf.rounds.state import OPEN
 
 STATIONS = ("images", "phases", "propose", "correct", "train", "apply", "report", "people")
@@ -23,7 +23,11 @@ def overview(desk: Desk) -> dict[str, Any]:
         "speed": speed,
         "copying": desk.copying,
         "presets": [
-            {"id": id_, "title": title, "phases": phases_named(names).to_list()}
+            {
+                "id": id_,
+                "title": title,
+                "phases": [{**p, "says": in_words(p["name"], names)} for p in phases_named(names).to_list()],
+            }
             for id_, (title, names) in PRESETS.items()
         ],
         "project": None,

@@ -63,7 +63,11 @@ _LINES = {
         f"pixel size {event['pixel_size_nm']:.5g} nm for {len(event['keys'])} images, {event['pixel_size_source']}"
     ),
     "phases": lambda event, state: f"switch off {', '.join(event['off']) or 'no phase'}",
-    "regroup": lambda event, state: f"group {len(event['images'])} images anew",
+    "regroup": lambda event, state: (
+        f"choose test images: {', '.join(state.images[key].name for key in event['tests'])}"
+        if "tests" in event
+        else f"group {len(event['images'])} images anew"
+    ),
     "refuse": lambda event, state: f"refuse model {event['model']:03d}: {event['verdict']}",
     "rollback": lambda event, state: f"roll back model {event['model']:03d}: {event['reason']}",
 }
