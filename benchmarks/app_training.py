@@ -68,7 +68,10 @@ def table(minutes: float, steps: float, foretold: float, told: Told) -> None:
     print("| seconds after the button | told left | was left | told / was |\n|---:|---:|---:|---:|")
     labels = dict.fromkeys(job["label"] for _, job in told)
     spans = {label: [at for at, job in told if job["label"] == label] for label in labels}
-    print("; ".join(f"{label} {min(each):.0f} to {max(each):.0f} s" for label, each in spans.items()), end=".\n\n")
+    print(
+        "; ".join(f"{label} {min(each):.0f} to {max(each):.0f} s" for label, each in spans.items()),
+        end=".\n\n",
+    )
     running = [(at, job) for at, job in told if job["state"] == "running" and "left_s" in job]
     for look in LOOKS_S:
         near = min(running, key=lambda row: abs(row[0] - look))

@@ -35,6 +35,7 @@ export async function draw(desk) {
         }), el("form", { method: "dialog" }, el("button", {}, "Close")));
       })),
     );
+  else parts.push(el("p", {}, "Each mask is kept as it is made and listed here. You may close this page: the work goes on, and after a pause or a restart it is taken up where it was."));
   if (found.batches.length > 1)
     parts.push(el("label", {}, "Batch ", el("select", { onchange: (event) => { batch = event.target.value; desk.refresh(true); } }, ...found.batches.map((name) => el("option", { selected: name === batch }, name)))));
   if (doubtful.length) parts.push(el("div.warn", {}, `Doubtful, look at them before you believe their numbers: ${doubtful.map((image) => image.name).slice(0, 8).join(", ")}${doubtful.length > 8 ? " …" : ""}.`));

@@ -30,8 +30,8 @@ async function chosen(desk) {
   const used = rows.filter((row) => row.use);
   const use = desk.action(`Use ${used.length === 1 ? "this image" : `these ${used.length} images`}`, async () => {
     const made = desk.post("/api/app/create", { pixel_size_nm: typed });
-    desk.refresh(true);
-    const { broken } = await made;
+    const shown = desk.refresh(true); // how far the copying is
+    const { broken } = await made.finally(() => shown); // a refusal is said on what is drawn then
     if (desk.at === "images") await desk.go("phases");
     if (broken.length) desk.say(`Left out: ${broken.map(([name, why]) => `${name} (${why})`).join("; ")}`);
   }, { primary: true, id: "use", disabled: !used.length });
@@ -51,11 +51,11 @@ async function chosen(desk) {
     ),
   );
   const unknown = used.filter((row) => !row.pixel_size_nm);
-  const field = el("input", { id: "typed-nm", value: typed, size: 8, inputMode: "decimal", placeholder: "11.16", "aria-label": "nm per pixel", oninput: (event) => (typed = event.target.value) });
+  const field = el("input", { id: "typed-nm", value: typed, size: 8, inputMode: "decimal", placeholder: "e.g. 11.16", "aria-label": "nm per pixel", oninput: (event) => (typed = event.target.value) });
   const head = ["", "file", "size (px)", "type", "pixel size", "read from", "instrument", "date", ""];
   return [
     desk.step(`${folder}: ${counted(used.length, "micrograph")}. They are copied into a project; your files stay as they are.`, use),
-    unknown.length > 0 && el("div.bar", {}, el("label", {}, `Pixel size of the ${unknown.length === used.length ? "" : `${unknown.length} `}images that state none: `, field, " nm"), el("span.quiet", {}, "or leave it empty: a burnt-in bar can be clicked afterwards, and without either all lengths are in pixels")),
+    unknown.length > 0 && el("div.bar", {}, el("label", {}, `Pixel size of ${unknown.length === used.length ? `the ${counted(used.length, "image")}, which no file states` : `the ${counted(unknown.length, "image")} that ${unknown.length === 1 ? "states" : "state"} none`}: `, field, " nm"), el("span.quiet", {}, "Leave it empty if you do not know it: a burnt-in bar can be clicked later; without either, lengths are in pixels.")),
     el("div.scroll", {}, el("table.images", {}, el("thead", {}, el("tr", {}, ...head.map((text) => el("th", {}, text)))), el("tbody", {}, ...table))),
     el("div.bar", {}, desk.action("Another folder", () => another(desk))),
   ];
@@ -65,6 +65,7 @@ function known(desk) {
   const { project } = desk;
   const unknown = project.images.filter((image) => !image.pixel_size_nm);
   const odd = project.images.filter((image) => image.odd);
+  const tests = project.images.filter((image) => image.role === "test");
   const row = (image) =>
     el(
       `tr${image.odd ? ".odd" : ""}`,
@@ -72,7 +73,7 @@ function known(desk) {
       el("td", {}, thumbnail(desk, { name: image.name, picture: `/api/images/${image.key}/picture/grey`, levels: `/api/images/${image.key}/window` }, `/api/images/${image.key}/thumbnail`)),
       el("td.name", {}, image.name, " ", image.role === "test" && el("button.chip", { type: "button", title: YARDSTICK, onclick: () => chooseTests(desk) }, "test image")),
       el("td.wide-only", {}, `${image.width} × ${image.height}`),
-      el("td", { "data-label": "pixel size" }, image.pixel_size_nm ? nanometres(image.pixel_size_nm) : el("span.size", {}, sizeField(desk, [image], `nm per pixel of ${image.name}`), el("button.measure-bar", { type: "button", title: "Click the two ends of its scale bar", onclick: () => measure(desk, image) }, "Bar"))),
+      el("td", { "data-label": "pixel size" }, image.pixel_size_nm ? nanometres(image.pixel_size_nm) : el("span.size", {}, sizeField(desk, [image], `nm per pixel of ${image.name}`), el("button.measure-bar", { type: "button", title: "Click the two ends of its scale bar", onclick: () => measure(desk, image) }, "Scale bar"))),
       el("td.quiet.wide-only", {}, image.pixel_size_source),
       el("td", { "data-label": "group" }, project.can_regroup ? groupField(desk, image) : image.group),
       el("td.wide-only", {}, [image.vendor, image.detector, image.kV && `${image.kV} kV`].filter(Boolean).join(", ")),
@@ -82,20 +83,22 @@ function known(desk) {
   return [
     project.fixed_phases ? null : desk.step("The images are in. Next: say what they show.", desk.action("Phases", () => desk.go("phases"), { primary: true })),
     unknown.length > 0 && el("div.warn", {}, `${counted(unknown.length, "image")} without a pixel size: lengths will be in pixels. Type it for ${unknown.length === 1 ? "it" : "all of them"}: `, sizeField(desk, unknown, "nm per pixel", "typed-nm"), " or ", desk.action("click the two ends of a scale bar", () => measure(desk, unknown[0]), { id: "measure" })),
-    odd.length > 0 && el("div.warn", {}, `Unlike most of the others in size or pixel size: ${odd.map((image) => image.name).slice(0, 6).join(", ")}${odd.length > 6 ? " …" : ""}.`),
+    odd.length > 0 && el("div.warn", {}, `Unlike most of the others in size or pixel size: ${names(odd)}.`),
     project.can_regroup &&
       el(
         "div.bar",
         {},
         el("span.quiet", {}, "Images of one stack or electrode belong together, so that none is tested on its neighbour. Group them"),
         ...[["by name", "name"], ["by likeness", "likeness"], ["not at all", "each"]].map(([text, how]) => desk.action(text, () => regroup(desk, how), { id: `group-${how}` })),
-        desk.action("Choose the test images", () => chooseTests(desk), { id: "choose-tests" }),
       ),
     project.can_regroup && said && el("p.quiet", { id: "grouped" }, said),
+    el("div.bar", {}, el("span.quiet", { title: YARDSTICK }, tests.length ? `${tests.length > 1 ? "Test images" : "Test image"}, which no model learns from: ${names(tests)}.` : "No test image: nothing will tell whether a model got better."), desk.action("Choose", () => chooseTests(desk), { id: "choose-tests" })),
     el("div.scroll", {}, el("table.images", {}, el("thead", {}, el("tr", {}, ...heads.map(([text, cls]) => el(cls ? `th.${cls}` : "th", {}, text)))), el("tbody", {}, ...project.images.map(row)))),
     desk.state.owner && el("div.bar", {}, desk.action("Open another folder or project", () => another(desk))),
   ];
 }
+
+const names = (images) => images.map((image) => image.name).slice(0, 6).join(", ") + (images.length > 6 ? " …" : "");
 
 async function regroup(desk, how) {
   const { groups, said: more } = await api.tell("/api/app/groups", { how });
