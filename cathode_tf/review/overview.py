@@ -64,7 +64,7 @@ def _project(desk: Desk) -> dict[str, Any]:
             "role": image.role,
             "status": image.status,
             "proposed": image.proposal is not None or image.key in coming,
-            "score": image.proposal["score"] if image.proposal else None,
+            "unsure": image.proposal.get("mean_entropy") if image.proposal else None,
             "model": image.proposal["model"] if image.proposal else None,
             "foreign": bool(image.proposal and image.proposal.get("foreign") and image.status in OPEN),
             "odd": image.key in odd,

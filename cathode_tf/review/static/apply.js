@@ -3,13 +3,12 @@
 import * as api from "./api.js";
 import { counted, el } from "./dom.js";
 import { browser } from "./choosing.js";
+import { UNSURE } from "./words.js";
 
 export const title = "Apply";
 export const about = (desk) => (desk.job("apply", "done") ? `${counted(desk.job("apply", "done").result.images, "mask")}` : "");
 export const done = (desk) => Boolean(desk.job("apply", "done"));
 export const live = (desk) => desk.job("apply", "running", "paused")?.done;
-
-const UNSURE = "Unsure: how undecided the model is, averaged over the pixels; 0 % is sure of each, 100 % cannot tell the phases apart. It is no rate of errors: label random points (Report) to know that.";
 
 export let batch = "project";
 
@@ -45,9 +44,9 @@ export async function draw(desk) {
       batch === "project" && el("td", {}, el("img", { src: `/api/images/${image.key}/thumbnail`, loading: "lazy", alt: "" })),
       el("td", {}, image.name),
       el("td", {}, el(`span.chip${image.state === "accepted" ? ".good" : image.state === "broken" ? ".bad" : ""}`, {}, image.state)),
-      el("td", {}, image.score === null ? "" : el("span", { title: UNSURE }, `unsure ${Math.round(100 * image.score)} %`)),
+      el("td", {}, image.score !== null && el("span", { title: UNSURE }, `unsure ${Math.round(100 * image.score)} %`)),
       el("td.note", {}, image.why || (image.foreign ? `not a kind that the model knows: ${image.foreign}` : image.doubtful ? "doubtful" : "")),
       batch === "project" && el("td", {}, el("a", { href: `/review#${image.key}` }, "look")));
-  if (found.images.length) parts.push(el("div.scroll", {}, el("table", {}, el("tbody", {}, ...found.images.map(row)))));
+  if (found.images.length) parts.push(el("div.scroll", {}, el(`table.images${batch === "project" ? "" : ".bare"}`, {}, el("tbody", {}, ...found.images.map(row)))));
   return parts;
 }

@@ -1,7 +1,8 @@
 // Station 4: the way to the review page, and what to correct there.
 
 import { counted, el } from "./dom.js";
-import { chooseTests, YARDSTICK } from "./tests.js";
+import { chooseTests } from "./tests.js";
+import { YARDSTICK } from "./words.js";
 
 export const title = "Correct";
 export const about = (desk) => {

@@ -5,7 +5,8 @@ import { another, choose } from "./choosing.js";
 import { counted, el, nanometres } from "./dom.js";
 import { thumbnail } from "./look.js";
 import { measure } from "./scale.js";
-import { chooseTests, YARDSTICK } from "./tests.js";
+import { chooseTests } from "./tests.js";
+import { YARDSTICK } from "./words.js";
 
 export const title = "Images";
 export const about = (desk) => counted(desk.project.images.length, "image");

@@ -2,8 +2,7 @@
 
 import * as api from "./api.js";
 import { el } from "./dom.js";
-
-export const YARDSTICK = "A test image is the yardstick: no model learns from it, every model is measured on it, so your own correct mask of it tells whether training helped.";
+import { YARDSTICK } from "./words.js";
 
 export function chooseTests(desk) {
   const { images } = desk.project;
