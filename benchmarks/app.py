@@ -128,7 +128,7 @@ def timed(page: Page, server: Served, name: str, do, wait: str, argument=None) -
     print(f"| {name} | {took:.2f} s | {used} |", flush=True)
 
 
-def decide(page: Page, server: Served, name: str, times: int = 5) -> None:
+def decide(page: Page, server: Served, name: str, times: int = 4) -> None:
     """Accept several images, each looked at for a while, in which the next is fetched; a row for each but the first."""
     for count in range(times):
         page.wait_for_timeout(4000)
@@ -141,11 +141,11 @@ def decide(page: Page, server: Served, name: str, times: int = 5) -> None:
 
 
 def large(page: Page, folder: Path) -> None:
-    """Nine images of 4096 x 3072 px with detailed masks."""
+    """Six images of 4096 x 3072 px with detailed masks."""
     tile = synthesize(seed=5, height=768, width=1024)[0]
     image = np.tile(tile.image, (4, 4))
     rng = np.random.default_rng(0)
-    images = [image, *(np.roll(image, int(shift), 0) for shift in rng.integers(1, 3000, 8))]
+    images = [image, *(np.roll(image, int(shift), 0) for shift in rng.integers(1, 3000, 5))]
     made = proposed(folder, images, np.tile(tile.mask, (4, 4)))
     with served(made.path, folder / "home") as server:
         page.goto(server.address)
@@ -154,7 +154,7 @@ def large(page: Page, folder: Path) -> None:
         page.goto(server.address.split("?")[0] + "review")
         page.wait_for_function(OPEN, arg=None)
         page.wait_for_timeout(3000)
-        for far in (8, 4, 7):  # none of them was fetched ahead
+        for far in (5, 3):  # none of them was fetched ahead
             key = list(made.state.images)[far]
             timed(
                 page,
