@@ -55,8 +55,9 @@ WORDS = {
 LIKE = 0.9
 """Images whose looks are nearer than this, in typical distances, pass for one group."""
 
-NEAR = 120
-"""With so many images before it in the project each is compared: slices and tiles of one scan lie side by side."""
+COMPARED = 20_000
+"""So many pairs of images are compared at most, some milliseconds each: of large projects those that stand side by
+side, as slices and tiles of one scan do."""
 
 
 def phases_named(names: Sequence[str]) -> Phases:
@@ -173,7 +174,7 @@ def shared_places(project: Project) -> list[list[str]]:
 
     images = list(project.state.images.values())
     scales = common_scales([(i.height, i.width) for i in images], [i.pixel_size_nm for i in images])
-    before: deque[tuple[str, Any]] = deque(maxlen=NEAR)
+    before: deque[tuple[str, Any]] = deque(maxlen=max(8, COMPARED // len(images)))
     pairs = []
     for image, scale in zip(images, scales, strict=True):
         sight = sight_of(project.pixels(image), scale)

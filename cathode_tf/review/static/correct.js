@@ -27,7 +27,7 @@ export function draw(desk) {
     el("h2", {}, project.test_images === 1 ? "Your test image" : "Your test images"),
     el("p", {}, YARDSTICK, " Look at it closely."),
     el("div.picks", {}, ...tested.map((image) => el("a.pick", { href: `/review#${image.key}` }, el("img", { src: `/api/images/${image.key}/thumbnail`, loading: "lazy", alt: "" }), el("span", {}, image.name), el("span.quiet.small", {}, image.status === "accepted" ? "corrected" : "to do")))),
-    el("div.bar", {}, desk.action("Choose other test images", () => chooseTests(desk), { id: "choose-tests" })),
+    el("div.bar", {}, desk.action(tested.length ? "Choose other test images" : "Choose a test image", () => chooseTests(desk), { id: "choose-tests" })),
     el("p", {}, el("a", { href: "/status" }, "Progress"), " shows what the work was worth so far."),
   ];
 }
