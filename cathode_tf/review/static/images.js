@@ -13,6 +13,7 @@ export const about = (desk) => counted(desk.project.images.length, "image");
 export const done = (desk) => desk.project.images.length > 0;
 
 let typed = ""; // nm per pixel of the files that state none, before they are taken
+let typedFor = null; // the folder that they are in
 let said = ""; // what came of the last grouping
 
 export async function draw(desk) {
@@ -27,6 +28,7 @@ const file = (name) => ({ name, picture: fileAt("picture", name), levels: fileAt
 // The files of a folder, before any is taken.
 async function chosen(desk) {
   const { folder } = desk.state;
+  if (folder !== typedFor) [typed, typedFor] = ["", folder];
   const rows = await api.json("/api/app/files");
   const used = rows.filter((row) => row.use);
   const use = desk.action(`Use ${used.length === 1 ? "this image" : `these ${used.length} images`}`, async () => {
