@@ -59,7 +59,9 @@ _LINES = {
     "train": _train,
     "evaluate": _evaluate,
     "promote": _promote,
-    "baseline": lambda event, state: f"measure the default model on {counted(len(event['test']), 'test image')}",
+    "baseline": lambda event, state: (
+        f"measure the default model on {counted(len(event['test']), 'test image')}"
+    ),
     "scale": lambda event, state: (
         f"pixel size {event['pixel_size_nm']:.5g} nm for {len(event['keys'])} images, {event['pixel_size_source']}"
     ),
