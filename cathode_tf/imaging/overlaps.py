@@ -74,7 +74,7 @@ def sight_of(pixels: np.ndarray, scale: float) -> Sight | None:
         return None
     small = cv2.resize(pixels.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     # Shading that all images of a microscope share is no place, nor is noise.
-    small -= cv2.GaussianBlur(small, (0, 0), SIDE / 12, borderType=cv2.BORDER_REFLECT)
+    small = small - cv2.GaussianBlur(small, (0, 0), SIDE / 12, borderType=cv2.BORDER_REFLECT)
     small = cv2.GaussianBlur(small, (0, 0), 0.7)
     spread = float(small.std())
     if spread < 1e-3:
