@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "particles": {"statistics"},
     "volumes": {"imaging", "statistics", "particles"},
     "analysis": {"imaging", "statistics", "particles"},
-    "rounds": {"imaging", "datasets", "learning", "inference"},
+    "rounds": {"imaging", "datasets", "learning", "inference", "analysis"},
     "review": {
         "imaging",
         "synthesis",  # the micrographs of `app --demo`

@@ -17,9 +17,10 @@ import click
 def command(model: tuple[str, ...], records: str, split: str, out: str | None, force: bool) -> None:
     """Print the Dice of MODEL for each image and phase of RECORDS.
 
-    MODEL is a run, a .keras file or an exported SavedModel; several are averaged. The last two rows are
-    the mean over images, which is the figure to quote, and that of all pixels pooled. Where RECORDS hold particles one
-    by one, a last line says how those found agree with them.
+    MODEL is a run, a .keras file, an exported SavedModel, or `default`, the model that ships with the package, whose
+    phases are matched with those of RECORDS by name and role, whatever their ids; several are averaged. The last two
+    rows are the mean over images, which is the figure to quote, and that of all pixels pooled. Where RECORDS hold
+    particles one by one, a last line says how those found agree with them.
     """
     from cathode_tf.files import refuse_overwrite
     from cathode_tf.inference import evaluate

@@ -96,6 +96,11 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         if comma := re.search(r"'(\d+),(\d+)' is not a valid (float|range|integer)", error.message):
             error.message += f" Numbers have a point in them: {comma[1]}.{comma[2]}"
+        option = getattr(error, "param", None)
+        if option is not None and option.nargs > 1 and re.search(r"'-.*' is not a valid", error.message):
+            error.message += (
+                f" {option.opts[0]} takes {option.nargs} numbers, also where they are equal: {option.metavar}"
+            )
         error.show()
         sys.exit(error.exit_code)
     except InputError as error:

@@ -6,7 +6,7 @@ independent images they make intervals that are far too small.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -45,12 +45,22 @@ def kappa(one: np.ndarray, other: np.ndarray) -> float:
 def families(views: Mapping[str, np.ndarray]) -> list[list[str]]:
     """Images that show the same place, those of each place together; an image alone is no family."""
     names = list(views)
+    pairs = ((name, other) for index, name in enumerate(names) for other in names[:index])
+    return joined(names, (pair for pair in pairs if kappa(views[pair[0]], views[pair[1]]) > ALIKE))
+
+
+def joined(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Names that pairs hold together, in the order of `names`; a name alone is left out.
+
+    Example:
+        >>> joined("abcde", [("a", "c"), ("e", "c")])
+        [['a', 'c', 'e']]
+    """
     family = {name: name for name in names}
-    for index, name in enumerate(names):
-        for other in names[:index]:
-            if family[name] != family[other] and kappa(views[name], views[other]) > ALIKE:
-                old, new = family[name], family[other]
-                family = {each: new if of == old else of for each, of in family.items()}
+    for one, other in pairs:
+        old, new = family[one], family[other]
+        if old != new:
+            family = {each: new if of == old else of for each, of in family.items()}
     found = [[name for name in names if family[name] == first] for first in dict.fromkeys(family.values())]
     return [members for members in found if len(members) > 1]
 

@@ -161,5 +161,7 @@ def refused_format(path: Path, head: bytes) -> InputError:
     what = next(
         (text for magic, text in _BY_MAGIC if head.startswith(magic[:8])), _BY_SUFFIX.get(path.suffix.lower())
     )
+    if what is None and head.startswith(b"PK\x03\x04"):
+        what = "a zip archive under another name; unpack it, and take the images in it"
     came = f"Received {what}" if what else f"Its first bytes are {head.hex(' ')}"
     return InputError(f"must be a TIFF, PNG, BMP, JPEG, CZI or EMD image. {came}.")

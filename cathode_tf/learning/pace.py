@@ -22,14 +22,30 @@ class Clock:
         steps: All steps of the run; None where only the time limits it.
         limit_s: Seconds for the whole run; None where only the steps limit it.
         progress: Where the run stands at the start of this process.
+        validation_steps: Steps that take as long as validating once; a guess until the first validation.
     """
 
-    def __init__(self, steps: int | None, limit_s: float | None, progress: Progress):
+    def __init__(
+        self, steps: int | None, limit_s: float | None, progress: Progress, *, validation_steps: float = 0.0
+    ):
         self.steps, self.limit_s = steps, limit_s
         self.before_s, self.start, self.step = progress.elapsed_s, time.monotonic(), progress.step
         self.learning_rate = math.nan  # of the last step
-        self.reserve_s = 0.0  # for the last validation, once it is known how long one takes
+        self.validation_steps = validation_steps
+        self._reserve_s: float | None = None
         self._first: tuple[int, float] | None = None
+
+    @property
+    def reserve_s(self) -> float:
+        """Seconds to keep for the last validation."""
+        if self._reserve_s is not None:
+            return self._reserve_s
+        step_s = self.step_s()
+        return 0.0 if math.isnan(step_s) else self.validation_steps * step_s
+
+    @reserve_s.setter
+    def reserve_s(self, seconds: float) -> None:
+        self._reserve_s = seconds
 
     def elapsed_s(self) -> float:
         return self.before_s + time.monotonic() - self.start
@@ -63,9 +79,18 @@ class Clock:
         return self.step + max(self.limit_s - self.reserve_s - self.elapsed_s(), 0.0) / self.step_s()
 
     def left_s(self) -> float:
-        """Seconds to go, by the steps at this pace or by the time limit, whichever comes first; NaN if unknown."""
-        by_step = (self.steps - self.step) * self.step_s() if self.steps else math.nan
-        by_time = max(self.limit_s - self.elapsed_s(), 0.0) if self.limit_s else math.nan
+        """Seconds to go, by the steps at this pace or by the time limit, whichever comes first; NaN if unknown.
+
+        The step that the limit falls into is made to its end, and the last validation follows it.
+        """
+        step_s = self.step_s()
+        by_step = (self.steps - self.step) * step_s if self.steps else math.nan
+        by_time = math.nan
+        if self.limit_s:
+            by_time = max(self.limit_s - self.elapsed_s(), 0.0)
+            if step_s > 0:
+                steps = math.ceil(max(by_time - self.reserve_s, 0.0) / step_s)
+                by_time = steps * step_s + self.reserve_s
         return float(np.fmin(by_step, by_time))
 
 

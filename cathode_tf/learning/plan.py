@@ -106,6 +106,12 @@ class Plan:
         """Of the whole run; None where only the time limits it."""
         return self.choices.epochs and self.choices.epochs * self.steps
 
+    @property
+    def validation_steps(self) -> float:
+        """Steps that take as long as validating once: looking takes about a third of learning."""
+        step_pixels = self.choices.batch * self.choices.patch_px**2
+        return _validation_pixels(self.records) / (3 * step_pixels)
+
     def to_dict(self) -> dict[str, Any]:
         """As `config.json` has it: what was chosen, and a fingerprint of the records."""
         chosen, records = self.choices, self.records

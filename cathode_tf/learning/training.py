@@ -114,7 +114,12 @@ class Training:
         average = WeightAverage(progress.step)
         if progress.epoch:
             run_folder.restore_state(folder, model, average)
-        clock = Clock(plan.all_steps, plan.choices.time_limit_s, progress)
+        clock = Clock(
+            plan.all_steps,
+            plan.choices.time_limit_s,
+            progress,
+            validation_steps=plan.validation_steps,
+        )
         callbacks: list[Any] = [Schedule(clock, plan.choices.learning_rate, progress), average]
         if is_chief(strategy):
             write_json(folder / run_folder.CONFIG, plan.to_dict(), force=True)

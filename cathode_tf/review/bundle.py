@@ -27,7 +27,7 @@ if not "%PY%"=="py" if not exist "%PY%" (
   for %%f in (python\\python-*.exe) do "%%f" /passive InstallAllUsers=0 Include_launcher=1
 )
 "%PY%" -{python} -m venv "%HOME_OF%" || goto failed
-"%HOME_OF%\\Scripts\\python.exe" -m pip install --no-index --find-links wheels cathode-tf || goto failed
+"%HOME_OF%\\Scripts\\python.exe" -m pip install --no-index --find-links wheels "cathode-tf[lots]" || goto failed
 "%HOME_OF%\\Scripts\\python.exe" -m cathode_tf.tools app --shortcut --force || goto failed
 echo Done: start cathode_tf from your desktop.
 pause
@@ -45,7 +45,7 @@ set -e
 cd "$(dirname "$0")"
 home="${{CATHODE_TF_HOME:-$HOME/.local/share/cathode_tf}}"
 python{python} -m venv "$home"
-"$home/bin/python" -m pip install --no-index --find-links wheels cathode-tf
+"$home/bin/python" -m pip install --no-index --find-links wheels "cathode-tf[lots]"
 "$home/bin/python" -m cathode_tf.tools app --shortcut --force ||
     echo "There is no desktop here. Start it with: $home/bin/python -m cathode_tf.tools app"
 """
@@ -84,7 +84,7 @@ def write_bundle(out: str | Path, *, source: str | Path | None = None, force: bo
             f"{clone}: must be a clone of the project (with setup.cfg), of which a wheel is made."
         )
     with atomic_folder(out, force=force) as folder:
-        _pip("wheel", "--quiet", "--wheel-dir", str(folder / "wheels"), str(clone))
+        _pip("wheel", "--quiet", "--wheel-dir", str(folder / "wheels"), f"{clone}[lots]")
         write_installer(folder, system, f"{sys.version_info[0]}.{sys.version_info[1]}")
     return Path(out)
 

@@ -22,6 +22,7 @@ from cathode_tf.phases import Phases
 from cathode_tf.progress import listening
 from cathode_tf.review.folders import folder_table
 from cathode_tf.review.jobs import Jobs, Worker
+from cathode_tf.review.pictures import FilePictures
 from cathode_tf.review.points import BatchPoints
 from cathode_tf.review.views import Views
 from cathode_tf.rounds import Project, create_project
@@ -68,6 +69,7 @@ class Desk:
         self._views: Views | None = None
         self._jobs: Jobs | None = None
         self._points: BatchPoints | None = None
+        self._files: FilePictures | None = None
         if isinstance(place, Project):
             self._take(place)
         elif place is not None:
@@ -109,6 +111,19 @@ class Desk:
         self.project  # noqa: B018
         assert self._points is not None
         return self._points
+
+    @property
+    def files(self) -> FilePictures:
+        """Pictures of the files of the folder.
+
+        Raises:
+            InputError: If no folder is open.
+        """
+        if self.folder is None:
+            raise InputError("images: must be chosen first. Received no folder.")
+        if self._files is None or self._files.folder != self.folder:
+            self._files = FilePictures(self.folder)
+        return self._files
 
     def open(self, place: Path) -> None:
         """Lay a project, or a folder of micrographs, on the desk.

@@ -52,7 +52,7 @@ def _row(path: Path, stems: set[str]) -> dict[str, Any]:
     row |= {name: metadata.acquisition.get(name) for name in ("vendor", "kV", "detector", "date")}
     size = metadata.pixel_size_nm
     row |= {"pixel_size_nm": size, "pixel_size_source": metadata.source}
-    return row if size else row | {"note": "pixel size not stated"}
+    return row
 
 
 def subfolders(place: Path) -> dict[str, Any]:

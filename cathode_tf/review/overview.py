@@ -7,7 +7,7 @@ from typing import Any
 from cathode_tf.review import batch, forecast, work
 from cathode_tf.review.desk import Desk
 from cathode_tf.rounds import Project, knows_default
-from cathode_tf.rounds.choices import PRESETS, odd_ones, phases_named
+from cathode_tf.rounds.choices import PRESETS, in_words, odd_ones, phases_named
 from cathode_tf.rounds.state import OPEN
 
 STATIONS = ("images", "phases", "propose", "correct", "train", "apply", "report", "people")
@@ -23,7 +23,11 @@ def overview(desk: Desk) -> dict[str, Any]:
         "speed": speed,
         "copying": desk.copying,
         "presets": [
-            {"id": id_, "title": title, "phases": phases_named(names).to_list()}
+            {
+                "id": id_,
+                "title": title,
+                "phases": [{**p, "says": in_words(p["name"], names)} for p in phases_named(names).to_list()],
+            }
             for id_, (title, names) in PRESETS.items()
         ],
         "project": None,
@@ -60,7 +64,7 @@ def _project(desk: Desk) -> dict[str, Any]:
             "role": image.role,
             "status": image.status,
             "proposed": image.proposal is not None or image.key in coming,
-            "score": image.proposal["score"] if image.proposal else None,
+            "unsure": image.proposal.get("mean_entropy") if image.proposal else None,
             "model": image.proposal["model"] if image.proposal else None,
             "foreign": bool(image.proposal and image.proposal.get("foreign") and image.status in OPEN),
             "odd": image.key in odd,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -14,11 +13,10 @@ from starlette.requests import Request
 
 from cathode_tf.errors import InputError
 from cathode_tf.files import atomic_file, read_json, write_json
+from cathode_tf.review.pictures import grey_levels, picture_of, shown_between, thumbnail_of
 from cathode_tf.rounds import Project
 from cathode_tf.rounds.state import ImageState
 
-THUMBNAIL_PX = 160
-PICTURE_PX = 900
 SUPERPIXEL_TILE = 512
 
 
@@ -36,48 +34,21 @@ class Views:
 
     def _grey(self, key: str) -> np.ndarray:
         """The image stretched to uint8 (height, width)."""
-        from cathode_tf.imaging import display
-
-        return np.ascontiguousarray(display(self.pixels(key)))
+        return shown_between(self.pixels(key), None)
 
     def windowed(self, key: str, black: float, white: float) -> np.ndarray:
-        """The image as uint8 (height, width), black and white at these grey levels.
-
-        Raises:
-            InputError: If white is not above black, or either is no number.
-        """
-        from cathode_tf.imaging import windowed
-
-        if not (math.isfinite(black) and math.isfinite(white) and black < white):
-            raise InputError(f"window: white must be above black. Received {black:g} and {white:g}.")
-        return np.ascontiguousarray(windowed(self.pixels(key), black, white))
+        """The image as uint8 (height, width), black and white at these grey levels."""
+        return shown_between(self.pixels(key), (black, white))
 
     def window(self, key: str) -> dict[str, Any]:
-        """Grey levels of the image (`grey_range`), and `offset` and `scale` that lead to those of its file."""
-        from cathode_tf.imaging import grey_range
-
-        image, pixels = self.project.image(key), self.pixels(key)
-        scaling = image.acquisition.get("float_scaling") or {}
-        return {
-            **grey_range(pixels),
-            "type": str(pixels.dtype),
-            "offset": float(scaling.get("offset", 0.0)),
-            "scale": float(scaling.get("scale", 1.0)),
-        }
+        """`grey_levels` of the image."""
+        return grey_levels(self.pixels(key), self.project.image(key).acquisition)
 
     def thumbnail(self, key: str) -> bytes:
         """A small PNG of the image."""
-        import cv2
-
-        from cathode_tf.imaging import display
-
         path = self.project.path / "thumbnails" / f"{key}.png"
         if not path.exists():
-            pixels = self.project.pixels(self.project.image(key))
-            scale = THUMBNAIL_PX / max(pixels.shape)
-            size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-            small = display(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-            data = cv2.imencode(".png", small)[1].tobytes()
+            data = thumbnail_of(self.project.pixels(self.project.image(key)))
             with contextlib.suppress(InputError), atomic_file(path, force=True) as temporary:
                 temporary.write_bytes(data)  # kept, unless the project is read-only
             return data
@@ -104,23 +75,16 @@ class Views:
             what: One of these words, or a model's name, whose mask of a test image is kept; None where there is none.
             window: Grey levels that are black and white in a `grey` picture; default: chosen for the image.
         """
-        import cv2
-
-        from cathode_tf.imaging import display, overlay
+        from cathode_tf.imaging import overlay
 
         image = self.project.image(key)
         pixels = self.pixels(key)
         if what == "grey":
-            shown = display(pixels) if window is None else self.windowed(key, *window)
-        else:
-            mask = self._mask(image, what)
-            if mask is None:
-                return None
-            shown = overlay(pixels, mask, self.project.phases)[..., ::-1]
-        scale = min(1.0, PICTURE_PX / max(pixels.shape))
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        small = cv2.resize(shown, size, interpolation=cv2.INTER_AREA) if scale < 1 else shown
-        return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+            return picture_of(shown_between(pixels, window))
+        mask = self._mask(image, what)
+        if mask is None:
+            return None
+        return picture_of(overlay(pixels, mask, self.project.phases)[..., ::-1])
 
     def _mask(self, image: ImageState, what: str) -> np.ndarray | None:
         if what == "proposal":

@@ -6,7 +6,7 @@ A choice comes in, an event of the ledger goes out; what was decided on images a
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,8 +40,24 @@ PRESETS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """For a start: a name for people, and the phases."""
 
+WORDS = {
+    "pore": "pores",
+    "ncm": "active material (NCM)",
+    "lfp": "active material (LFP)",
+    "additive": "conductive additive",
+    "carbon": "carbon",
+    "binder": "binder",
+    "particle": "particles",
+    "solid_electrolyte": "solid electrolyte",
+}
+"""What people call a phase; its name is what masks, tables and commands call it."""
+
 LIKE = 0.9
 """Images whose looks are nearer than this, in typical distances, pass for one group."""
+
+COMPARED = 20_000
+"""So many pairs of images are compared at most, some milliseconds each: of large projects those that stand side by
+side, as slices and tiles of one scan do."""
 
 
 def phases_named(names: Sequence[str]) -> Phases:
@@ -56,6 +72,18 @@ def phases_named(names: Sequence[str]) -> Phases:
         color = COLORS.get(name.lower())
         tables.append({"name": name, "id": index, **({"color": color} if color else {})})
     return Phases.from_list(tables)
+
+
+def in_words(name: str, among: Sequence[str]) -> str:
+    """What people call a phase of this name; binder without an additive beside it is both.
+
+    Example:
+        >>> in_words("binder", ["pore", "ncm", "binder"]), in_words("coating", ["pore", "coating"])
+        ('carbon and binder', 'coating')
+    """
+    if name == "binder" and not {"additive", "carbon"} & set(among):
+        return "carbon and binder"
+    return WORDS.get(name, name)
 
 
 def set_phases(project: Project, phases: Phases) -> Project:
@@ -135,21 +163,93 @@ def groups_by_name(names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def groups_by_likeness(project: Project) -> dict[str, str]:
-    """Group of each key, `A`, `B` ...: images that look alike, as those of one session, stack or electrode do."""
+def shared_places(project: Project) -> list[list[str]]:
+    """Keys of images that show a part of the same place, those of each place together.
+
+    Overlapping fields, tiles, crops of one image, copies and neighbouring slices. Each image is compared with the
+    others that stand near it in the project; in small projects that is every other one.
+    """
+    from cathode_tf.analysis.likeness import joined
+    from cathode_tf.imaging.overlaps import common_scales, same_place, sight_of
+
+    images = list(project.state.images.values())
+    scales = common_scales([(i.height, i.width) for i in images], [i.pixel_size_nm for i in images])
+    before: deque[tuple[str, Any]] = deque(maxlen=max(8, COMPARED // len(images)))
+    pairs = []
+    for image, scale in zip(images, scales, strict=True):
+        sight = sight_of(project.pixels(image), scale)
+        if sight is not None:
+            pairs += [(key, image.key) for key, other in before if same_place(other, sight)]
+            before.append((image.key, sight))
+    return joined([image.key for image in images], pairs)
+
+
+def groups_by_likeness(project: Project, places: Sequence[Sequence[str]] | None = None) -> dict[str, str]:
+    """Group of each key, `A`, `B` ...: images of one place, and such as look alike, as those of an electrode do.
+
+    Args:
+        project: The project.
+        places: What `shared_places` found, where it was asked already.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
 
+    from cathode_tf.analysis.likeness import joined
     from cathode_tf.rounds.ranking import look_of, standardized_looks
 
     images = list(project.state.images.values())
-    if len(images) < 3:
-        return {image.key: image.group for image in images}
-    looks = standardized_looks([look_of(project.pixels(image)) for image in images])
-    numbers = fcluster(linkage(looks, "average"), LIKE, "distance")
-    order = {number: index for index, number in enumerate(dict.fromkeys(numbers.tolist()))}
-    return {
-        image.key: _letters(order[number]) for image, number in zip(images, numbers.tolist(), strict=True)
-    }
+    keys = [image.key for image in images]
+    together = shared_places(project) if places is None else places
+    of_places = [(mine[0], other) for mine in together for other in mine[1:]]
+    alike = []
+    if len(images) > 2:
+        looks = standardized_looks([look_of(project.pixels(image)) for image in images])
+        clusters: dict[int, str] = {}
+        numbers = fcluster(linkage(looks, "average"), LIKE, "distance").tolist()
+        alike = [(clusters.setdefault(number, key), key) for number, key in zip(numbers, keys, strict=True)]
+    found = joined(keys, [*of_places, *alike])
+    if found and len(found[0]) == len(keys):  # all look alike: then places alone tell them apart
+        found = joined(keys, of_places)
+    first = {key: members[0] for members in found for key in members}
+    order = {key: index for index, key in enumerate(dict.fromkeys(first.get(key, key) for key in keys))}
+    return {key: _letters(order[first.get(key, key)]) for key in keys}
+
+
+def choose_tests(project: Project, keys: Sequence[str], *, who: str | None = None) -> list[str]:
+    """Say which images measure the models, instead of those that were drawn; the others are learned from.
+
+    Images of one group go together, as a model that has seen one knows the others.
+
+    Args:
+        project: The project.
+        keys: Keys or names of the images that shall measure.
+        who: Name for the ledger; default: the user of this process.
+
+    Returns:
+        Names of images that measure too, as they belong to the group of one that was named.
+
+    Raises:
+        InputError: If an image would change sides that is annotated or was learned from, or one side were empty.
+    """
+    state = project.state
+    named = {project.image(key).key for key in keys}
+    groups = {state.images[key].group for key in named}
+    learned = {key for model in state.models.values() for key in model.images}
+    roles = {image.key: "test" if image.group in groups else "pool" for image in state.images.values()}
+    changed = {i.key: [i.group, roles[i.key]] for i in state.images.values() if i.role != roles[i.key]}
+    for image in (state.images[key] for key in changed):
+        if image.mask is not None or image.key in learned:
+            raise InputError(
+                f"{image.name}: must stay {'a test image' if image.role == 'test' else 'one to learn from'}, as it is "
+                "annotated already. Choose among the images that nobody has corrected yet."
+            )
+    if len(set(roles.values())) < 2:
+        what = "one to learn from" if named else "one to measure on"
+        raise InputError(
+            f"test images: must leave at least {what}. Received {len(named)} of {len(roles)} images."
+        )
+    if changed:
+        project.ledger.append("regroup", who=who, images=changed, tests=sorted(named))
+    return [i.name for i in state.images.values() if roles[i.key] == "test" and i.key not in named]
 
 
 def _letters(index: int) -> str:

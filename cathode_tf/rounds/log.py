@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cathode_tf.rounds.state import State
+from cathode_tf.words import counted
 
 
 def event_line(event: dict[str, Any], state: State) -> str:
@@ -37,7 +38,7 @@ def _promote(event: dict[str, Any], state: State) -> str:
 
 def _train(event: dict[str, Any], state: State) -> str:
     return (
-        f"train model {event['model']:03d} on {len(event['images'])} images from {event['start']}, "
+        f"train model {event['model']:03d} on {counted(len(event['images']), 'image')} from {event['start']}, "
         f"validation Dice {event['validation_dice']:.3f}"
     )
 
@@ -45,7 +46,7 @@ def _train(event: dict[str, Any], state: State) -> str:
 def _evaluate(event: dict[str, Any], state: State) -> str:
     values = [row["mean"] for row in event["test"].values()]
     mean = sum(values) / len(values)
-    return f"measure model {event['model']:03d} on {len(values)} test images: mean Dice {mean:.3f}"
+    return f"measure model {event['model']:03d} on {counted(len(values), 'test image')}: mean Dice {mean:.3f}"
 
 
 def _particles(event: dict[str, Any], state: State) -> str:
@@ -67,12 +68,18 @@ _LINES = {
     "evaluate": _evaluate,
     "particles": _particles,
     "promote": _promote,
-    "baseline": lambda event, state: f"measure the default model on {len(event['test'])} test images",
+    "baseline": lambda event, state: (
+        f"measure the default model on {counted(len(event['test']), 'test image')}"
+    ),
     "scale": lambda event, state: (
         f"pixel size {event['pixel_size_nm']:.5g} nm for {len(event['keys'])} images, {event['pixel_size_source']}"
     ),
     "phases": lambda event, state: f"switch off {', '.join(event['off']) or 'no phase'}",
-    "regroup": lambda event, state: f"group {len(event['images'])} images anew",
+    "regroup": lambda event, state: (
+        f"choose test images: {', '.join(state.images[key].name for key in event['tests'])}"
+        if "tests" in event
+        else f"group {len(event['images'])} images anew"
+    ),
     "refuse": lambda event, state: f"refuse model {event['model']:03d}: {event['verdict']}",
     "rollback": lambda event, state: f"roll back model {event['model']:03d}: {event['reason']}",
 }

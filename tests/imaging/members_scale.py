@@ -352,6 +352,9 @@ def stranger(name, file, content, said):
 stranger("DM3", "a.dm3", b"\0\0\0\x03\0\0\x10\0\0\0\0\1" + bytes(50), "Gatan's DM3; save it as TIFF")
 stranger("DM4", "a.dm4", b"\0\0\0\x04\0\0\0\0\0\0\x10\0" + bytes(50), "Gatan's DM4; save it as TIFF")
 stranger("Bruker BCF", "a.bcf", b"AAMVHFSS" + bytes(500), "Bruker's BCF; export")
+stranger(
+    "zip under another name", "a.tif", b"PK\3\4" + bytes(50), "a zip archive under another name; unpack it"
+)
 stranger("Phenom ELID", "a.elid", b"PK\3\4" + bytes(50), "Phenom's .*export")
 stranger("JEOL ASW", "a.asw", b"\1\0\0\0abcd" + bytes(50), "JEOL's Analysis Station project; export")
 stranger("JEOL img", "a.img", b"\1\0\0\0abcd" + bytes(50), "JEOL's Analysis Station image; export")

@@ -164,7 +164,13 @@ def test_the_time_left_leaves_the_first_step_out(monkeypatch):
     # Two steps in 4 s, after 13 of 100.
     assert (clock.step_s(), clock.left_s()) == (2.0, 87 * 2.0)
     clock.limit_s = 100.0
-    assert clock.left_s() == 100 - (5 + 64)
+    assert (
+        clock.left_s() == 16 * 2.0
+    )  # 31 s are left of the limit: the step that it falls into is made to its end
+    clock.validation_steps = 1.5
+    assert clock.left_s() == 14 * 2.0 + 1.5 * 2.0  # the last validation, before one was timed, is kept free
+    clock.reserve_s = 10.0
+    assert clock.left_s() == 11 * 2.0 + 10.0
 
 
 def forecast_of(monkeypatch, capsys, seconds, *, steps=None, limit_s=None, from_model=False):

@@ -10,6 +10,15 @@ pytestmark = pytest.mark.usefixtures("probabilities")
 # Of the fixture: stripes of 16 columns, ids 0 to 3 from dark to bright; columns 0-7 are proposed as 1 and are 0.
 
 
+@pytest.fixture
+def page(page, small_project):
+    """An image that is learned from: a test image asks first."""
+    page.evaluate(
+        "key => editor.open(key)", next(i.key for i in small_project.state.queue() if i.role == "pool")
+    )
+    return page
+
+
 def paint(page):
     """A stroke of each phase, 3 px wide: the first changes what was proposed, the others confirm it."""
     page.evaluate("editor.setSize(3)")
@@ -48,6 +57,32 @@ def test_the_whole_image_follows_a_few_strokes(page, small_project):
     assert f"your 4 strokes: {changed:.1f} % of the pixels changed" in hint
     page.keyboard.press("Control+z")
     assert np.array_equal(page.mask(), painted)
+
+
+@pytest.mark.slow
+def test_a_test_image_is_not_repainted_unasked(page, small_project):
+    test = next(image for image in small_project.state.images.values() if image.role == "test")
+    page.evaluate("key => editor.open(key)", test.key)
+    paint(page)
+    painted = page.mask()
+    page.keyboard.press("a")
+    page.wait_for_selector("#sure[open]")
+    # 8 of 64 columns would be repainted, the strokes there excepted: 3 of them, some 34 of 48 pixels long.
+    assert "would repaint 9 %" in page.inner_text("#sure") or "would repaint 10 %" in page.inner_text("#sure")
+    page.click("text=Paint by hand instead")
+    page.wait_for_function("() => !editor.spreading && hint.textContent.startsWith('Nothing was repainted')")
+    assert np.array_equal(page.mask(), painted)
+    page.keyboard.press("a")
+    page.click("text=Repaint, I will look")
+    page.wait_for_function("() => !editor.spreading && /pixels changed/.test(hint.textContent)")
+    assert np.array_equal(page.mask(), small_project.truth)
+    page.evaluate(
+        "() => (editor.spreadAt = performance.now())"
+    )  # however slow the computer is, it is just now
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sure[open] >> text=just repainted by spreading")
+    page.click("text=Look closer")
+    assert small_project.image(test.key).status == "proposed"
 
 
 @pytest.mark.slow

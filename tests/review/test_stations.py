@@ -109,6 +109,78 @@ def test_a_folder_is_shown_with_what_is_odd_and_becomes_a_project(make_desk, pho
     assert make_desk(photos).project.phases.names == ("pore", "ncm")
 
 
+def test_files_are_seen_before_they_are_taken(make_desk, photos):
+    import tifffile
+
+    # From -1 to 3: shown by its own numbers.
+    tifffile.imwrite(photos / "float.tif", np.linspace(-1, 3, 40 * 60, dtype=np.float32).reshape(40, 60))
+    desk = make_desk(photos)
+    client = opened(desk)
+    see = lambda what, name, **more: client.get(f"/api/app/files/{what}", params={"name": name, **more})  # noqa: E731
+    small = see("thumbnail", "wide.png")
+    assert cv2.imdecode(np.frombuffer(small.content, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (65, 160)
+    levels = see("levels", "float.tif").json()
+    assert levels["offset"] + levels["scale"] * levels["most"] == pytest.approx(3, abs=1e-3)
+    dark, bright = (
+        cv2.imdecode(np.frombuffer(see("picture", "float.tif", black=a, white=b).content, np.uint8), 0).mean()
+        for a, b in ((60000, 65535), (0, 1000))
+    )
+    assert dark < 15 and bright > 240
+    # Another picture under the same name is not the one that was kept.
+    cv2.imwrite(str(photos / "wide.png"), np.zeros((99, 40), np.uint8))
+    tall = cv2.imdecode(np.frombuffer(see("thumbnail", "wide.png").content, np.uint8), 0)
+    assert tall.shape == (160, 65)
+    assert not (photos / PROJECT).exists()
+    (photos.parent / "secret.png").write_bytes((photos / "cell_1.png").read_bytes())
+    for name in ("../secret.png", str(photos.parent / "secret.png"), "none.png", "", ".", "torn.tif"):
+        assert see("thumbnail", name).status_code == 400, name
+    assert see("mask", "cell_1.png").status_code == 404
+    assert (
+        opened(make_desk(None)).get("/api/app/files/thumbnail", params={"name": "a.png"}).status_code == 400
+    )
+
+
+def test_a_pixel_size_is_typed_for_images_of_which_none_is_known(make_desk, photos):
+    desk = make_desk(photos)
+    client = opened(desk)
+    for wrong in ("much", "0", "-3", "nan", "1e9", "0.011"):
+        answer = tell(client, "/api/app/create", pixel_size_nm=wrong)
+        assert answer.status_code == 400 and "0.05 to 100,000" in answer.json()["error"], wrong
+    assert not desk.has_project
+    assert tell(client, "/api/app/create", pixel_size_nm="11,16", who="bob").status_code == 200
+    images = list(desk.project.state.images.values())
+    assert {(i.pixel_size_nm, i.pixel_size_source) for i in images} == {(11.16, "typed by bob")}
+    assert tell(client, "/api/app/scale", keys=[images[0].key], pixel_size_nm="5").status_code == 200
+    assert desk.project.image(images[0].key).pixel_size_source == "typed by ann"
+
+
+def test_test_images_are_chosen_and_groups_say_what_belongs_together(make_desk, photos):
+    whole = cv2.GaussianBlur(np.random.default_rng(1).normal(128, 90, (80, 200)), (0, 0), 2)
+    for index, left in enumerate((0, 60)):
+        cv2.imwrite(str(photos / f"crop_{index}.png"), whole[:, left : left + 100])
+    desk = make_desk(photos)
+    client = opened(desk)
+    tell(client, "/api/app/create")
+    said = tell(client, "/api/app/groups", how="likeness").json()["said"]
+    assert "crop_0, crop_1" in said and "cell" not in said
+    image = desk.project.image
+    assert image("crop_0").group == image("crop_1").group
+    tell(client, "/api/app/groups", how="each")
+    answer = tell(client, "/api/app/tests", keys=[image("wide").key]).json()
+    assert answer == {"with": []} and image("wide").role == "test" and image("crop_0").role == "pool"
+    assert tell(client, "/api/app/tests", keys=[]).status_code == 400
+    assert tell(client, "/api/app/tests", keys=["0" * 16]).status_code == 400
+    assert tell(client, "/api/app/tests").status_code == 400
+
+
+def test_a_report_waits_for_the_masks(client, desk):
+    assert tell(client, "/api/app/jobs", kind="apply").status_code == 200
+    answer = tell(client, "/api/app/jobs", kind="report")
+    assert answer.status_code == 400 and "must wait until all masks are there" in answer.json()["error"]
+    tell(client, f"/api/app/jobs/{desk.jobs.latest('apply')['id']}", wish="stop")
+    assert tell(client, "/api/app/jobs", kind="report").status_code == 200
+
+
 def test_a_folder_that_cannot_be_written_gets_its_project_in_the_home(
     make_desk, photos, monkeypatch, tmp_path
 ):
@@ -465,6 +537,7 @@ def test_a_guest_reviews_but_reaches_no_folder(desk, client, small_project):
     for path in (
         "/api/app/folders?path=/",
         "/api/app/files",
+        "/api/app/files/thumbnail?name=a.png",
         "/api/app/lots",
         "/api/app/lots/report?ledger=a",
     ):

@@ -158,6 +158,8 @@ def test_a_newcomer_gets_from_a_folder_to_a_checked_report(new_page, start, phot
     """Nothing is typed, but for the minutes that a test has; killed, closed and moved on the way."""
     app = start(photos)
     page = stations(new_page, app.address)
+    # What is taken is seen before.
+    page.wait_for_function("() => document.querySelector('#station td img')?.naturalWidth > 0")
     page.click("#use")
     page.click("#preset-three")
     page.wait_for_selector("#preset-three[aria-pressed=true]")
@@ -212,6 +214,10 @@ def test_a_newcomer_gets_from_a_folder_to_a_checked_report(new_page, start, phot
         page.click(f"#to-{station}")
         page.wait_for_function("id => desk.at === id && document.querySelector('#station h1')", arg=station)
         assert page.evaluate("() => document.documentElement.scrollWidth <= 390"), station
+        if station in ("images", "apply"):  # names and groups are not cut off
+            page.wait_for_selector("#station td")
+            cells = "() => [...document.querySelectorAll('#station td')].map((td) => td.getBoundingClientRect().right)"
+            assert max(page.evaluate(cells)) <= 390, station
     page.click("#to-report")
     page.wait_for_selector("#open-report")
     page.goto(moved.at("verify?batch=project"))

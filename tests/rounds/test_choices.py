@@ -7,6 +7,7 @@ from cathode_tf import InputError, Phases
 from cathode_tf.rounds import create_project, record_review
 from cathode_tf.rounds.choices import (
     PRESETS,
+    choose_tests,
     groups_by_likeness,
     groups_by_name,
     odd_ones,
@@ -14,8 +15,10 @@ from cathode_tf.rounds.choices import (
     regroup,
     set_phases,
     set_scale,
+    shared_places,
     switch_off,
 )
+from cathode_tf.rounds.log import event_line
 from cathode_tf.rounds.verdict import what_changed
 
 
@@ -95,6 +98,53 @@ def test_images_that_look_alike_are_one_group(tmp_path):
     groups = groups_by_likeness(project)
     by_name = {image.name: groups[key] for key, image in project.state.images.items()}
     assert by_name == {"0": "A", "1": "A", "2": "B", "3": "B"}
+
+
+def test_crops_that_overlap_are_one_group_whatever_their_looks(tmp_path):
+    import cv2
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    wholes = [cv2.GaussianBlur(rng.normal(0, 1, (80, 200)), (0, 0), 2) for _ in range(2)]
+    for name, whole in zip("ab", wholes, strict=True):
+        grey = (128 + 300 * whole).clip(0, 255).astype(np.uint8)
+        for index, left in enumerate((0, 60, 120)):  # each shares 20 of 80 columns with the next
+            # Other looks: the middle one is far darker.
+            cut = grey[:, left : left + 80] // (1 + 3 * (index == 1))
+            cv2.imwrite(str(tmp_path / "in" / f"{name}{index}.png"), cut)
+    project = create_project(tmp_path / "p", Phases.default(), [tmp_path / "in"])
+    places = [[project.image(key).name for key in keys] for keys in shared_places(project)]
+    assert places == [["a0", "a1", "a2"], ["b0", "b1", "b2"]]
+    groups = groups_by_likeness(project)
+    by_name = {image.name: groups[key] for key, image in project.state.images.items()}
+    # Looks alone would put a0 and b0 together; then all is one group, and places tell them apart.
+    assert by_name == {"a0": "A", "a1": "A", "a2": "A", "b0": "B", "b1": "B", "b2": "B"}
+
+
+def test_a_person_chooses_the_test_images_among_those_that_nobody_corrected(fresh):
+    keys = list(fresh.state.images)
+    regroup(fresh, dict(zip(keys, ["a", "a", "b", "c"], strict=True)))
+    assert choose_tests(fresh, [keys[0]]) == [fresh.image(keys[1]).name]  # of its group
+    roles = lambda: [fresh.image(key).role for key in keys]  # noqa: E731
+    assert roles() == ["test", "test", "pool", "pool"]
+    assert "choose test images: " + fresh.image(keys[0]).name in event_line(
+        fresh.ledger.events()[-1], fresh.state
+    )
+    before = len(fresh.ledger.events())
+    for wrong, why in (([], "one to measure on"), ([keys[0], keys[2], keys[3]], "one to learn from")):
+        with pytest.raises(InputError, match=why):
+            choose_tests(fresh, wrong)
+    record_review(fresh, keys[2], "accept", mask=np.ones((48, 64), np.uint8))
+    with pytest.raises(InputError, match="must stay one to learn from"):
+        choose_tests(fresh, [keys[2]])
+    choose_tests(fresh, [keys[3]])  # the two before go back: nobody has corrected them
+    assert roles() == ["pool", "pool", "pool", "test"]
+    record_review(fresh, keys[3], "accept", mask=np.ones((48, 64), np.uint8))
+    with pytest.raises(InputError, match="must stay a test image"):
+        choose_tests(fresh, [keys[0]])
+    choose_tests(fresh, [keys[3]])  # nothing new is no event
+    # One regrouping, two choices, two masks, and the refusals nothing.
+    assert len(fresh.ledger.events()) == before + 3
 
 
 def test_odd_ones_need_a_majority():

@@ -52,7 +52,11 @@ def test_odd_letters_in_the_interpreters_path_start_nothing_else():
 def test_the_offline_script_installs_from_the_wheels_alone(tmp_path, system):
     path = write_installer(tmp_path, system, "3.12")
     text = path.read_bytes().decode()
-    assert "--no-index --find-links wheels cathode-tf" in text and "app --shortcut" in text and "3.12" in text
+    assert (
+        '--no-index --find-links wheels "cathode-tf[lots]"' in text
+        and "app --shortcut" in text
+        and "3.12" in text
+    )
     assert ("\r\n" in text) == (system == "win32") and "{" not in text.replace("${CATHODE_TF_HOME", "")
     told = (tmp_path / "READ ME FIRST.txt").read_text()
     assert path.name in told and ("never run" in told) == (system != "linux")

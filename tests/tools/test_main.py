@@ -60,6 +60,22 @@ def test_an_option_for_beam_alone_is_wrong_usage(verb, capsys):
     assert "--runner-option goes with --runner" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("segment default a.tif --out x --pixel-size-nm 11,16", "Numbers have a point in them: 11.16"),
+        (
+            "reconstruct a --voxel-size-nm 50 --out x",
+            "--voxel-size-nm takes 3 numbers, also where they are equal: Z Y X",
+        ),
+    ],
+)
+def test_a_number_that_is_none_is_told_how_to_write(typed, said, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(typed.split())
+    assert caught.value.code == 2 and said in " ".join(capsys.readouterr().err.split())
+
+
 def test_an_input_error_is_one_sentence_and_exit_code_1(monkeypatch, capsys):
     def fail(*args, **kwargs):
         raise InputError("a.png: must be a micrograph. Received a song.")

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { commands, helpHtml, onKey } from "./commands.js";
 import { Clock, Outbox } from "./draft.js";
 import { Labels } from "./labels.js";
+import { question } from "./question.js";
 import { Queue } from "./queue.js";
 import { decodeStrokes, encodeMask, encodeStroke } from "./runs.js";
 import { spread } from "./spread.js";
@@ -31,6 +32,7 @@ class Editor {
     this.labels = null;
     this.readonly = true;
     this.region = -1;
+    this.spreadAt = -Infinity;
   }
 
   async start() {
@@ -107,7 +109,7 @@ class Editor {
     this._facts();
     this.setHeat(this.view.heat);
     this.setTool(this.hand.tool);
-    this.window.open(key).catch(() => {}); // a convenience, no more
+    this.window.open(`/api/images/${key}/window`).catch(() => {}); // a convenience, no more
     $("stage").focus();
     this.queue.prefetch(key);
   }
@@ -182,7 +184,7 @@ class Editor {
     const { ignore } = this.project;
     if (decision === "accept" && this.labels.data.every((id) => id === ignore.id))
       return this.say("Nothing is labelled yet: paint first, or skip the image.", 4000);
-    if (decision === "accept" && this._unlooked() && !(await surely(this.card))) return;
+    if (decision === "accept" && this._unlooked() && !(await surely(this.card, this.labels.done.length > 0))) return;
     this.deciding = true;
     const { card, outbox } = this;
     try {
@@ -212,8 +214,10 @@ class Editor {
   // A test image is the yardstick: one that was accepted as it came, at once, says only that a model agrees with itself.
   _unlooked() {
     const { card, labels } = this;
+    if (card.role !== "test" || card.status === "accepted") return false;
+    if (labels.done.at(-1)?.auto) return performance.now() - this.spreadAt < 1000 * LOOK_S;
     const seconds = this.before + (this.outbox?.seconds || 0) + this.clock.seconds;
-    return card.role === "test" && card.proposed && card.status !== "accepted" && !labels.done.length && seconds < LOOK_S;
+    return card.proposed && !labels.done.length && seconds < LOOK_S;
   }
 
   _undecided(card, error) {
@@ -447,22 +451,9 @@ class Editor {
   }
 }
 
-// Asks, and gives whether the answer is yes.
-function surely(card) {
-  const dialog = $("sure");
-  const text = `${card.name} is a test image: every model will be measured on this mask. It is the model's own proposal, untouched, and you looked at it for a moment only. Is each boundary right?`;
-  return new Promise((answer) => {
-    const end = (value) => () => {
-      dialog.close();
-      answer(value);
-    };
-    const look = button("Look closer", end(false));
-    const yes = button("It is right", end(true));
-    dialog.oncancel = () => answer(false);
-    dialog.replaceChildren(element("p", "", text), look, " ", yes);
-    dialog.showModal();
-    look.focus();
-  });
+function surely(card, spread) {
+  const how = spread ? "It was just repainted by spreading, and you looked at it for a moment only." : "It is the model's own proposal, untouched, and you looked at it for a moment only.";
+  return question(`${card.name} is a test image: every model will be measured on this mask. ${how} Is each boundary right?`, "Look closer", "It is right");
 }
 
 function sentence(tool) {

@@ -171,12 +171,26 @@ export class Labels {
     this.onchange(top, left, bottom, right);
   }
 
+  // What a hand painted; steps from number `since` on count whole.
+  _kept(since) {
+    const kept = this.painted.slice();
+    for (const stroke of this.done.slice(since)) stroke.fill(kept, 1);
+    return kept;
+  }
+
+  // How many pixels `spread` would change.
+  wouldSpread(mask, since) {
+    const kept = this._kept(since);
+    let count = 0;
+    for (let i = 0; i < mask.length; i++) if (!kept[i] && mask[i] !== this.data[i]) count++;
+    return count;
+  }
+
   // Another mask wherever no hand painted, as one step; steps from number `since` on keep their pixels too.
   // Gives how many pixels changed.
   spread(mask, since) {
     const { width, height } = this;
-    const kept = this.painted.slice();
-    for (const stroke of this.done.slice(since)) stroke.fill(kept, 1);
+    const kept = this._kept(since);
     this.begin(true);
     for (let row = 0, start = 0; row < height; row++, start += width)
       for (let x = 0; x < width; ) {

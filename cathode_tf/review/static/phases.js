@@ -17,7 +17,7 @@ export function draw(desk) {
 }
 
 function swatch(phase) {
-  return el(`span.phase${phase.off ? ".off" : ""}`, {}, el("i.swatch", { style: `background:${phase.color}` }), phase.name);
+  return el(`span.phase${phase.off ? ".off" : ""}`, {}, el("i.swatch", { style: `background:${phase.color}` }), phase.says || phase.name, phase.says && phase.says !== phase.name && el("span.quiet.small", {}, phase.name));
 }
 
 function presets(desk) {

@@ -1,6 +1,8 @@
 // Station 3: what the model makes of three images, side by side; then of all.
 
 import { counted, el, time } from "./dom.js";
+import { chooseTests } from "./tests.js";
+import { UNSURE, YARDSTICK } from "./words.js";
 
 export const title = "Propose";
 export const about = (desk) => {
@@ -42,12 +44,12 @@ export function draw(desk) {
         el("img", { src: `/api/images/${image.key}/picture/grey`, alt: image.name }),
         image.proposed && el("img", { src: `/api/images/${image.key}/picture/proposal?of=${image.model}-${project.round}`, alt: `proposal for ${image.name}` })),
       el("figcaption", {}, image.name,
-        image.role === "test" && el("span.chip", { title: "It measures, and is never learned from" }, "test image"),
+        image.role === "test" && el("button.chip", { type: "button", title: YARDSTICK, onclick: () => chooseTests(desk) }, "test image"),
         image.foreign && el("span.chip.warn", { title: "Its grey levels and texture are unlike all that the model learned from" }, "not a kind that the model knows"),
-        image.score !== null && el("span.quiet", {}, `unsure ${Math.round(100 * image.score)} %`)));
+        image.unsure !== null && el("span.quiet", { title: UNSURE }, `unsure ${Math.round(100 * image.unsure)} %`)));
   const strange = project.images.filter((image) => image.foreign);
   if (strange.length && !running)
     parts.push(el("div.warn", {}, `Not a cathode that ${model} knows: ${strange.map((image) => image.name).slice(0, 6).join(", ")}${strange.length > 6 ? " …" : ""}. Its masks may be far off: correct two or three, and train; your own model then knows this kind.`));
   const legend = project.phases.filter((phase) => !phase.off).map((phase) => el("span.phase", {}, el("i.swatch", { style: `background:${phase.color}` }), phase.name));
-  return [...parts, el("div", {}, ...legend), el("div.pictures", {}, ...shown.map(figure))];
+  return [...parts, el("div", {}, ...legend), shown.some((image) => image.unsure !== null) && el("p.quiet.small", {}, UNSURE), el("div.pictures", {}, ...shown.map(figure))];
 }

@@ -51,7 +51,7 @@ export class Queue {
     if (image.score !== null && !["accepted", "rejected"].includes(image.status)) {
       const meter = document.createElement("span");
       meter.className = "meter";
-      meter.title = `uncertainty ${image.score.toFixed(3)}`;
+      meter.title = "How undecided the model is, beside the least certain image of the queue";
       const fill = document.createElement("i");
       fill.style.width = `${Math.round(100 * Math.min(1, this._relative(image.score)))}%`;
       meter.append(fill);

@@ -7,6 +7,7 @@ import { batch } from "./apply.js";
 export const title = "Report";
 export const about = (desk) => (desk.job("report", "done") ? "there is one" : "");
 export const done = (desk) => Boolean(desk.job("report", "done"));
+export const live = (desk) => desk.job("apply", "running", "paused")?.done;
 
 export async function draw(desk) {
   const { project } = desk;
@@ -15,6 +16,17 @@ export async function draw(desk) {
   const found = await api.json(`/api/app/batch/${batch}`);
   const last = desk.job("report", "done");
   const parts = [];
+  const applying = desk.job("apply", "running", "waiting", "paused");
+  if (applying) {
+    const count = applying.of ? ` (${applying.done} of ${applying.of})` : "";
+    return [
+      desk.step(
+        applying.state === "paused" ? `Apply is paused${count}: the report waits until all masks are there. Resume it below, or stop it to measure the masks that there are.` : `Masks are still being made${count}: the report waits until all are there.`,
+        desk.action("Apply", () => desk.go("apply")),
+        found.report && el("a.button", { href: `/api/app/report/${batch}`, target: "_blank", id: "open-report" }, "Open the last report"),
+      ),
+    ];
+  }
   if (!found.images.length) return [desk.step("Masks for all images come first.", desk.action("Apply", () => desk.go("apply"), { primary: true }))];
   const { points } = found;
   const fewer = points.labelled < 20;
@@ -56,11 +68,12 @@ export async function draw(desk) {
 // What the numbers of this batch say beside those of other lots, where a ledger lies beside the project.
 async function lots(path) {
   const { ledgers } = await api.json("/api/app/lots");
+  if (!ledgers.length && !path) return [];
   const open = ({ name, path: file }) => el("a.button", { href: `/api/app/lots/report?ledger=${encodeURIComponent(file)}`, target: "_blank" }, name.replace(/\.db$/, ""));
   const how = ledgers.length ? "cathode-tf lots add LEDGER" : "cathode-tf lots init plant.db && cathode-tf lots add plant.db";
   return [
     el("h2", {}, "Lots"),
     ledgers.length ? el("div.bar", { id: "ledgers" }, ...ledgers.map(open)) : null,
-    path && el("p.quiet.small", {}, "To keep these numbers beside those of other lots: ", el("code", {}, `${how} "${path}/batches/${batch}/analysis" --lot NAME`)),
+    path && el("p.quiet.small", {}, ledgers.length ? "To put these numbers into such a ledger, beside those of other lots: " : "No ledger lies beside this project yet. To begin one, which keeps these numbers beside those of other lots: ", el("code", {}, `${how} "${path}/batches/${batch}/analysis" --lot NAME`)),
   ].filter(Boolean);
 }

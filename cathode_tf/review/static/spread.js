@@ -1,7 +1,10 @@
 // Spread strokes: the whole image follows what was painted by hand, as one step that can be undone.
 
 import { Refused, ask } from "./api.js";
+import { question } from "./question.js";
 import { decodeMask } from "./runs.js";
+
+const MUCH = 0.01; // of a test image: more than that is not repainted unseen
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -50,8 +53,18 @@ async function follow(editor, labels, card, outbox, strokes) {
   while (labels.current) await pause(50); // a stroke in the making is not cut in two
   if (editor.outbox !== outbox || editor.readonly) return "";
   if (labels.done[since - 1] !== last) return "A stroke was undone meanwhile: spread again.";
+  if (card.role === "test" && !(await allowed(card, labels.wouldSpread(mask, since) / mask.length))) return "Nothing was repainted: paint the wrong places by hand.";
+  if (editor.outbox !== outbox || editor.readonly || labels.done[since - 1] !== last) return "";
   const changed = labels.spread(mask, since);
+  editor.spreadAt = performance.now();
   if (!changed) return "Nothing to change: the image follows your strokes already.";
   const share = ((100 * changed) / mask.length).toFixed(1);
   return `The image follows your ${strokes} stroke${strokes > 1 ? "s" : ""}: ${share} % of the pixels changed. Undo: Ctrl+Z.`;
+}
+
+// The yardstick is not repainted unseen.
+async function allowed(card, share) {
+  if (share < MUCH) return true;
+  const text = `${card.name} is a test image: every model is measured on this mask. Spreading would repaint ${(100 * share).toFixed(0)} % of it by what a model makes of your strokes. Do that only if you then look at each boundary.`;
+  return question(text, "Paint by hand instead", "Repaint, I will look");
 }

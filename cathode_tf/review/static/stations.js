@@ -13,6 +13,13 @@ import * as train from "./train.js";
 
 const $ = (id) => document.getElementById(id);
 const STATIONS = { images, phases, propose, correct, train, apply, report, people };
+// What a job is at, by the label that it tells; its kind's own words where that has none.
+const AT = {
+  propose: { _: "Proposing masks" },
+  train: { _: "Training", "Converting images": "Preparing the images", Calibrating: "Learning how sure it may be", "Measuring models": "Measuring on your test images" },
+  apply: { _: "Segmenting all images" },
+  report: { _: "Measuring", Drawing: "Drawing the report" },
+};
 const OVER = ["done", "failed", "stopped"];
 
 class Desk {
@@ -93,15 +100,15 @@ class Desk {
   }
 
   _job(job) {
-    const known = { propose: "Proposing masks", train: "Training", apply: "Segmenting all images", report: "Measuring" };
+    const known = AT[job.kind][job.label] || AT[job.kind]._;
     const count = job.of ? ` ${job.done} of ${job.of}` : "";
     const left = job.state === "running" && job.left_s !== undefined ? (job.late ? "longer than foretold" : `${time(job.left_s)} left`) : job.state === "paused" ? "paused" : this.state.speed.ready ? "waiting" : "the model is being loaded";
     const facts = job.kind === "train" && job.step ? `step ${job.step}${job.best_dice ? `, best Dice ${job.best_dice.toFixed(3)}` : ""}` : "";
     return el(
       "div.job",
       { id: `job-${job.kind}` },
-      el("span", {}, `${known[job.kind]}${count}`),
-      el("progress", { value: job.share || 0, max: 1, "aria-label": known[job.kind] }),
+      el("span", {}, `${known}${count}`),
+      el("progress", { value: job.share || 0, max: 1, "aria-label": known }),
       el("span.quiet.left", {}, `${Math.round(100 * (job.share || 0))} % · ${left}`),
       el("span.quiet", {}, facts),
       job.state === "paused"

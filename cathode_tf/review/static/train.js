@@ -21,7 +21,8 @@ export async function draw(desk) {
   if (!project) return [el("p", {}, "Choose the images first."), desk.action("Images", () => desk.go("images"), { primary: true })];
   const running = desk.job("train", "running", "waiting");
   const parts = [];
-  if (running) parts.push(el("p", {}, "You may close this page, correct more images or turn to other work: the training goes on. Its progress is below."), await curve(desk));
+  const told = running && [`It learns from ${counted(project.pool_annotated, "image")} for ${counted(Number(running.options.minutes), "minute")}`, project.test_annotated && `is then measured on your ${project.test_annotated === 1 ? "test image" : `${project.test_annotated} test images`}`].filter(Boolean).join(", and ");
+  if (running) parts.push(el("p", {}, `${told}. You may close this page, correct more images or turn to other work: the training goes on. Its progress is below.`), await curve(desk));
   else parts.push(ready(desk));
   const verdict = await api.json("/api/app/verdict");
   const last = desk.job("train", "done", "running");

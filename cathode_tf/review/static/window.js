@@ -21,11 +21,12 @@ export class Window {
     }
   }
 
-  async open(key) {
-    this.key = key;
+  // address: where the grey levels of an image are told
+  async open(address) {
+    this.address = address;
     this.facts = null;
-    const facts = await json(`/api/images/${key}/window`);
-    if (this.key !== key) return;
+    const facts = await json(address);
+    if (this.address !== address) return;
     this.facts = facts;
     this.reset();
   }
