@@ -26,7 +26,7 @@ from trust_bodies import MODALITIES, DrawnBody
 
 from cathode_tf.analysis.image import ImageMeasures, Settings, measure_image
 from cathode_tf.analysis.segmentation import Values, measure_draws, values_of
-from cathode_tf.analysis.summary import Batch
+from cathode_tf.analysis.sums import Batch
 from cathode_tf.inference.draws import DRAWS, draw_masks
 from cathode_tf.learning.calibration import Calibration, Looked, calibrate, draw_reliability, look
 from cathode_tf.statistics.spreads import Spread, fit_spread, scaled

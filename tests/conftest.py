@@ -1,10 +1,13 @@
 """What several rooms' tests share, and a report of the processor time that each file takes."""
 
 import os
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 # Before anything imports TensorFlow: its start-up lines would drown the test report.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -52,6 +55,27 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.write_line(f"{files.total():.0f} s of processor time in tests; most of it in")
     for name, seconds in files.most_common(max(FILES_TOLD, told)) + tests.most_common(told):
         terminalreporter.write_line(f"  {seconds:6.1f} s  {name}")
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """`shared(name, make)`: the folder of that name, which the first worker that asks lets `make(folder)` make."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        place = base / name
+        with FileLock(base / f"{name}.lock"):
+            if not place.exists():
+                try:
+                    make(place)
+                except BaseException:
+                    shutil.rmtree(place, ignore_errors=True)
+                    raise
+        return place
+
+    return folder
 
 
 @pytest.fixture(scope="session")

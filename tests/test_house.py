@@ -96,24 +96,27 @@ def room_of(path: Path) -> str:
     return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda p: str(p.relative_to(LIBRARY)))
-def test_imports_run_one_way(path):
-    room = room_of(path)
-    if room in FLOOR:
-        assert imported_rooms(path) <= FLOOR
-    elif room != "__init__":
-        assert imported_rooms(path) <= FLOOR | MAY_IMPORT[room] | {room}
+def test_imports_run_one_way():
+    wrong = {}
+    for path in LIBRARY.rglob("*.py"):
+        room = room_of(path)
+        allowed = FLOOR if room in FLOOR else FLOOR | MAY_IMPORT.get(room, set()) | {room}
+        if room != "__init__" and (more := imported_rooms(path) - allowed):
+            wrong[str(path.relative_to(LIBRARY))] = more
+    assert not wrong
+    assert {path.parent.name for path in LIBRARY.glob("*/__init__.py")} <= MAY_IMPORT.keys()
 
 
-@pytest.mark.parametrize("path", sorted(TOOLS.glob("*.py")), ids=lambda p: p.name)
-def test_siblings_in_tools_are_imported_only_by_main(path):
-    relative = [
-        node
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.level
-    ]
-    assert not relative or path.name in ("main.py", "__main__.py")
-    assert "tools" not in imported_rooms(path)
+def test_siblings_in_tools_are_imported_only_by_main():
+    wrong = []
+    for path in TOOLS.rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        relative = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+        # A verb with many verbs of its own is a folder, whose files know each other.
+        sibling = "tools" in imported_rooms(path) and path.parent == TOOLS
+        if (relative and path.name not in ("main.py", "__main__.py")) or sibling:
+            wrong.append(path.name)
+    assert not wrong
 
 
 def loaded_by(statement: str) -> set[str]:

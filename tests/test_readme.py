@@ -20,19 +20,14 @@ def test_the_two_commands_stand_at_the_top():
     assert second == 'python -m pip install -e ".[test]" && pytest\n'
 
 
-@pytest.mark.parametrize("size", ["", pytest.param(", height=512, width=512", marks=pytest.mark.slow)])
-def test_the_python_runs(tmp_path, monkeypatch, capsys, request, size):
+@pytest.mark.slow
+def test_the_python_runs(tmp_path, monkeypatch, capsys):
     (code,) = blocks("python")
     assert "time_limit_s=90" in code and code.count(", seed=") == 2
     monkeypatch.chdir(tmp_path)
-    if not size:  # small sections, and a network of two levels: masks of noise take long to be measured
-        from cathode_tf.learning.network import PRESETS
-
-        request.getfixturevalue("untraced")
-        monkeypatch.setitem(PRESETS, "small", (4, 8))
     # The same lines with a shorter training: two steps in place of ninety seconds.
     code = code.replace("time_limit_s=90", "epochs=1, steps_per_epoch=2, batch=2")
-    exec(re.sub(r"(synthesize\(\d, seed=\d)", rf"\1{size or ', height=96, width=96'}", code), {})
+    exec(re.sub(r"(synthesize\(\d, seed=\d)", r"\1, height=512, width=512", code), {})
     printed = capsys.readouterr().out
     assert "mean over images" in printed
     assert "3 images" in printed
@@ -43,6 +38,12 @@ def test_links_lead_to_files():
     text = README.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert (README.parent / target).exists(), target
+
+
+def test_every_page_stands_in_the_menu_of_the_site():
+    menu = (README.parent / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    pages = {path.name for path in (README.parent / "docs").glob("*.md")}
+    assert pages <= set(re.findall(r"\S+\.md", menu))
 
 
 @pytest.mark.slow

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from cathode_tf.lazy import loader
 
 if TYPE_CHECKING:
-    from cathode_tf.analysis.batch import Analysis, analyze
+    from cathode_tf.analysis.batch import Analysis
     from cathode_tf.analysis.checks import verify
     from cathode_tf.analysis.comparison import Comparison, compare
     from cathode_tf.analysis.image import Settings
+    from cathode_tf.analysis.measuring import analyze
     from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
     from cathode_tf.analysis.tracing import Trace, trace
     from cathode_tf.analysis.worth import Worth
@@ -25,7 +26,7 @@ _MODULE_OF = {
     "Settings": "image",
     "Trace": "tracing",
     "Worth": "worth",
-    "analyze": "batch",
+    "analyze": "measuring",
     "compare": "comparison",
     "reconcile_porosity": "porosity",
     "trace": "tracing",

@@ -1,13 +1,9 @@
-"""Segmentation masks of a batch in, `Analysis` out: every quantity with its interval, and a row per instance.
-
-A mask is in memory only while it is measured; the sums over images make every number.
-"""
+"""The sums of a batch's images in, `Analysis` out: each quantity with its interval, worked out when it is asked for."""
 
 from __future__ import annotations
 
 import functools
-import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cathode_tf.analysis.borders import with_borders
+from cathode_tf.analysis.counting import size_distributions
 from cathode_tf.analysis.image import (
     LABELS,
     PORE_BACK,
@@ -25,43 +22,30 @@ from cathode_tf.analysis.image import (
     dark_evidence,
     front_pore,
     labelled,
-    measure_image,
     merge_pore_back,
     merges,
-    without_pore_back,
 )
-from cathode_tf.analysis.interfaces import boundary_lengths
 from cathode_tf.analysis.layers import depth_profile
-from cathode_tf.analysis.likeness import families
 from cathode_tf.analysis.porosity import Electrode
-from cathode_tf.analysis.segmentation import Doubt, Drawn, doubt_of, measure_draws, together
-from cathode_tf.analysis.summary import (
-    Batch,
-    fitted,
-    porosities,
-    size_distributions,
-    summarize,
-    with_doubt,
-    with_systematic,
-)
+from cathode_tf.analysis.segmentation import Doubt, Drawn, doubt_of, together
+from cathode_tf.analysis.summary import fitted, porosities, summarize, with_doubt, with_systematic
+from cathode_tf.analysis.sums import Batch
+from cathode_tf.analysis.tables import image_table, plain_values, write_tables
 from cathode_tf.analysis.worth import WITH_THE_MASKS, Worth
 from cathode_tf.errors import InputError
-from cathode_tf.files import atomic_file, atomic_folder, pixel_sha256, write_json
-from cathode_tf.imaging.draws import Draws
+from cathode_tf.files import atomic_folder, pixel_sha256
 from cathode_tf.imaging.stories import CORRECTED, HUMAN, MODEL, Story
-from cathode_tf.particles.fragmentation import parent_estimates
 from cathode_tf.particles.parents import find_cracks
 from cathode_tf.phases import Phases
-from cathode_tf.statistics.estimate import Estimate, check_pixel_size, common_pixel_size
+from cathode_tf.statistics.estimate import Estimate
 from cathode_tf.statistics.fractions import phase_fraction
 from cathode_tf.statistics.guard import attempt, guarded
 from cathode_tf.statistics.planning import plan
 from cathode_tf.statistics.reference_points import from_reference_points
 from cathode_tf.statistics.sizes import SizeDistribution
-from cathode_tf.statistics.summaries import Summary, summary_dict
-from cathode_tf.statistics.transfer import TestErrors, read_evaluation
+from cathode_tf.statistics.summaries import Summary
+from cathode_tf.statistics.transfer import TestErrors
 from cathode_tf.statistics.verification import Verification
-from cathode_tf.version import __version__
 
 PEOPLE = (HUMAN, CORRECTED)
 """Origins of masks that a person vouches for."""
@@ -281,7 +265,7 @@ class Analysis:
     @cached_property
     def per_image(self) -> pd.DataFrame:
         """One row an image: size, known share, fractions, boundary densities, numbers of instances."""
-        return pd.DataFrame([_row(image, self) for image in self.images])
+        return image_table(self)
 
     @cached_property
     def methods(self) -> list[str]:
@@ -348,38 +332,7 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of everything but the instances: what `summary.json` holds."""
-
-        return {
-            "masks": self.worth.to_dict(),
-            "version": __version__,
-            "python": platform.python_version(),
-            "pixel_size_nm": self.pixel_size_nm,
-            "pixel_size_source": self.pixel_size_source,
-            "length_unit": self.unit,
-            **({"pixel_sizes_nm": list(self.mixed)} if self.mixed else {}),
-            **({"same_place": [list(members) for members in self.families]} if self.families else {}),
-            "phases": self.phases.to_list(),
-            "settings": vars(self.settings),
-            "images": [
-                {
-                    "image": image.name,
-                    "group": image.group,
-                    "shape": list(image.shape),
-                    "mask_sha256": image.sha256,
-                    **({"mask": self.mask_files[image.name]} if image.name in self.mask_files else {}),
-                    "separation": image.separation,
-                }
-                for image in self.images
-            ],
-            "summary": summary_dict(self.summary),
-            "by_depth": summary_dict(self.by_depth),
-            "by_image": summary_dict(self.by_image),
-            "sizes": {name: sizes.to_dict() for name, sizes in self.sizes.items()},
-            "planning": self.planning,
-            "by_group": {group: summary_dict(summary) for group, summary in self.by_group.items()},
-            "per_image": self.per_image.to_dict("records"),
-            "methods": self.methods,
-        }
+        return plain_values(self)
 
     def write(self, out: str | Path, *, force: bool = False) -> Path:
         """Write `summary.json`, `per_image.csv`, `instances.csv` and `instances.parquet` into folder `out`.
@@ -393,168 +346,4 @@ class Analysis:
 
     def write_into(self, folder: str | Path) -> None:
         """Write the files of `write` into an existing folder."""
-        folder = Path(folder)
-        write_json(folder / "summary.json", self.to_dict())
-        for name, table in ("per_image", self.per_image), ("instances", self.instances):
-            with atomic_file(folder / f"{name}.csv") as path:
-                table.to_csv(path, index=False, float_format="%.6g")
-        with atomic_file(folder / "instances.parquet") as path:
-            self.instances.to_parquet(path, index=False)
-
-
-def analyze(
-    masks: Mapping[str, np.ndarray] | Iterable[Any],
-    phases: Phases,
-    *,
-    pixel_size_nm: float | Mapping[str, float | None] | None = None,
-    groups: Mapping[str, str] | None = None,
-    settings: Settings | None = None,
-    evaluation: str | Path | TestErrors | None = None,
-    drawn_by: str = "",
-) -> Analysis:
-    """Measure a batch of segmentation masks.
-
-    Args:
-        masks: Name -> mask, or masks, or (name, mask) pairs, which may be made one at a time by a generator.
-            A mask is uint8 (height, width) of phase ids; 255 is ignored. With
-            `Settings(crack_evidence="micrograph")`: (name, mask, micrograph), all of one shape. A fourth, where it is
-            known: the label image of the particles (`separate`); without one the outlines tell touching ones apart. A
-            fifth: plausible masks (`imaging.draws.Draws`), which tell what a model's mask may get wrong.
-        phases: Names, ids and roles: instances of `particle` phases are separated where they touch.
-        pixel_size_nm: One pixel's side, or that of each image by name, which must be the same; None =
-            unknown: everything is in px.
-        groups: Image name -> group (stack, electrode); with `Settings(replicate="group")` the groups are the
-            independent units.
-        settings: How to measure; default `Settings()`.
-        evaluation: `evaluation.json` of the model that made the masks: adds `fraction_corrected`.
-        drawn_by: Who drew these masks by hand, or corrected and accepted each; else they are unchecked, unless
-            `dataclasses.replace(analysis, stories=...)` tells their story.
-
-    Returns:
-        The analysis; `.summary["fraction"]["ncm"]` is an `Estimate`.
-
-    Raises:
-        InputError: If there is no mask, two have the same name, one is not a mask of these phases, the
-            pixel size is not above 0, or it is unknown and `settings` say how uncertain it is.
-
-    Example:
-        >>> stripe = np.zeros((100, 100), np.uint8); stripe[:, :30] = 1
-        >>> analysis = analyze({"a": stripe, "b": stripe.T}, Phases.default())
-        >>> print(analysis.summary["fraction"]["ncm"].value)
-        0.3
-    """
-    sized = list(pixel_size_nm) if isinstance(pixel_size_nm, Mapping) else None
-    if isinstance(pixel_size_nm, Mapping):
-        pixel_size_nm = common_pixel_size(pixel_size_nm)
-    check_pixel_size(pixel_size_nm)
-    settings = settings or Settings()
-    if settings.pixel_size_rel is not None and pixel_size_nm is None:
-        raise InputError(
-            f"pixel_size_rel: must be left out where the pixel size is unknown. Received {settings.pixel_size_rel}."
-        )
-    if settings.replicate == "group" and not groups:
-        raise InputError("replicate: group needs to know the group of each image. Received no groups.")
-    left = without_pore_back(phases) if merges(phases, settings) else phases
-    for name in settings.instance_phases or ():
-        left[name]
-    if isinstance(evaluation, (str, Path)):
-        evaluation = read_evaluation(evaluation)
-    if evaluation is not None and merges(phases, settings):
-        evaluation = evaluation.merged(PORE_BACK, front_pore(phases))
-    images = []
-    seen = set()
-    drawn = {}
-    for name, mask, micrograph, labels, draws in _named(masks):
-        if name in seen:
-            raise InputError(f"{name}: must occur once in a batch. Received two masks of that name.")
-        seen.add(name)
-        if settings.replicate == "group" and name not in (groups or {}):
-            raise InputError(f"groups: must give the group of every image. {name} is missing.")
-        group = (groups or {}).get(name, "")
-        given: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "group": group, "micrograph": micrograph}
-        given["labels"] = labels
-        images.append(measure_image(name, mask, phases, settings=settings, **given))
-        if draws is not None and not drawn_by:
-            given |= {"settings": settings, "whole": images[-1]}
-            drawn[name] = measure_draws(name, np.asarray(mask), draws, phases, **given)
-    if not images:
-        raise InputError("masks: must hold at least one mask. Received none.")
-    for name in sorted(seen.symmetric_difference(sized) if sized is not None else ()):
-        what = "no mask has that name" if name not in seen else "its pixel size is missing"
-        raise InputError(
-            f"pixel sizes: must be given for the images of the batch and no others. {name}: {what}."
-        )
-    found = [] if groups else families({image.name: image.view for image in images})
-    if found:
-        images, settings = _as_families(images, found), replace(settings, replicate="group")
-    return Analysis(
-        left,
-        pixel_size_nm,
-        tuple(images),
-        settings,
-        evaluation,
-        mask_phases=phases,
-        drawn_by=drawn_by,
-        families=tuple(map(tuple, found)),
-        drawn=drawn,
-    )
-
-
-def _as_families(images: Sequence[ImageMeasures], found: Sequence[Sequence[str]]) -> list[ImageMeasures]:
-    """The images, those of one place as one group, every other as a group of its own."""
-    group = {name: f"place of {members[0]}" for members in found for name in members}
-    return [
-        replace(image, group=mine, instances=image.instances.assign(group=mine))
-        if len(image.instances.columns)
-        else replace(image, group=mine)
-        for image in images
-        for mine in [group.get(image.name, image.name)]
-    ]
-
-
-def _named(
-    masks: Mapping[str, np.ndarray] | Iterable[Any],
-) -> Iterator[tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None, Draws | None]]:
-    """Name, mask, and the micrograph, the label image and the plausible masks where there are any."""
-    if isinstance(masks, np.ndarray) and masks.ndim == 2:
-        masks = [masks]
-    if isinstance(masks, Mapping):
-        masks = masks.items()
-    for number, item in enumerate(masks):
-        name, mask, *rest = item if isinstance(item, tuple) else (f"image_{number:04d}", item)
-        micrograph, labels, draws = (*rest, None, None, None)[:3]
-        yield name, mask, micrograph, labels, draws
-
-
-def _row(image: ImageMeasures, analysis: Analysis) -> dict[str, Any]:
-    known = int(image.counts.sum())
-    scale = 1.0 if analysis.pixel_size_nm is None else 1000 / analysis.pixel_size_nm
-    lengths, areas = boundary_lengths([image.intercepts])
-    row: dict[str, Any] = {
-        "image": image.name,
-        "masks": analysis.worth.of(image.name),
-        "group": image.group,
-        "height_px": image.shape[0],
-        "width_px": image.shape[1],
-        "known_share": known / (image.shape[0] * image.shape[1]),
-    }
-    for index, name in enumerate(analysis.phases.names):
-        row[f"fraction_{name}"] = image.counts[index] / known
-    for index, name in enumerate(analysis.phases.names):
-        per_area = lengths[0, index].sum() / areas[0] if areas[0] else np.nan
-        row[f"boundary_density_{name}_per_{analysis.unit}"] = per_area * scale
-    for name in analysis.batch.instance_phases:
-        table = image.instances
-        row[f"count_{name}"] = int((table["phase"] == name).sum()) if len(table) else 0
-    return row | _cracks_row(image, analysis)
-
-
-def _cracks_row(image: ImageMeasures, analysis: Analysis) -> dict[str, float | None]:
-    """Cracks of one image, named as in the summary; None where it shows no particle."""
-    if not len(image.parents.columns):
-        return {}
-    found = parent_estimates(image.parents, [image.name], analysis.pixel_size_nm)
-    particles = "+".join(analysis.phases.with_role("particle"))
-    units = {"crack_length_density": f"_per_{analysis.unit}"}
-    names = ("crack_length_density", "fragments_per_particle", "cracked_particle_fraction")
-    return {f"{name}_{particles}{units.get(name, '')}": found[name].value for name in names}
+        write_tables(self, Path(folder))

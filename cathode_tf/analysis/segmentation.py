@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from cathode_tf.analysis.counting import size_distributions
 from cathode_tf.analysis.image import LABELS, ImageMeasures, Settings, measure_image
-from cathode_tf.analysis.summary import Batch, size_distributions, summarize
+from cathode_tf.analysis.summary import summarize
+from cathode_tf.analysis.sums import Batch
 from cathode_tf.errors import InputError, InputWarning
 from cathode_tf.imaging.draws import Draws
 from cathode_tf.phases import IGNORE, Phases

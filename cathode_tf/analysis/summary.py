@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from cathode_tf.analysis.image import LABELS, ImageMeasures, Settings
+from cathode_tf.analysis.counting import number_density
+from cathode_tf.analysis.cracks import fragmentation
 from cathode_tf.analysis.interfaces import (
     Intercepts,
     boundary_density,
@@ -22,75 +21,15 @@ from cathode_tf.analysis.interfaces import (
 from cathode_tf.analysis.layers import LAYERED, layering
 from cathode_tf.analysis.pores import QUANTITIES, PoreMeasures, pore_estimates
 from cathode_tf.analysis.porosity import Electrode, reconcile_porosity
-from cathode_tf.errors import InputError
-from cathode_tf.particles.fragmentation import HEADLINE, METRICS, parent_estimates, radial_profile
-from cathode_tf.phases import Phases
+from cathode_tf.analysis.sums import Batch, of_unit
 from cathode_tf.statistics.budget import widened, with_edge, with_pixel_size
-from cathode_tf.statistics.estimate import Estimate, ratio_estimate
+from cathode_tf.statistics.estimate import Estimate
 from cathode_tf.statistics.fits import FITTED, fit_estimates
-from cathode_tf.statistics.fractions import phase_fraction, sum_by_group
-from cathode_tf.statistics.guard import attempt, failed, guarded, refusal
-from cathode_tf.statistics.sizes import SizeDistribution, size_distribution
+from cathode_tf.statistics.fractions import phase_fraction
+from cathode_tf.statistics.guard import attempt, guarded, refusal
+from cathode_tf.statistics.sizes import SizeDistribution
 from cathode_tf.statistics.summaries import Summary
-from cathode_tf.statistics.transfer import TestErrors, transferred
-
-LARGEST_OPENING_CHANGE = 0.10
-CRACK_EVIDENCE = "CRACK_EVIDENCE"
-CRACK_OPENING = "CRACK_OPENING"
-"""Flag: many cracks seem wider than they were allowed to be."""
-NECK_DEPTH = "NECK_DEPTH"
-"""Flag: what the number of particles would be if necks were cut at half or twice the depth."""
-
-COUNT_NOISE, COUNT_SHIFT = 0.16, 0.05
-"""How far the count of a label image is off: variance for each particle, and standard deviation of what a batch has in
-common. With these the interval holds the truth of 95 % of the tiles of images left out
-(`benchmarks/count_coverage.py`)."""
-
-LEFT_OUT = "BELOW_SMALLEST"
-"""Flag: how many particles below the smallest area are in no list."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images that are summed up together.
-
-    Attributes:
-        images: Their sums.
-        phases: What they hold (without `pore_back` if it was merged).
-        pixel_size_nm: None = unknown.
-        settings: How they were measured.
-        errors: Error rates of the segmentation from a test set, if there are any.
-    """
-
-    images: tuple[ImageMeasures, ...]
-    phases: Phases
-    pixel_size_nm: float | None
-    settings: Settings
-    errors: TestErrors | None = None
-
-    @property
-    def units(self) -> list[str] | None:
-        """The group of each image, if groups are the independent units."""
-        return [image.group for image in self.images] if self.settings.replicate == "group" else None
-
-    @property
-    def unit(self) -> str:
-        """`"image"` or `"group"`."""
-        return self.settings.replicate
-
-    @property
-    def instance_phases(self) -> tuple[str, ...]:
-        """Phases whose instances are listed."""
-        chosen = self.settings.instance_phases
-        return self.phases.names if chosen is None else chosen
-
-    def fault(self, measure: str) -> str:
-        """What went wrong when this was measured in an image; empty where nothing did."""
-        return next((i.faults[measure] for i in self.images if measure in i.faults), "")
-
-    def counts(self) -> np.ndarray:
-        """Pixels by image and phase."""
-        return np.array([image.counts for image in self.images])
+from cathode_tf.statistics.transfer import transferred
 
 
 def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
@@ -102,11 +41,11 @@ def summarize(batch: Batch, sizes: Mapping[str, SizeDistribution]) -> Summary:
             lambda: transferred(batch.counts(), errors, batch.phases, units=batch.units), batch.phases.names
         )
         summary["fraction_corrected"] = with_doubt(corrected, batch)
-    summary["number_density"] = _number_density(batch)
+    summary["number_density"] = number_density(batch)
     for phase, distribution in sizes.items():
         for name, estimate in distribution.estimates.items():
             summary.setdefault(name, {})[phase] = estimate
-    summary |= _fragmentation(batch)
+    summary |= fragmentation(batch)
     summary |= _pores(batch)
     summary |= _interfaces(batch)
     return {quantity: estimates for quantity, estimates in summary.items() if estimates}
@@ -252,126 +191,6 @@ def _coverage(met: Sequence[Intercepts], batch: Batch) -> dict[str, Estimate]:
     }
 
 
-def _number_density(batch: Batch) -> dict[str, Estimate]:
-    """Instances per area, by phase; one that the frame cuts counts half."""
-    scale = 1.0 if batch.pixel_size_nm is None else (1000 / batch.pixel_size_nm) ** 2
-    areas = np.array([image.counts.sum() for image in batch.images], float)
-    result = {}
-    for name in batch.instance_phases:
-        fault = batch.fault(f"instances of {name}")
-        if fault:
-            result[name] = refusal(fault)
-            continue
-        y, x = np.array([_number(image.instances, name) for image in batch.images]) * scale, areas
-        if batch.units is not None:
-            y, x = sum_by_group(y, batch.units), sum_by_group(x, batch.units)
-        estimate = ratio_estimate(
-            y,
-            x,
-            unit="1/px2" if batch.pixel_size_nm is None else "1/um2",
-            unit_of_replication=batch.unit,
-            method="instances per area; one that the frame cuts counts half",
-            reference="Underwood, Quantitative Stereology, Addison-Wesley 1970",
-            what=name,
-        )
-        result[name] = _with_separation(estimate, batch, name)
-    return result
-
-
-def _number(instances: pd.DataFrame, phase: str) -> float:
-    if not len(instances):
-        return 0.0
-    mine = instances[instances["phase"] == phase]
-    return float(len(mine) - 0.5 * mine["touches_border"].sum())
-
-
-def _with_separation(estimate: Estimate, batch: Batch, phase: str) -> Estimate:
-    """The number of particles hangs on how touching ones are told apart; say how much, and count it in.
-
-    Reference:
-        JCGM 100:2008 (GUM), rectangular distribution.
-    """
-    counted = [image.neck_counts[phase] for image in batch.images if phase in image.neck_counts]
-    labelled = [image.instances for image in batch.images if image.separation == LABELS]
-    if estimate.value is None or batch.phases[phase].role != "particle":
-        return estimate
-    totals: dict[float, int] = {}
-    if counted and len(counted[0]) > 1:
-        totals = {depth: sum(counts[depth] for counts in counted) for depth in counted[0]}
-    numbers = list(totals.values())
-    given = sum(_number(instances, phase) for instances in labelled)
-    every = given + (numbers[min(1, len(numbers) - 1)] if numbers else 0)
-    if not every:
-        return estimate
-    # Where between half and twice the depth the truth lies nobody knows: rectangular over that range.
-    by_outlines = (max(numbers) - min(numbers)) / 2 / math.sqrt(3) if numbers else 0.0
-    by_labels = math.sqrt(COUNT_NOISE * given + (COUNT_SHIFT * given) ** 2)
-    u = math.hypot(by_outlines, by_labels) / every * estimate.value
-    estimate = widened(estimate, "separation", u)
-    if not totals:
-        return estimate
-    text = ", ".join(f"{number} at {depth:g}" for depth, number in totals.items())
-    return estimate.with_flag(NECK_DEPTH, f"particles counted by neck depth: {text}")
-
-
-def _fragmentation(batch: Batch) -> Summary:
-    """The metrics of `frag/2`, over all particle phases together."""
-    tables = [image.parents for image in batch.images]
-    if not len(tables[0].columns) and not batch.fault("fragmentation"):
-        return {}
-    fault = batch.fault("fragmentation")
-    particles = "+".join(batch.phases.with_role("particle"))
-    if fault:
-        return {name: {particles: refusal(fault)} for name in METRICS}
-    try:
-        return _of_parents(batch, tables, particles)
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        return {name: {particles: failed(error)} for name in METRICS}
-
-
-def _of_parents(batch: Batch, tables: Sequence[pd.DataFrame], particles: str) -> Summary:
-    names = [image.name for image in batch.images]
-    table = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    if batch.units is not None:
-        table = table.assign(image=table["image"].map(dict(zip(names, batch.units, strict=True))))
-        names = list(dict.fromkeys(batch.units))
-    estimates = parent_estimates(table, names, batch.pixel_size_nm, batch.settings.fines_diameter)
-    estimates[HEADLINE] = _with_opening_band(estimates[HEADLINE], batch)
-    if batch.settings.crack_evidence == "micrograph":
-        estimates[HEADLINE] = estimates[HEADLINE].with_flag(
-            CRACK_EVIDENCE,
-            "dark lines of the micrographs count as cracks, too, as far as the particles' masks reach",
-        )
-    summary = {name: {particles: _of_unit(estimate, batch.unit)} for name, estimate in estimates.items()}
-    shells = radial_profile(table, names)
-    places = [f"shell {k} of {len(shells)}" for k in range(1, len(shells) + 1)]
-    places[0], places[-1] = f"{places[0]} (core)", f"{places[-1]} (rim)"
-    summary["crack_radial_profile"] = {
-        place: _of_unit(estimate, batch.unit) for place, estimate in zip(places, shells, strict=True)
-    }
-    return summary
-
-
-def _with_opening_band(estimate: Estimate, batch: Batch) -> Estimate:
-    """The crack length hangs on how wide a crack may open, where cracks are wider than that; say how much."""
-    length, area = (sum(image.wider_cracks[i] for image in batch.images) for i in (0, 1))
-    if estimate.value is None or not area or not length:
-        return estimate
-    change = length / area / estimate.value - 1 if estimate.value else math.inf
-    if change <= LARGEST_OPENING_CHANGE:
-        return estimate
-    found = [float(image.parents["opening_px"].iloc[0]) for image in batch.images if len(image.parents)]
-    opening = batch.settings.crack_opening_px or float(np.median(found or [0]))
-    more = f"{change:.0%} more" if estimate.value else "There are cracks"
-    return estimate.with_flag(
-        CRACK_OPENING,
-        f"{more} if cracks may open {2 * opening:g} px wide instead of {opening:g}: wide cracks are taken "
-        f"for gaps between particles; set crack_opening_px to the widest crack",
-    )
-
-
 def _pores(batch: Batch) -> Summary:
     """Local thickness, chords and connectivity of all pore phases together."""
     name = "+".join(batch.phases.with_role("pore"))
@@ -387,15 +206,7 @@ def _pores(batch: Batch) -> Summary:
             groups.setdefault(group, []).append(each)
         measures = [_added(members) for members in groups.values()]
     found = attempt(lambda: dict(pore_estimates(measures, pixel_size_nm=batch.pixel_size_nm)), QUANTITIES)
-    return {quantity: {name: _of_unit(estimate, batch.unit)} for quantity, estimate in found.items()}
-
-
-def _of_unit(estimate: Estimate, unit: str) -> Estimate:
-    """An estimate between images, whose rows were sums over these units."""
-    components = {
-        f"between_{unit}s" if name == "between_images" else name: u for name, u in estimate.components.items()
-    }
-    return replace(estimate, unit_of_replication=unit, components=components)
+    return {quantity: {name: of_unit(estimate, batch.unit)} for quantity, estimate in found.items()}
 
 
 def _added(measures: Sequence[PoreMeasures]) -> PoreMeasures:
@@ -411,56 +222,3 @@ def _added(measures: Sequence[PoreMeasures]) -> PoreMeasures:
             np.concatenate([each.chords[1] for each in measures]),
         ),
     )
-
-
-def size_distributions(
-    batch: Batch, instances: pd.DataFrame, *, resamples: int = 400
-) -> dict[str, SizeDistribution]:
-    """Sizes of the particles (of every phase, if none is one)."""
-    particles = [name for name in batch.phases.with_role("particle") if name in batch.instance_phases]
-    mine = set(instances["image"]) if len(instances.columns) else set()
-    return {
-        name: _with_left_out(
-            size_distribution(
-                instances[instances["phase"] == name],
-                sample_type=batch.settings.sample_type,
-                replicate=batch.settings.replicate,
-                unfolding=batch.settings.unfolding,
-                fault=batch.fault(f"instances of {name}"),
-                resamples=resamples,
-            ),
-            sum(image.left_out.get(name, 0) for image in batch.images if image.name in mine),
-            batch.settings.min_area_px,
-        )
-        for name in particles or batch.instance_phases
-        if len(instances.columns)
-    }
-
-
-def _with_left_out(sizes: SizeDistribution, number: int, min_area_px: int) -> SizeDistribution:
-    """Percentiles by number hang on the smallest particles, and those below the smallest area are not among them.
-
-    Whether they are particles or noise nobody knows: the percentile lies between those with and without them.
-
-    Reference:
-        JCGM 100:2008 (GUM), rectangular distribution.
-    """
-    if not number or not len(sizes.diameters):
-        return sizes
-    order = np.argsort(sizes.diameters)
-    d, w = sizes.diameters[order], sizes.weights[order]
-    share_left_out = number / (number + float(w.sum()))
-    text = (
-        f"{number} below {min_area_px} px were left out, {share_left_out:.1%} of all: noise, or small particles; "
-        "the interval reaches to the value with them"
-    )
-    estimates = dict(sizes.estimates)
-    for name in [name for name in estimates if name.startswith("x") and name.endswith("_0")]:
-        estimate = estimates[name]
-        if estimate.value is None:
-            continue
-        rank = float(name[1:-2]) / 100 * (w.sum() + number) - number
-        with_them = float(d[min(int(np.searchsorted(np.cumsum(w), max(rank, 0.0))), len(d) - 1)])
-        u = max(estimate.value - with_them, 0.0) / math.sqrt(3)
-        estimates[name] = widened(estimate, "left_out", u).with_flag(LEFT_OUT, text)
-    return replace(sizes, estimates=estimates)

@@ -158,8 +158,8 @@ def _numbers(
     content: Mapping[str, Any], masks: Mapping[str, Any], number: str | None
 ) -> tuple[list[str], int]:
     """Which values come out otherwise when the masks are measured again."""
-    from cathode_tf.analysis.batch import analyze
     from cathode_tf.analysis.image import Settings
+    from cathode_tf.analysis.measuring import analyze
 
     known = {each.name for each in fields(Settings)}
     given = {name: value for name, value in content["settings"].items() if name in known}

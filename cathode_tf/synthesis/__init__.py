@@ -2,7 +2,8 @@
 
 from cathode_tf.synthesis.annotator import annotate
 from cathode_tf.synthesis.body import Body, Section
-from cathode_tf.synthesis.parameters import Imaging, Parameters
+from cathode_tf.synthesis.microscope import Imaging
+from cathode_tf.synthesis.parameters import Parameters
 from cathode_tf.synthesis.samples import SyntheticSample, synthesize, write_samples
 from cathode_tf.synthesis.serial import Cutting, SerialCuts, Slice, synthesize_stack, write_stack
 

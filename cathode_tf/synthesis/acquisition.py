@@ -14,7 +14,7 @@ import numpy as np
 from cathode_tf.synthesis.body import ADDITIVE, BINDER, NCM, PORE, Section
 from cathode_tf.synthesis.electrons import add_electrons
 from cathode_tf.synthesis.fields import fractal_field, smooth_field
-from cathode_tf.synthesis.parameters import Imaging
+from cathode_tf.synthesis.microscope import Imaging
 from cathode_tf.synthesis.relief import Relief
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from cathode_tf.errors import InputError
-from cathode_tf.synthesis.parameters import DRAWN, Imaging, Parameters, numbers_of
+from cathode_tf.synthesis.limits import numbers_of
+from cathode_tf.synthesis.microscope import DRAWN, Imaging
+from cathode_tf.synthesis.parameters import Parameters
 
 # Particles are this wide, in pixels, and the scale follows; drawn by the logarithm.
 _ACROSS_PX = {"se": (28.0, 320.0), "bse": (28.0, 320.0), "nano-ct": (35.0, 260.0)}

@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 from cathode_tf.synthesis.body import ADDITIVE, BINDER, NCM, PORE, Section
 from cathode_tf.synthesis.fields import smooth_field
 from cathode_tf.synthesis.lattice import tone
-from cathode_tf.synthesis.parameters import Imaging
+from cathode_tf.synthesis.microscope import Imaging
 from cathode_tf.synthesis.relief import Relief
 
 

@@ -3,199 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from cathode_tf.errors import InputError
-
-MODALITIES = ("se", "bse", "sem", "nano-ct")
-DRAWN = ("se", "bse", "nano-ct")
-"""What domain randomisation draws from; "sem" is a detector that mixes secondary and backscattered electrons."""
-
-OF_THE_BEAM = ("blur_px", "gradient", "noise_grain_px", "drift_px", "databar_px", "bits")
-"""Fields of `Imaging` that two detectors of one scan share."""
-
-
-def _number(
-    default: float,
-    low: float,
-    high: float,
-    drawn: tuple[float, float],
-    about: str,
-    *,
-    bse: tuple[float, float] | None = None,
-    ct: tuple[float, float] | None = None,
-) -> Any:
-    """A field with its allowed range, what domain randomisation draws (`bse`, `ct`: if others), its meaning."""
-    ranges = {"se": drawn, "bse": bse or drawn, "nano-ct": ct or drawn}
-    return field(default=default, metadata={"limits": (low, high), "drawn": ranges, "about": about})
-
-
-@dataclass(frozen=True)
-class Imaging:
-    """How the section is imaged; every effect is off at 0. `Parameters.table()` prints all fields.
-
-    Attributes:
-        modality: `"se"` (secondary electrons: relief, rims, walls behind open pores), `"bse"` (backscattered
-            electrons: mean atomic number), `"sem"` (a detector that mixes both) or `"nano-ct"` (an X-ray slice).
-    """
-
-    modality: str = "sem"
-    grey_pore: float = _number(28, 0, 255, (0, 60), "grey level of pore", ct=(40, 75))
-    grey_ncm: float = _number(
-        178, 0, 255, (70, 205), "grey level of active material", bse=(120, 235), ct=(150, 200)
-    )
-    grey_additive: float = _number(
-        112, 0, 255, (45, 225), "grey level of additive", bse=(15, 110), ct=(70, 105)
-    )
-    grey_binder: float = _number(70, 0, 255, (35, 215), "grey level of binder", bse=(12, 100), ct=(65, 100))
-    grey_filling: float = _number(
-        60, 0, 400, (5, 255), "grey level of what fills infiltrated pores", bse=(5, 255), ct=(50, 90)
-    )
-    channelling: float = _number(
-        3, 0, 40, (0, 12), "grey spread between the grains of a particle", bse=(0, 16), ct=(0, 4)
-    )
-    particle_spread: float = _number(4, 0, 40, (0, 9), "grey spread between particles", ct=(0, 14))
-    texture: float = _number(12, 0, 80, (4, 55), "grey spread of the grainy carbon", bse=(2, 20), ct=(3, 16))
-    etching: float = _number(
-        0, 0, 60, (0, 25), "grey lost on the boundaries of grains", bse=(0, 15), ct=(0, 0)
-    )
-    mottle: float = _number(0, 0, 40, (0, 5), "grey spread of soft clouds inside the solids", ct=(4, 18))
-    edge_brightening: float = _number(
-        6, 0, 120, (0, 75), "grey gained at the rim of a particle or web", bse=(0, 12), ct=(0, 0)
-    )
-    rim_px: float = _number(2, 0.5, 12, (1, 6), "width of bright rims", bse=(1, 3), ct=(2, 2))
-    web_glow: float = _number(
-        0, 0, 150, (0, 90), "grey gained where carbon borders on open pores", bse=(0, 12), ct=(0, 0)
-    )
-    shadowing: float = _number(4, 0, 80, (0, 30), "grey lost beside a tall rim", bse=(0, 12), ct=(0, 0))
-    shine_through: float = _number(
-        0.25,
-        0,
-        2,
-        (0.15, 1.5),
-        "how much of what lies behind shows in an open pore",
-        bse=(0, 0.45),
-        ct=(0, 0),
-    )
-    charging: float = _number(
-        0, 0, 100, (0, 30), "grey of streaks and halos where charge gathers", bse=(0, 8), ct=(0, 0)
-    )
-    curtaining: float = _number(
-        2, 0, 60, (0, 14), "grey spread of the mill's streaks below edges", bse=(0, 8), ct=(0, 0)
-    )
-    gradient: float = _number(6, 0, 80, (0, 25), "grey spread of slow brightness changes")
-    fringe: float = _number(0, 0, 3, (0, 0), "strength of phase fringes at edges", ct=(0, 1.6))
-    rings: float = _number(0, 0, 30, (0, 0), "grey spread of ring artefacts", ct=(0, 5))
-    smear: float = _number(0, 0, 1, (0, 0), "blur along the rows from missing angles, x blur_px", ct=(0, 1))
-    blur_px: float = _number(0.9, 0, 12, (0.4, 2.2), "standard deviation of the blur", ct=(2.0, 9.0))
-    drift_px: float = _number(0, 0, 12, (0, 2), "row displacement while scanning", ct=(0, 0))
-    counts: float = _number(
-        60,
-        0,
-        1e6,
-        (40, 20000),
-        "electrons or photons at the brightest pixel: dwell",
-        bse=(25, 8000),
-        ct=(300, 6000),
-    )
-    noise: float = _number(
-        4, 0, 80, (0.3, 8), "Gaussian noise of the detector, grey", bse=(0.3, 12), ct=(0.5, 12)
-    )
-    noise_grain_px: float = _number(0, 0, 5, (0, 0.8), "correlation length of the noise", ct=(0.8, 4))
-    gamma: float = _number(1, 0.3, 3, (0.75, 1.35), "exponent of the grey scale", ct=(0.8, 1.25))
-    databar_px: float = _number(0, 0, 400, (0, 0), "rows of a burnt-in text bar (255 in the mask)")
-    bits: float = _number(8, 8, 16, (8, 8), "8 or 16 bits a pixel")
-
-    @classmethod
-    def plain(cls) -> Imaging:
-        """No effect at all: four flat grey levels.
-
-        Example:
-            >>> Imaging.plain().noise
-            0.0
-        """
-        kept = (
-            "grey_pore",
-            "grey_ncm",
-            "grey_additive",
-            "grey_binder",
-            "grey_filling",
-            "bits",
-            "gamma",
-            "rim_px",
-        )
-        off: dict[str, Any] = {name: 0.0 for name, _ in numbers_of(cls) if name not in kept}
-        return cls(**off)
-
-    def other(self) -> Imaging:
-        """What a second detector makes of the same section: backscattered for secondary electrons, and the reverse.
-
-        Raises:
-            InputError: For nano-CT, which has one detector.
-        """
-        if self.modality == "nano-ct":
-            raise InputError(
-                "synthesis: a second detector must be of an electron microscope. Received nano-ct."
-            )
-        same = {name: getattr(self, name) for name in OF_THE_BEAM}
-        return dataclasses.replace(Imaging.se() if self.modality == "bse" else Imaging.bse(), **same)
-
-    @classmethod
-    def se(cls) -> Imaging:
-        """Secondary electrons: carbon as bright as active material, lit walls behind open pores, bright rims."""
-        return cls(
-            modality="se",
-            grey_pore=18,
-            grey_ncm=124,
-            grey_additive=106,
-            grey_binder=104,
-            grey_filling=240,
-            texture=19,
-            etching=8,
-            edge_brightening=70,
-            rim_px=3,
-            web_glow=48,
-            shadowing=8,
-            shine_through=0.95,
-            charging=0,
-            curtaining=2,
-            counts=4000,
-            noise=1,
-            noise_grain_px=0.6,
-        )
-
-    @classmethod
-    def bse(cls) -> Imaging:
-        """Backscattered electrons: bright by mean atomic number, little relief, more noise."""
-        return cls(
-            modality="bse",
-            grey_pore=22,
-            grey_ncm=185,
-            grey_additive=58,
-            grey_binder=48,
-            grey_filling=230,
-            channelling=6,
-            texture=8,
-            edge_brightening=2,
-            shadowing=3,
-            shine_through=0.15,
-            curtaining=2,
-            counts=110,
-            noise=5,
-        )
-
-    def __post_init__(self) -> None:
-        if self.modality not in MODALITIES:
-            raise InputError(
-                f"synthesis: modality must be one of {', '.join(MODALITIES)}. Received {self.modality!r}."
-            )
-        check_numbers(self)
-        if self.bits not in (8, 16):
-            raise InputError(f"synthesis: bits must be 8 or 16. Received {self.bits:g}.")
+from cathode_tf.synthesis.limits import check_numbers, number, numbers_of, parse_numbers
+from cathode_tf.synthesis.microscope import DRAWN, Imaging
 
 
 @dataclass(frozen=True)
@@ -206,55 +22,53 @@ class Parameters:
     `Parameters.table()` lists every field with its range, its randomisation range and its meaning.
     """
 
-    pixel_size_nm: float = _number(100, 1, 2000, (30, 200), "edge of a pixel, nm")
-    ncm_fraction: float = _number(0.58, 0.1, 0.92, (0.4, 0.75), "solid active material", ct=(0.45, 0.9))
-    additive_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.14), "conductive carbon", ct=(0.01, 0.4))
-    binder_fraction: float = _number(0.07, 0, 0.4, (0.02, 0.12), "binder", ct=(0, 0.35))
-    particle_um: float = _number(
-        6, 0.1, 100, (3, 12), "median diameter of the secondary particles, by number"
-    )
-    particle_sigma: float = _number(0.35, 0, 0.6, (0.05, 0.45), "log standard deviation of the diameters")
-    fines_fraction: float = _number(
+    pixel_size_nm: float = number(100, 1, 2000, (30, 200), "edge of a pixel, nm")
+    ncm_fraction: float = number(0.58, 0.1, 0.92, (0.4, 0.75), "solid active material", ct=(0.45, 0.9))
+    additive_fraction: float = number(0.07, 0, 0.4, (0.02, 0.14), "conductive carbon", ct=(0.01, 0.4))
+    binder_fraction: float = number(0.07, 0, 0.4, (0.02, 0.12), "binder", ct=(0, 0.35))
+    particle_um: float = number(6, 0.1, 100, (3, 12), "median diameter of the secondary particles, by number")
+    particle_sigma: float = number(0.35, 0, 0.6, (0.05, 0.45), "log standard deviation of the diameters")
+    fines_fraction: float = number(
         0, 0, 0.8, (0, 0.4), "share of the loading in small particles", ct=(0, 0.6)
     )
-    fines_ratio: float = _number(
+    fines_ratio: float = number(
         0.3, 0.15, 0.6, (0.25, 0.5), "their diameter, relative to particle_um", ct=(0.2, 0.5)
     )
-    elongation: float = _number(0.15, 0, 0.5, (0, 0.3), "typical excess of a particle's longest axis")
-    flatness: float = _number(0, 0, 0.8, (0, 0.3), "typical share by which a particle is thinner than wide")
-    angularity: float = _number(0, 0, 1, (0, 1), "0 rounded particles ... 1 ground ones with flat faces")
-    roughness: float = _number(0.05, 0, 0.3, (0.01, 0.09), "deviation of the outline, share of the radius")
-    calendering: float = _number(
+    elongation: float = number(0.15, 0, 0.5, (0, 0.3), "typical excess of a particle's longest axis")
+    flatness: float = number(0, 0, 0.8, (0, 0.3), "typical share by which a particle is thinner than wide")
+    angularity: float = number(0, 0, 1, (0, 1), "0 rounded particles ... 1 ground ones with flat faces")
+    roughness: float = number(0.05, 0, 0.3, (0.01, 0.09), "deviation of the outline, share of the radius")
+    calendering: float = number(
         0, 0, 0.5, (0, 0.35), "thickness lost in the press; rows run through the thickness"
     )
-    grain_um: float = _number(0.6, 0.02, 5, (0.2, 1.2), "size of the primary grains")
-    lobes: float = _number(0, 0, 1, (0, 1), "how far grains stand out of a particle's outline")
-    single_crystals: float = _number(0, 0, 1, (0, 1), "share of particles that are a single grain")
-    inner_porosity: float = _number(0.01, 0, 0.3, (0, 0.04), "pores inside particles, share of their area")
-    inner_pore_ratio: float = _number(
+    grain_um: float = number(0.6, 0.02, 5, (0.2, 1.2), "size of the primary grains")
+    lobes: float = number(0, 0, 1, (0, 1), "how far grains stand out of a particle's outline")
+    single_crystals: float = number(0, 0, 1, (0, 1), "share of particles that are a single grain")
+    inner_porosity: float = number(0.01, 0, 0.3, (0, 0.04), "pores inside particles, share of their area")
+    inner_pore_ratio: float = number(
         0.06, 0.01, 0.3, (0.03, 0.14), "size of an inner pore, relative to particle_um", ct=(0.06, 0.2)
     )
-    contact_gap_um: float = _number(
+    contact_gap_um: float = number(
         0.15, 0, 2, (0, 0.3), "typical gap between touching particles, left to binder and pore"
     )
-    fragmentation: float = _number(0, 0, 1, (0, 0.6), "0 intact ... 1 all particles broken up", ct=(0, 0.25))
-    fragment_ratio: float = _number(0.3, 0.1, 0.7, (0.2, 0.5), "size of a fragment, relative to particle_um")
-    crack_um: float = _number(
+    fragmentation: float = number(0, 0, 1, (0, 0.6), "0 intact ... 1 all particles broken up", ct=(0, 0.25))
+    fragment_ratio: float = number(0.3, 0.1, 0.7, (0.2, 0.5), "size of a fragment, relative to particle_um")
+    crack_um: float = number(
         0.1, 0.01, 3, (0.1, 0.5), "typical opening of a crack; at least a pixel is drawn"
     )
-    additive_um: float = _number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters", ct=(1.5, 6))
-    additive_chains: float = _number(0.3, 0, 1, (0, 1), "0 compact clusters ... 1 chains", ct=(0, 0.4))
-    nodule_um: float = _number(0.4, 0.02, 10, (0.15, 0.8), "size of the nodules that carbon consists of")
-    web_porosity: float = _number(
+    additive_um: float = number(2, 0.05, 20, (0.8, 3), "size of the carbon clusters", ct=(1.5, 6))
+    additive_chains: float = number(0.3, 0, 1, (0, 1), "0 compact clusters ... 1 chains", ct=(0, 0.4))
+    nodule_um: float = number(0.4, 0.02, 10, (0.15, 0.8), "size of the nodules that carbon consists of")
+    web_porosity: float = number(
         0, 0, 2, (0, 1), "how much carbon is pierced by pores of the size of its nodules", ct=(0, 0.6)
     )
-    carbon_coating: float = _number(
+    carbon_coating: float = number(
         0, 0, 2, (0, 0.4), "0 carbon apart from particles ... 1 around them, pores beyond it", ct=(0, 0.5)
     )
-    binder_webs: float = _number(
+    binder_webs: float = number(
         0.3, 0, 1, (0, 1), "0 films and bridges at contacts ... 1 webs across pores", ct=(0.5, 1)
     )
-    infiltration: float = _number(0, 0, 1, (0, 1), "share of the pores that resin or metal fills", ct=(0, 0))
+    infiltration: float = number(0, 0, 1, (0, 1), "share of the pores that resin or metal fills", ct=(0, 0))
     imaging: Imaging = field(default_factory=Imaging)
 
     def __post_init__(self) -> None:
@@ -427,33 +241,3 @@ class Parameters:
             additive_fraction=self.additive_fraction / kept,
             binder_fraction=self.binder_fraction / kept,
         )
-
-
-def numbers_of(kind: type) -> Iterator[tuple[str, Any]]:
-    """Name and metadata of the numbers of a dataclass."""
-    return ((f.name, f.metadata) for f in dataclasses.fields(kind) if "limits" in f.metadata)
-
-
-def check_numbers(settings: Any) -> None:
-    """Refuse a dataclass whose numbers are out of their limits."""
-    for name, meta in numbers_of(type(settings)):
-        low, high = meta["limits"]
-        value = getattr(settings, name)
-        if not low <= value <= high:
-            raise InputError(f"synthesis: {name} must be {low:g} to {high:g}. Received {value}.")
-
-
-def parse_numbers(changes: Iterable[str], known: list[str]) -> dict[str, float]:
-    """Numbers by name from texts such as `"fragmentation=0.4"`; names must be among `known`."""
-    parsed = {}
-    for change in changes:
-        name, _, value = change.partition("=")
-        if name not in known:
-            raise InputError(
-                f"synthesis: a parameter must be one of {', '.join(known)}. Received {change!r}."
-            )
-        try:
-            parsed[name] = float(value)
-        except ValueError as error:
-            raise InputError(f"synthesis: {name} must be a number. Received {change!r}.") from error
-    return parsed

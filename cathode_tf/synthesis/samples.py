@@ -20,7 +20,8 @@ from cathode_tf.synthesis.acquisition import acquire, databar
 from cathode_tf.synthesis.body import Body, Section
 from cathode_tf.synthesis.drawing import draw_imaging
 from cathode_tf.synthesis.lattice import Grid
-from cathode_tf.synthesis.parameters import OF_THE_BEAM, Imaging, Parameters
+from cathode_tf.synthesis.microscope import OF_THE_BEAM, Imaging
+from cathode_tf.synthesis.parameters import Parameters
 from cathode_tf.synthesis.relief import Relief, look_behind
 from cathode_tf.synthesis.truth import tell_truth
 

@@ -18,7 +18,8 @@ from cathode_tf.phases import Phases
 from cathode_tf.synthesis.acquisition import Placement, acquire
 from cathode_tf.synthesis.body import Body, Section
 from cathode_tf.synthesis.lattice import Grid
-from cathode_tf.synthesis.parameters import Parameters, check_numbers, numbers_of, parse_numbers
+from cathode_tf.synthesis.limits import check_numbers, numbers_of, parse_numbers
+from cathode_tf.synthesis.parameters import Parameters
 from cathode_tf.synthesis.relief import look_behind
 from cathode_tf.synthesis.samples import write_image
 

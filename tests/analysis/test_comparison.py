@@ -84,11 +84,11 @@ def test_zero_in_the_reference_has_no_ratio():
 
 
 def test_batches_must_be_alike(tmp_path):
+    bare = Settings(fragmentation=False)
     with pytest.raises(
         InputError, match=r"same length unit\. Received um and px\. Analyse the one in px again"
     ):
-        compare(batch(0, 0.3), analyze([np.eye(20, dtype=np.uint8)], PHASES))
-    bare = Settings(fragmentation=False)
+        compare(batch(0, 0.3), analyze([np.eye(20, dtype=np.uint8)], PHASES, settings=bare))
     a, b = (analyze([np.eye(20, dtype=np.uint8)], PHASES, pixel_size_nm=x, settings=bare) for x in (5, 10))
     with pytest.warns(InputWarning, match="pixel sizes differ"):
         compare(a, b)

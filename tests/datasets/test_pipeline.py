@@ -42,8 +42,15 @@ def test_a_patch_is_a_cut_of_an_image_standardised_by_the_whole_of_it(records_pa
         )
 
 
-@pytest.mark.parametrize("memory_mb", [1, 2048])
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize(
+    ("memory_mb", "augment"),
+    [
+        (1, False),
+        (2048, True),
+        pytest.param(2048, False, marks=pytest.mark.slow),
+        pytest.param(1, True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_seed_gives_the_same_batches_again(records_path, memory_mb, augment):
     records = open_records(records_path)
 
@@ -57,8 +64,15 @@ def test_a_seed_gives_the_same_batches_again(records_path, memory_mb, augment):
     assert (batches(1)[0][0] != batches(2)[0][0]).any()
 
 
-@pytest.mark.parametrize("memory_mb", [1, 2048])
-@pytest.mark.parametrize("first_step", [1, 60])
+@pytest.mark.parametrize(
+    ("memory_mb", "first_step"),
+    [
+        (1, 60),
+        pytest.param(1, 1, marks=pytest.mark.slow),
+        pytest.param(2048, 1, marks=pytest.mark.slow),
+        pytest.param(2048, 60, marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_that_goes_on_sees_the_batches_it_would_have_seen(tmp_path, memory_mb, first_step):
     records = grey_set(tmp_path / "in", 12, size=400)
     options = {"patch_px": 16, "batch": 16, "memory_mb": memory_mb}

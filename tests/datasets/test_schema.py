@@ -18,7 +18,7 @@ from cathode_tf.phases import Phases
 
 
 @given(data=st.data(), dtype=st.sampled_from([np.uint8, np.uint16]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_image_and_mask_come_back_to_the_pixel(data, dtype):
     shape = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     image = data.draw(hnp.arrays(dtype, shape))

@@ -38,11 +38,11 @@ def small_tiles(model):
 
 
 @pytest.fixture(scope="session")
-def exported(small_tiles, tmp_path_factory):
+def exported(small_tiles, shared):
     """`small_tiles` as version 1 of a SavedModel: ten seconds of tracing and writing, so once for all."""
     from cathode_tf.inference import export_savedmodel
 
-    return export_savedmodel(small_tiles, tmp_path_factory.mktemp("models") / "tiny")
+    return shared("models", lambda folder: export_savedmodel(small_tiles, folder / "tiny")) / "tiny" / "1"
 
 
 @pytest.fixture

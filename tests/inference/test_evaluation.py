@@ -106,6 +106,7 @@ def test_particles_are_held_against_those_of_the_records(monkeypatch, segmenter,
     )
 
 
+@pytest.mark.slow
 def test_images_of_another_pixel_size_are_resampled_as_for_a_user(tiny, image):
     model = tiny(card={"pixel_size_nm": 10.0})
     segmenter = Segmenter(model)

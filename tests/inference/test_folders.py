@@ -190,6 +190,7 @@ def test_slices_appended_one_by_one_are_a_stack(segmenter, image, tmp_path, name
     np.testing.assert_array_equal(labels[2], segmenter.segment(image(20, 30, 2)).mask)
 
 
+@pytest.mark.slow
 def test_stacks_and_large_images_are_resampled_like_others(tiny, image, tmp_path, monkeypatch):
     """50 pixels a micrometre are 20 nm each, of which the model's are four; slices are 50 nm apart."""
     segmenter = Segmenter(tiny(card={"pixel_size_nm": 10.0}), tile_px=100)
@@ -292,6 +293,7 @@ def test_a_beam_pipeline_gives_the_same_files(model, segmenter, images, tmp_path
         segment_files(segmenter, [images], tmp_path / "no", runner="DirectRunner")
 
 
+@pytest.mark.slow
 def test_plausible_masks_lie_beside_the_masks_of_a_calibrated_model(tiny, images, tmp_path):
     from cathode_tf.analysis import analyze
     from cathode_tf.inference.batches import Masks, pictures_among

@@ -15,16 +15,17 @@ def test_an_image_that_fits_gets_the_networks_own_answer(model, segmenter, image
     np.testing.assert_allclose(segmenter.probabilities(pixels), predict_image(model, pixels), atol=1e-6)
 
 
-@pytest.mark.parametrize("tile_px", [100, 144])
+@pytest.mark.parametrize("tile_px", [pytest.param(100, marks=pytest.mark.slow), 144])
 def test_the_answer_does_not_depend_on_the_tiles(model, segmenter, image, tile_px):
-    pixels = image(300, 211)
+    pixels = image(200, 110)
     whole = segmenter.probabilities(pixels)
     tiled = Segmenter(model, tile_px=tile_px)
-    assert tiled.grid.axis(300).count > 1
+    assert tiled.grid.axis(200).count > 1
     np.testing.assert_allclose(tiled.probabilities(pixels), whole, atol=2e-5)
     assert (tiled.segment(pixels).mask == segmenter.segment(pixels).mask).mean() > 0.9995
 
 
+@pytest.mark.slow
 def test_what_is_measured_depends_on_the_image_not_on_the_tiles(model, image, monkeypatch):
     """Where an image is too large to be measured as a whole, four pieces along its axis are, for every tile."""
     monkeypatch.setattr(sources, "WHOLE_BYTES", 0)
@@ -36,8 +37,8 @@ def test_what_is_measured_depends_on_the_image_not_on_the_tiles(model, image, mo
 
 
 def test_networks_that_measure_nothing_are_not_run_to_measure(tiny, image):
-    model, pixels = tiny(norm="batch"), image(300, 211)
-    tiled = Segmenter(model, tile_px=100)
+    model, pixels = tiny(norm="batch"), image(200, 70)
+    tiled = Segmenter(model, tile_px=144)
     assert tiled.graph.measure(pixels[None], 0.0, 1.0).shape == (1, 0)
     np.testing.assert_allclose(tiled.probabilities(pixels), predict_image(model, pixels), atol=2e-5)
 

@@ -38,15 +38,17 @@ def client(server, request):
         yield asking
 
 
-def test_golden_images_give_equal_bytes_by_every_way(exported, small_tiles, client, tmp_path):
+def test_golden_images_give_equal_bytes_by_every_way(exported, small_tiles, server):
     loaded = tf.saved_model.load(str(exported))
     for name, pixels in golden_images(small_tiles.grid).items():
         expected = small_tiles.segment(pixels)
-        served = client.segment(pixels)
-        np.testing.assert_array_equal(served.mask, expected.mask, err_msg=name)
-        np.testing.assert_array_equal(served.margin, expected.margin, err_msg=name)
-        assert served.score == pytest.approx(expected.score)
-        assert served.phase_fractions == pytest.approx(expected.phase_fractions)
+        for address in (server.grpc_address, server.rest_address):
+            with ServingClient(address, model="tiny") as client:
+                served = client.segment(pixels)
+            np.testing.assert_array_equal(served.mask, expected.mask, err_msg=f"{name} from {address}")
+            np.testing.assert_array_equal(served.margin, expected.margin, err_msg=f"{name} from {address}")
+            assert served.score == pytest.approx(expected.score)
+            assert served.phase_fractions == pytest.approx(expected.phase_fractions)
         raw = tf.constant(pixels.astype(np.uint16)[None, :, :, None])
         np.testing.assert_array_equal(loaded.signatures["segment"](image=raw)["mask"][0], expected.mask)
 

@@ -95,6 +95,7 @@ def test_how_much_is_painted_in_one_place_does_not_decide():
     )
 
 
+@pytest.mark.slow
 def test_strokes_that_slip_are_not_believed_to_the_pixel(monkeypatch):
     """Four of ten painted pixels are wrong, and grey says nothing: what the model is sure of is not given up."""
 

@@ -58,6 +58,7 @@ def test_labels_fractions_and_pages(tmp_path):
         segment_volume(Threshold(), TiffVolume(tmp_path / "s.tif"), tmp_path / "s_mask.tif")
 
 
+@pytest.mark.slow
 def test_trust_goes_from_the_reconstruction_into_the_report(tmp_path):
     slices = np.stack([blobs(seed=seed) for seed in range(4)])
     volume = stack(tmp_path / "v.tif", slices)

@@ -43,9 +43,10 @@ def write_records(folder: Path, pairs, phases: Phases = STRIPES, splits=SPLITS) 
 
 
 @pytest.fixture(scope="session")
-def striped(tmp_path_factory) -> RecordSet:
+def striped(shared) -> RecordSet:
     """Three training images, one for validation, one for test, 64 x 64, phases pore, ncm, binder."""
-    return write_records(tmp_path_factory.mktemp("striped"), [stripes(i) for i in range(5)])
+    folder = shared("striped", lambda folder: write_records(folder, [stripes(i) for i in range(5)]))
+    return open_records(folder / "records")
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,7 @@ def test_pooled_is_the_geometric_mean_with_phases_in_their_places():
     assert read_card(model)["prior"] == {"weight": 0.25, "phases": SAID.to_list()}
 
 
+@pytest.mark.slow
 def test_a_pooled_model_segments_as_it_validates(tmp_path):
     model = Prior(network(seed=1), network(SAID, seed=2)).pooled(0.3)
     save_model(model, tmp_path / "m.keras")
@@ -114,6 +115,7 @@ def test_a_start_that_does_not_know_all_phases_has_no_say():
     assert not knows_phases(STRIPES, Phases.from_names(("pore", "ncm", "crack")))
 
 
+@pytest.mark.slow
 def test_train_keeps_what_it_validated_and_goes_on_from_it(striped, tmp_path, monkeypatch):
     save_model(network(SAID, seed=7), tmp_path / "start.keras")
     # Any gain will do here: what is tested is that the kept model is the one that was measured.

@@ -30,8 +30,9 @@ TINY = {"preset": "small", "epochs": 3, "steps_per_epoch": 2, "batch": 2, "patch
 
 
 @pytest.fixture(scope="module")
-def run(striped, tmp_path_factory):
-    return train(striped, tmp_path_factory.mktemp("runs") / "run", **TINY)
+def run(striped, shared):
+    """A run that is at its end, which `train` gives back as it is."""
+    return train(striped, shared("striped_run", lambda folder: train(striped, folder, **TINY)), **TINY)
 
 
 def test_the_folder_explains_itself(run, striped):
@@ -77,6 +78,7 @@ def weights(path):
     return load_model(path)[0].get_weights()
 
 
+@pytest.mark.slow
 def test_a_run_cut_off_goes_on_to_the_same_weights(run, striped, tmp_path, monkeypatch):
     """The second process dies in the middle of the third epoch, after a state was saved."""
     real = Schedule.on_train_batch_end
@@ -100,6 +102,7 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(run, striped, tmp_path, monke
                 np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_traced_training_is_the_same_as_one_step_by_step(striped, run, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.Model, "run_eagerly", False)
     traced = train(striped, tmp_path / "run", **TINY)
@@ -108,6 +111,7 @@ def test_a_traced_training_is_the_same_as_one_step_by_step(striped, run, tmp_pat
         assert row["mean_dice"] == pytest.approx(expected["mean_dice"], abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_done", [0, 1])
 def test_ctrl_c_in_the_first_epoch_leaves_a_model_if_anything_was_learned(
     striped, tmp_path, monkeypatch, steps_done
@@ -132,7 +136,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_a_model_if_anything_was_learned(
 def test_time_limit_stops_in_time_with_a_model(striped, tmp_path):
     start = time.process_time()
     options = {**TINY, "epochs": None, "steps_per_epoch": 100_000}
-    ended = train(striped, tmp_path / "run", time_limit_s=3, **options)
+    ended = train(striped, tmp_path / "run", time_limit_s=1, **options)
     assert ended.stopped == "time limit"
     assert time.process_time() - start < 30  # other work on the computer does not count
     assert ended.best_path.exists()
@@ -212,6 +216,7 @@ def test_a_run_without_improvement_stops(striped, tmp_path, monkeypatch):
     assert (ended.stopped, len(ended.history)) == ("no improvement", 7)
 
 
+@pytest.mark.slow
 def test_divergence_before_any_model_is_an_error(striped, tmp_path):
     with pytest.raises(InputError, match="infinite in the first epoch"):
         train(striped, tmp_path / "run", **TINY, learning_rate=1e30)

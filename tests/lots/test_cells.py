@@ -195,6 +195,7 @@ def test_passports_that_cannot_be_are_said(plant, tmp_path):
         trace(tmp_path / "b.eln", "L1")
 
 
+@pytest.mark.slow
 def test_the_page_shows_alarms_first_and_needs_no_network(plant, tmp_path):
     from cathode_tf.lots.monitoring import freeze
 

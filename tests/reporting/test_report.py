@@ -72,6 +72,7 @@ def test_a_report_is_not_overwritten(batch, tmp_path):
         write(batch, tmp_path / "report.html")
 
 
+@pytest.mark.slow
 def test_one_image_comes_with_a_warning(batch, tmp_path):
     _, text = write({"a": batch["a"]}, tmp_path / "report.html")
     assert "One image cannot show" in text
@@ -187,6 +188,7 @@ def test_a_phase_that_is_absent_has_no_dice_and_is_left_out_of_the_mean():
     assert list(table.rows[-1]) == ["mean over images", "0.600", "0.900", "0.650"]
 
 
+@pytest.mark.slow
 def test_groups_have_a_row_each_and_planning_says_how_much_more(batch, tmp_path):
     groups = {"a": "left", "b": "left", "<script>c": "right"}
     analysis, text = write(batch, tmp_path / "report.html", groups=groups)

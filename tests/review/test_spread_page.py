@@ -45,6 +45,7 @@ def answer_late(page, ms):
     )
 
 
+@pytest.mark.slow
 def test_the_whole_image_follows_a_few_strokes(page, small_project):
     before = page.mask()
     assert page.is_disabled("#spread")

@@ -554,6 +554,7 @@ def test_a_guest_reviews_but_reaches_no_folder(desk, client, small_project):
     assert guest.get("/api/app").status_code == 401
 
 
+@pytest.mark.slow
 def test_a_ledger_of_lots_beside_the_project_is_shown_and_no_other_file(client, small_project, tmp_path):
     pytest.importorskip("sqlalchemy")
     from cathode_tf.analysis import analyze

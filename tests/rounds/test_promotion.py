@@ -119,6 +119,7 @@ def test_a_first_model_that_is_better_than_the_shipped_one_takes_over(first_mode
     assert what_changed(first_model)["stable"]
 
 
+@pytest.mark.slow
 def test_a_worse_model_needs_a_reason_that_the_ledger_keeps(two_models):
     measure(two_models, 1, 0.8)
     measure(two_models, 2, 0.7)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from cathode_tf.statistics.fractions import (
 )
 
 PHASES = Phases.from_names(["pore", "ncm"])
+WHOLE = Settings(fragmentation=False)
+"""Cells of a checkerboard have no cracks worth looking for."""
 
 
 def cells(rng: np.random.Generator, side: int, cell: int, share: float = 0.3) -> np.ndarray:
@@ -104,7 +107,7 @@ def test_layers_are_found_and_uniform_images_are_not_called_layered(images, diff
     rng = np.random.default_rng(5)
     for present, expected in ((difference, True), (0.0, False)):
         masks = [layered(rng, present) for _ in range(images)]
-        estimate = analyze(masks, PHASES).summary["fraction"]["ncm"]
+        estimate = analyze(masks, PHASES, settings=WHOLE).summary["fraction"]["ncm"]
         assert (LAYERED in estimate.flags) == expected
 
 
@@ -118,7 +121,7 @@ def test_depth_profile_follows_the_layers_along_either_axis():
         masks.append(np.kron(np.stack(rows), np.ones((4, 4), np.uint8)))
     for axis, turn in (("rows", False), ("columns", True)):
         given = [mask.T if turn else mask for mask in masks]
-        profile = analyze(given, PHASES, settings=Settings(depth_axis=axis)).by_depth["ncm"]
+        profile = analyze(given, PHASES, settings=replace(WHOLE, depth_axis=axis)).by_depth["ncm"]
         # The middle of the first tenth lies at 5 % of the depth: 0.1 + 0.05 * 0.4.
         assert profile["0.0-0.1"].value == pytest.approx(0.12, abs=0.01)
         assert profile["0.9-1.0"].value == pytest.approx(0.48, abs=0.01)
@@ -153,14 +156,14 @@ def test_pore_back_is_pore_and_leaves_a_doubt():
     # 30 x 30 cells of 4 px, exactly 20 % pore, 70 % ncm and 10 % pore back.
     content = np.repeat(np.array([0, 1, 2], np.uint8), (180, 630, 90))
     masks = [np.kron(rng.permutation(content).reshape(30, 30), np.ones((4, 4), np.uint8)) for _ in range(5)]
-    merged = analyze(masks, phases)
+    merged = analyze(masks, phases, settings=WHOLE)
     estimate = merged.summary["fraction"]["pore"]
     assert merged.phases.names == ("pore", "ncm")
     assert estimate.value == pytest.approx(0.3, abs=0.01)
     # Rectangular between 0.2 and 0.3: half width 0.05 over sqrt(3).
     assert estimate.components["pore_back"] == pytest.approx(0.05 / math.sqrt(3), rel=0.05)
     assert estimate.half_width > 1.9 * 0.05 / math.sqrt(3) and "PORE_BACK" in estimate.flags
-    apart = analyze(masks, phases, settings=Settings(merge_pore_back=False))
+    apart = analyze(masks, phases, settings=replace(WHOLE, merge_pore_back=False))
     assert apart.summary["fraction"]["pore"].value == pytest.approx(0.2, abs=0.01)
 
 

@@ -26,6 +26,7 @@ def test_spheres_hardly_overlap_and_fill_their_share():
     )
 
 
+@pytest.mark.slow
 def test_sections_of_equal_spheres_have_the_mean_diameter_of_a_random_cut():
     # A random plane that hits a sphere of diameter D cuts a circle of mean diameter pi / 4 D (Wicksell).
     parameters = SMOOTH.replace(ncm_fraction=0.4, particle_um=4)

@@ -16,14 +16,21 @@ PHASES = Phases.default()
 
 
 @pytest.fixture
-def masks(tmp_path):
-    """Three masks of 24 x 24 cells of 4 px: 30 % ncm, 10 % binder, the rest pore."""
+def laid_out(tmp_path):
+    """Three masks of 10 x 10 cells of 4 px: 30 % ncm, 10 % binder, the rest pore."""
     rng = np.random.default_rng(0)
     (tmp_path / "phases.toml").write_text(PHASES.to_toml())
     for k in range(3):
-        cells = rng.permutation(np.repeat(np.array([0, 1, 3], np.uint8), (345, 173, 58))).reshape(24, 24)
+        cells = rng.permutation(np.repeat(np.array([0, 1, 3], np.uint8), (60, 30, 10))).reshape(10, 10)
         write_mask(tmp_path / "masks" / f"m{k}.png", cells.repeat(4, 0).repeat(4, 1), PHASES)
     return tmp_path
+
+
+@pytest.fixture
+def masks(laid_out, monkeypatch):
+    """The same, where nobody reads the report: drawing it takes longer than all else."""
+    monkeypatch.setattr("cathode_tf.reporting.write_report", lambda *_, **__: None)
+    return laid_out
 
 
 def run(folder, *arguments):
@@ -31,11 +38,11 @@ def run(folder, *arguments):
     return CliRunner().invoke(command, [*given, *arguments], catch_exceptions=False)
 
 
-def test_writes_summary_tables_and_report(masks):
-    result = run(masks, "--pixel-size-nm", "25")
+def test_writes_summary_tables_and_report(laid_out):
+    result = run(laid_out, "--pixel-size-nm", "25")
     assert result.exit_code == 0
     assert "ncm fraction: 0.3" in result.output and "report.html" in result.output
-    names = {path.name for path in (masks / "out").iterdir()}
+    names = {path.name for path in (laid_out / "out").iterdir()}
     assert names == {
         "summary.json",
         "instances.csv",
@@ -44,10 +51,10 @@ def test_writes_summary_tables_and_report(masks):
         "report.html",
         ".cathode-tf.json",
     }
-    summary = json.loads((masks / "out" / "summary.json").read_text())
+    summary = json.loads((laid_out / "out" / "summary.json").read_text())
     assert summary["summary"]["surface_density"]["ncm"]["unit"] == "1/um"
     assert (summary["pixel_size_nm"], summary["pixel_size_source"]) == (25, "given by hand")
-    assert "at 25 nm a pixel (given by hand)." in (masks / "out" / "report.html").read_text()
+    assert "at 25 nm a pixel (given by hand)." in (laid_out / "out" / "report.html").read_text()
 
 
 def test_without_a_pixel_size_all_is_in_pixels_and_it_says_so(masks):
@@ -129,6 +136,7 @@ def test_a_volume_is_measured_in_three_dimensions(masks):
     assert summary["voxel_size_nm"] == [50, 20, 20]
 
 
+@pytest.mark.slow
 def test_points_on_masks_with_pore_back_are_drawn_as_the_fractions_are_counted(masks):
     phases = Phases.from_names(["pore", "ncm", "pore_back"])
     (masks / "phases.toml").write_text(phases.to_toml())
@@ -238,18 +246,24 @@ def test_the_model_is_a_word_or_a_path():
 
 
 @pytest.mark.slow
-def test_masks_of_a_model_are_called_so(masks):
-    build_unet(PHASES, filters=(4, 8)).save(masks / "tiny.keras")
+def test_masks_of_a_model_are_called_so(laid_out):
+    build_unet(PHASES, filters=(4, 8)).save(laid_out / "tiny.keras")
     pixels = np.random.default_rng(0).integers(0, 255, (60, 50)).astype(np.uint8)
-    cv2.imwrite(str(masks / "photo.png"), pixels)
-    words = [str(masks / "photo.png"), "--model", str(masks / "tiny.keras"), "--out", str(masks / "out")]
+    cv2.imwrite(str(laid_out / "photo.png"), pixels)
+    words = [
+        str(laid_out / "photo.png"),
+        "--model",
+        str(laid_out / "tiny.keras"),
+        "--out",
+        str(laid_out / "out"),
+    ]
     CliRunner().invoke(command, words, catch_exceptions=False)
-    digest = hashlib.sha256((masks / "tiny.keras").read_bytes()).hexdigest()
-    model = json.loads((masks / "out" / "summary.json").read_text())["masks"]["models"][0]
+    digest = hashlib.sha256((laid_out / "tiny.keras").read_bytes()).hexdigest()
+    model = json.loads((laid_out / "out" / "summary.json").read_text())["masks"]["models"][0]
     assert model["sha256"] == digest and model["path"].endswith("tiny.keras")
-    report = (masks / "out" / "report.html").read_text()
+    report = (laid_out / "out" / "report.html").read_text()
     assert "UNCHECKED masks: made by model" in report and "tiny.keras" in report
     assert "sampling only" in report and "synthetic" not in report
-    assert Phases.from_toml(masks / "out" / "masks" / "phases.toml") == PHASES
-    run(masks, "--force")
-    assert json.loads((masks / "out" / "summary.json").read_text())["masks"]["models"] == []
+    assert Phases.from_toml(laid_out / "out" / "masks" / "phases.toml") == PHASES
+    run(laid_out, "--force")
+    assert json.loads((laid_out / "out" / "summary.json").read_text())["masks"]["models"] == []

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from cathode_tf import InputError, Phases, analyze
+from cathode_tf.analysis import Settings
 from cathode_tf.tools.compare import command
 
 
@@ -20,7 +21,9 @@ def batches(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("batches"), np.random.default_rng(0)
     for name, share in (("a", 0.3), ("b", 0.4)):
         masks = [cells(rng, share + more) for more in (-0.02, -0.01, 0, 0.01, 0.02)]
-        analyze(masks, Phases.from_names(["pore", "ncm"]), drawn_by="Ann").write(folder / name)
+        analyze(
+            masks, Phases.from_names(["pore", "ncm"]), settings=Settings(fragmentation=False), drawn_by="Ann"
+        ).write(folder / name)
     return folder
 
 

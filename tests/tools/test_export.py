@@ -11,6 +11,7 @@ def run(*arguments):
     return CliRunner().invoke(cli, ["export", *map(str, arguments)], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_it_writes_a_version_and_the_servers_files(tmp_path):
     build_unet(Phases.default(), filters=(4, 8)).save(tmp_path / "tiny.keras")
     done = run(tmp_path / "tiny.keras", "--out", tmp_path / "models" / "cathode")

@@ -127,6 +127,7 @@ def test_where_every_image_fails_no_empty_folder_stays(model, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_masks_follow_strokes_in_phases_of_ones_own(model, images, tmp_path):
     (tmp_path / "phases.toml").write_text(
         '[[phase]]\nname = "ncm"\nid = 0\n[[phase]]\nname = "pore"\nid = 5\nvalues = [100]\n'

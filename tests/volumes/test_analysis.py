@@ -281,7 +281,7 @@ def test_tortuosity_of_pores_in_series():
     assert found == pytest.approx(20 / 51.5, rel=1e-3)
 
 
-@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 1.0, 1.0)])
+@pytest.mark.parametrize("spacing", [pytest.param((1.0, 1.0, 1.0), marks=pytest.mark.slow), (2.0, 1.0, 1.0)])
 def test_tortuosity_around_balls_is_maxwells(spacing):
     """Balls far apart, share f: tau = 1 + f / 2 (Maxwell 1873), whatever the voxels' proportions."""
     from cathode_tf.volumes.tortuosity import relative_diffusivity

@@ -47,6 +47,7 @@ def test_each_step_moves_what_it_must_and_nothing_else():
     assert trust.total["porosity"] >= rows["gone"]["porosity"]
 
 
+@pytest.mark.slow
 def test_a_third_grey_level_is_carbon_and_a_wall_that_comes_nearer_is_a_pore():
     rng = np.random.default_rng(1)
     grey = plates()
