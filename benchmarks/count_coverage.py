@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from instances import by_network, powder
 
-from cathode_tf.analysis.summary import COUNT_NOISE, COUNT_SHIFT
+from cathode_tf.analysis.counting import COUNT_NOISE, COUNT_SHIFT
 
 TILES = 4
 LEAST_PX = 20

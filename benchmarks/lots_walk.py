@@ -6,7 +6,7 @@
 Twelve lots: five line loads with the old calender, then with the new one. Porosity falls with line load as
 0.24 + 0.16 exp(-q / 150), whichever the calender; the share of broken particles is 0.05 + 0.35 (1 - exp(-q / 200)), and
 0.20 more with the new calender. Thickness before the press, loading and drying vary, and do nothing. Of each lot a body
-is imaged at four depths: backscattered electrons, 512 px of 50 nm, so that cracks of 0.25 um are five pixels wide.
+is imaged at four depths: backscattered electrons, 1024 px of 50 nm, so that cracks of 0.25 um are five pixels wide.
 Every lot is measured twice: with the true masks, and with those of `cathode-tf segment default`.
 """
 
@@ -31,7 +31,7 @@ from cathode_tf.synthesis import Parameters, synthesize, write_samples
 from cathode_tf.tools.main import cli
 
 LOADS = (50, 100, 180, 180, 300, 480)
-CUTS, SIDE, PIXEL_NM = 4, 512, 50
+CUTS, SIDE, PIXEL_NM = 4, 1024, 50
 LIMIT, START, GAMMA = 0.24, 0.40, 150.0
 MORE_BROKEN = 0.20
 KINDS = {"true": "true masks", "model": "the model's masks"}

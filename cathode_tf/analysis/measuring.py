@@ -74,7 +74,7 @@ def analyze(
     """
     settings = settings or Settings()
     sized = pixel_size_nm if isinstance(pixel_size_nm, Mapping) else None
-    size = common_pixel_size(sized) if sized is not None else pixel_size_nm
+    size = common_pixel_size(pixel_size_nm) if isinstance(pixel_size_nm, Mapping) else pixel_size_nm
     left = without_pore_back(phases) if merges(phases, settings) else phases
     _check(settings, size, groups, left)
     errors = read_evaluation(evaluation) if isinstance(evaluation, (str, Path)) else evaluation

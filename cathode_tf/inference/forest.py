@@ -7,8 +7,11 @@ of trainable segmentation (Weka, ilastik), here as one of two witnesses. No Tens
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
+from typing import Any
 
 import cv2
 import numpy as np
@@ -108,7 +111,7 @@ def forest_answer(
     drawn = np.random.default_rng(0).random(len(places)) < weights / weights.max()
     table, told = found[rows // by, columns // by][drawn], phases[drawn]
     fold = _folds(rows[drawn] // BLOCK_PX, columns[drawn] // BLOCK_PX, told)
-    flat = found.reshape(-1, found.shape[-1])
+    flat = found.reshape(-1, found.shape[-1]).astype(np.float32)
     there = np.unique(phases)
     small = np.zeros((len(flat), len(there)), np.float32)
     tested, right = np.zeros(len(told), bool), np.zeros(len(told), bool)
@@ -122,9 +125,13 @@ def forest_answer(
         )
         forest.fit(table[seen], told[seen])
         columns_of = np.searchsorted(there, forest.classes_)
-        for begin in range(0, len(flat), _CHUNK):
+
+        def add(begin: int, forest: Any = forest, columns_of: np.ndarray = columns_of) -> None:
             part = slice(begin, begin + _CHUNK)
             small[part, columns_of] += forest.predict_proba(flat[part]) / FOLDS
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            list(pool.map(add, range(0, len(flat), _CHUNK)))
         # Of a phase that it never saw a forest cannot foretell anything.
         test = ~seen & np.isin(told, forest.classes_)
         if test.any():

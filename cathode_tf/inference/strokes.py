@@ -8,10 +8,15 @@ model's own answer, and away from the strokes it is held to it. No TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
 
 import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cathode_tf.errors import InputError
 from cathode_tf.inference.forest import BLOCK_PX, LEAST, SCALES_PX, forest_answer
@@ -20,8 +25,10 @@ from cathode_tf.phases import IGNORE, Phases
 FULL_BLOCK = 60
 """As many pixels of a phase make a block count in full: a stroke of 3 by 20 px."""
 
-OWN_ANSWER = 6.0
-"""The model's own answer, over the image, weighs as much as so many blocks of strokes."""
+OWN_ANSWER = 6.0, 60.0
+"""The model's own answer, over the image, weighs as much as so many blocks of strokes: at least, and at most. Between
+them it is the odds of being right that the model gives itself: one that is unsure all over is soon overruled, one that
+is sure but in a few places is mended there and kept elsewhere."""
 
 TRUSTED = 30.0
 """After so many blocks of strokes the model's own answer weighs half of that, as the strokes say more."""
@@ -50,6 +57,7 @@ _BACKGROUND = 3000
 _MOST_PAINTED = 8000
 _STEPS = 60
 _CHUNK_PX = 1 << 14  # what is computed of so many stays in the fast cache
+_remembered: dict[bytes, list[np.ndarray]] = {}
 
 
 def check_strokes(strokes: np.ndarray, shape: tuple[int, int], phases: Phases, source: str) -> None:
@@ -114,18 +122,23 @@ def follow_strokes(
         pixels taught by strokes; this one begins with what a network knows.
     """
     check_strokes(strokes, pixels.shape, phases, "strokes")
-    maps = list(_feature_maps(probabilities, pixels))
-    targets = phases.to_indices(strokes)
-    places, weights = _evidence(targets, len(phases))
+    with threadpool_limits(1, "blas"):  # its threads would wait for each other longer than they work
+        return _followed(probabilities, pixels, phases.to_indices(strokes))
+
+
+def _followed(probabilities: np.ndarray, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    n = probabilities.shape[-1]
+    maps = _maps_of(probabilities, pixels)
+    places, weights = _evidence(targets, n)
     rng = np.random.default_rng(0)
     elsewhere = rng.choice(pixels.size, min(_BACKGROUND, pixels.size), replace=False)
     table = _features(np.stack([values.ravel()[elsewhere] for values in maps], axis=1))
-    begin = np.zeros((len(phases), table.shape[1]))
-    begin[:, : len(phases)] = np.eye(len(phases)) / _LOG_SCALE
+    begin = np.zeros((n, table.shape[1]))
+    begin[:, :n] = np.eye(n) / _LOG_SCALE
     blocks = weights.sum()
-    own = OWN_ANSWER * TRUSTED / (TRUSTED + blocks)
+    own = _odds(probabilities) * TRUSTED / (TRUSTED + blocks)
     painted = _features(np.stack([values.ravel()[places] for values in maps], axis=1))
-    by_hand = np.eye(len(phases))[targets.ravel()[places]]
+    by_hand = np.eye(n)[targets.ravel()[places]]
     by_hand += SLIP * (_softmax(painted @ begin.T) - by_hand)
     found = _fit(
         np.concatenate([painted, table]),
@@ -134,46 +147,59 @@ def follow_strokes(
         begin,
         RIDGE / blocks,
     )
-    answer = _apply(maps, found)
     told = targets.ravel()[places]
+    texture = None
     if len(np.unique(told)) > 1:
-        model = _softmax(painted[:, : len(phases)] / _LOG_SCALE)
+        model = _softmax(painted[:, :n] / _LOG_SCALE)
         agreed = float((weights * model[np.arange(len(told)), told]).sum() / blocks)
         say = SAY_OF_TEXTURE * (1 - max(0.0, 2 * agreed - 1) ** 2)
         if agreed < MISTAKES * float((weights * model.max(axis=1)).sum() / blocks):
-            model = _softmax(table[:, : len(phases)] / _LOG_SCALE)
+            model = _softmax(table[:, :n] / _LOG_SCALE)
             sure = model.max(axis=1)
             places = np.concatenate([places, elsewhere])
             told = np.concatenate([told, model.argmax(axis=1).astype(told.dtype)])
             weights = np.concatenate([weights, sure * (OTHERS * blocks / sure.sum())])
-        answer = _join(answer, pixels, places, told, weights, say)
+        share, skill = forest_answer(pixels, places, told, weights)
+        texture = _Texture(share.reshape(pixels.size, -1), np.unique(told), say * skill)
+    answer = _apply(maps, found, texture).reshape(probabilities.shape)
     stays = targets != IGNORE
-    answer[stays] = np.eye(len(phases), dtype=np.float32)[targets[stays]]
+    answer[stays] = np.eye(n, dtype=np.float32)[targets[stays]]
     return answer
 
 
-def _join(
-    answer: np.ndarray,
-    pixels: np.ndarray,
-    places: np.ndarray,
-    painted: np.ndarray,
-    weights: np.ndarray,
-    say: float,
-) -> np.ndarray:
-    """`answer` times what a forest of the painted pixels says, to the powers of 1 - `say` and `say`, as probabilities.
+def _odds(probabilities: np.ndarray) -> float:
+    """Of being right, as the model sees it, within OWN_ANSWER."""
+    total = probabilities.sum(-1)
+    sure = float(np.mean(probabilities.max(-1)[total > 0] / total[total > 0])) if (total > 0).any() else 0.0
+    return float(np.clip(sure / max(1 - sure, 1e-6), *OWN_ANSWER))
 
-    Of phases that nobody painted a forest knows nothing: they keep their share.
+
+@dataclass(frozen=True)
+class _Texture:
+    """What a forest says.
+
+    Attributes:
+        share: float32 (pixels, painted phases), above 0.
+        phases: Their places among all phases. Of the others a forest knows nothing: they keep their share.
+        say: From 0 to 1, as a power: the answer is the model's to 1 - say times the forest's to say.
     """
-    there = np.unique(painted)
-    texture, skill = forest_answer(pixels, places, painted, weights)
-    texture /= texture.sum(-1, keepdims=True)
-    say *= skill
-    joined = answer.copy()
-    joined[..., there] = (
-        np.maximum(answer[..., there], LEAST) ** (1 - say)
-        * (texture * answer[..., there].sum(-1, keepdims=True)) ** say
-    )
-    return joined / joined.sum(-1, keepdims=True)
+
+    share: np.ndarray
+    phases: np.ndarray
+    say: float
+
+
+def _maps_of(probabilities: np.ndarray, pixels: np.ndarray) -> list[np.ndarray]:
+    """`_feature_maps` as a list; those of the last image are remembered, as strokes follow one another."""
+    digest = blake2b(np.ascontiguousarray(pixels).data, digest_size=16)
+    digest.update(np.ascontiguousarray(probabilities).data)
+    key = str((pixels.shape, probabilities.shape)).encode() + digest.digest()
+    maps = _remembered.get(key)
+    if maps is None:
+        maps = list(_feature_maps(probabilities, pixels))
+        _remembered.clear()
+        _remembered[key] = maps
+    return maps
 
 
 def _feature_maps(probabilities: np.ndarray, pixels: np.ndarray) -> Iterator[np.ndarray]:
@@ -245,8 +271,7 @@ def _fit(table: np.ndarray, targets: np.ndarray, begin: np.ndarray, ridge: float
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         now = flat.reshape(begin.shape)
-        # Not by BLAS: its threads wait for each other longer than they work.
-        scores = np.einsum("nf,kf->nk", table, now)
+        scores = table @ now.T
         scores -= scores.max(axis=1, keepdims=True)
         powers = np.exp(scores)
         total = powers.sum(axis=1)
@@ -254,24 +279,52 @@ def _fit(table: np.ndarray, targets: np.ndarray, begin: np.ndarray, ridge: float
             (weights * np.log(total)).sum() - (targets * scores).sum() + ridge * ((now - begin) ** 2).sum()
         )
         powers *= (weights / total)[:, None]
-        slope = np.einsum("nk,nf->kf", powers - targets, table) + 2 * ridge * (now - begin)
+        slope = (powers - targets).T @ table + 2 * ridge * (now - begin)
         return value, slope.ravel()
 
     found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
     return found.x.reshape(begin.shape)
 
 
-def _apply(maps: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (height, width, phases): `_features` times `weights`, without writing the features down."""
+def _apply(maps: list[np.ndarray], weights: np.ndarray, texture: _Texture | None) -> np.ndarray:
+    """Probabilities float32 (pixels, phases): `_features` times `weights`, without writing the features down, and what
+    a forest says of the phases that it knows."""
     n = len(maps)
     single, products, constant = np.split(weights.astype(np.float32), [n, -1], axis=1)
     squares = np.zeros((len(weights), n, n), np.float32)
     squares[:, *np.triu_indices(n)] = _PRODUCT_SCALE * products
     flat = [values.ravel() for values in maps]
     answer = np.empty((flat[0].size, len(weights)), np.float32)
-    for begin in range(0, len(answer), _CHUNK_PX):
-        part = np.stack([values[begin : begin + _CHUNK_PX] for values in flat])
-        slopes = np.einsum("pij,jn->pin", squares, part) + single[:, :, None]
-        scores = np.einsum("pin,in->np", slopes, part) + constant.T
-        answer[begin : begin + _CHUNK_PX] = _softmax(scores)
-    return answer.reshape(*maps[0].shape, len(weights))
+
+    def fill(begin: int) -> None:
+        where = slice(begin, begin + _CHUNK_PX)
+        part = np.stack([values[where] for values in flat])
+        scores = answer[where]
+        for index, (square, slope) in enumerate(zip(squares, single, strict=True)):
+            scores[:, index] = ((square @ part + slope[:, None]) * part).sum(axis=0) + constant[index]
+        if texture is not None:
+            _add_texture(scores, texture, where)
+        scores -= scores.max(axis=1, keepdims=True)
+        cv2.exp(scores, scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+
+    _everywhere(fill, len(answer))
+    return answer
+
+
+def _add_texture(scores: np.ndarray, texture: _Texture, where: slice) -> None:
+    """Move scores (logarithms up to a constant) of phases that a forest knows towards what it says, in place."""
+    known = scores[:, texture.phases]
+    highest = known.max(axis=1, keepdims=True)
+    total = highest + cv2.log(cv2.exp(known - highest).sum(axis=1, keepdims=True))
+    floor = scores.max(axis=1, keepdims=True) + np.float32(np.log(LEAST))
+    share = texture.share[where]
+    forest = cv2.log(share) - cv2.log(share.sum(axis=1, keepdims=True)) + total
+    say = np.float32(texture.say)
+    scores[:, texture.phases] = (1 - say) * np.maximum(known, floor) + say * forest
+
+
+def _everywhere(fill: Callable[[int], None], pixels: int) -> None:
+    """Call `fill` with where each chunk begins, on as many threads as there are processors."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        list(pool.map(fill, range(0, pixels, _CHUNK_PX)))

@@ -17,8 +17,10 @@ from cathode_tf.files import refuse_overwrite, temporary_folder, write_json
 from cathode_tf.imaging import Micrograph
 from cathode_tf.imaging.micrographs import check_pixel_size
 from cathode_tf.imaging.ome_zarr import Edges
+from cathode_tf.imaging.stories import MODEL, Story, write_stories
 from cathode_tf.imaging.volume_writing import OURS, write_ome_zarr, write_tiff_volume
 from cathode_tf.imaging.volumes import Volume, pixel_size, trust_beside, with_pixel_size
+from cathode_tf.inference.facts import model_facts
 from cathode_tf.ownership import refuse_foreign, unlike_entry
 from cathode_tf.phases import IGNORE
 from cathode_tf.progress import track
@@ -72,7 +74,8 @@ def segment_volume(
     Args:
         segmenter: The segmenter; it sees one slice at a time.
         volume: The slices.
-        out: `.tif` or `.zarr`; a `.json` of the same name takes voxel size, flicker and fractions.
+        out: `.tif` or `.zarr`; a `.json` of the same name takes voxel size, flicker and fractions, and
+            `masks.json` beside it which model made the labels.
         three_axes: Average the probabilities over slices along all three axes, for near-isotropic voxels.
         smooth: Remove flicker of single slices.
         pixel_size_nm: Edge of a slice's pixels; overrides what the files say.
@@ -127,6 +130,13 @@ def segment_volume(
     if trust is not None:  # of the volume's reconstruction; it goes with what is made of it
         content["trust"] = trust
     write_json(out.with_suffix(".json"), content, force=force)
+    image = {
+        "path": None if path is None else str(Path(path).absolute()),
+        "shape": list(volume.shape),
+        "pixel_size_nm": pixel_size(volume),
+        "pixel_size_source": volume.pixel_size_source,
+    }
+    write_stories(out.parent, {out.name: Story(MODEL, model=model_facts(segmenter), image=image)})
     return result
 
 

@@ -209,18 +209,23 @@ def _before_after(made: Reconstruction, stack: Stack) -> list[Section]:
 
 
 def _looks(made: Reconstruction, volume: Volume) -> list[Section]:
-    cuts = orthogonal_cuts(volume)
-    low, high = _range(cuts["xy"])
     z, y, x = made.voxel_nm
-    tall = (z / x) if z and x else 1.0
-    pictures = [Picture(_picture(cuts["xy"], low, high, x if x == y else None), "xy: the middle slice.")]
-    for name, axis in (("xz", 0), ("yz", 1)):
-        cut = cuts[name]
-        sides = [cut.shape[1], cut.shape[0]]
-        sides[1 - axis] = max(1, round(sides[1 - axis] * tall))
-        drawn = cv2.resize(cut, (sides[0], sides[1]), interpolation=cv2.INTER_LINEAR)
-        caption = (
-            f"{name}: across the slices, in true proportions." if z and x else f"{name}: across the slices."
-        )
-        pictures.append(Picture(_picture(drawn, low, high, x), caption))
-    return [Section("Cuts", pictures=pictures, open=True)]
+    cuts = orthogonal_cuts(volume)
+    panel = _shown(_side_by_side(cuts, z / x if z and x else 1.0), *_range(cuts["xy"]))
+    picture = picture_data(panel[..., None].repeat(3, -1), None, x if x == y else None)
+    caption = "The middle slice (xy), the cut yz to its right and xz below it, "
+    caption += "in true proportions." if z and x else "slices as far apart as pixels."
+    return [Section("Cuts", pictures=[Picture(picture, caption)], open=True, wide=True)]
+
+
+def _side_by_side(cuts: dict[str, np.ndarray], tall: float) -> np.ndarray:
+    """The three cuts as one picture, planes `tall` pixels apart; float32, white (inf) between them."""
+    xy, xz, yz = (cuts[name].astype(np.float32) for name in ("xy", "xz", "yz"))
+    depth = max(1, round(len(xz) * tall))
+    height, width = xy.shape
+    gap = max(4, min(height, width) // 60)
+    panel = np.full((height + gap + depth, width + gap + depth), np.inf, np.float32)
+    panel[:height, :width] = xy
+    panel[:height, width + gap :] = cv2.resize(yz, (depth, height), interpolation=cv2.INTER_LINEAR)
+    panel[height + gap :, :width] = cv2.resize(xz, (width, depth), interpolation=cv2.INTER_LINEAR)
+    return panel

@@ -106,7 +106,7 @@ def _rendering(analysis: VolumeAnalysis) -> list[Section]:
         return []
     drawn = surface_pictures(analysis.thumbnail, analysis.thumbnail_spacing, analysis.phases, analysis.unit)
     pictures = [
-        Picture(picture_data(picture), f"Surface of {name}; faces of the volume are left open.")
+        Picture(picture_data(picture), f"{name}, cut off at the faces of the volume.")
         for name, picture in drawn.items()
     ]
     return [Section("In three dimensions", pictures=pictures, open=True)] if pictures else []

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import tifffile
 import zarr
 
 from cathode_tf import InputError
+from cathode_tf.imaging.stories import CHANGED, MODEL, stories_beside
 from cathode_tf.imaging.volume_writing import write_tiff_volume
 from cathode_tf.imaging.volumes import FolderVolume, TiffVolume, open_volume, trust_beside
 from cathode_tf.inference.segmentation import Segmentation
@@ -25,6 +27,9 @@ class Threshold:
     """Stands for a segmenter: bright is ncm, dark is pore, and it is sure of it."""
 
     phases = Phases.from_names(("pore", "ncm"))
+    card: ClassVar = {"title": "Half-way"}
+    sources: tuple[str, ...] = ()
+    fingerprint = "0"
 
     def segment(self, image):
         mask = (image.pixels > 100).astype(np.uint8)
@@ -54,6 +59,11 @@ def test_labels_fractions_and_pages(tmp_path):
     assert result.phase_fractions["ncm"] == pytest.approx((slices > 100).mean())
     content = json.loads((tmp_path / "s_mask.json").read_text())
     assert content["shape"] == [4, 96, 80] and content["voxel_nm"] == [None, None, None]
+    story = stories_beside([result.path])[0]
+    assert story.origin == MODEL and story.model["title"] == "Half-way"
+    assert story.image["path"] == str(tmp_path / "s.tif")
+    result.path.write_bytes(result.path.read_bytes() + b" ")
+    assert stories_beside([result.path])[0].origin == CHANGED
     with pytest.raises(InputError, match="exists already"):
         segment_volume(Threshold(), TiffVolume(tmp_path / "s.tif"), tmp_path / "s_mask.tif")
 
@@ -102,7 +112,7 @@ def test_three_axes_agree_where_every_axis_does(tmp_path):
         Threshold(), stack(tmp_path / "c.tif", cubes), tmp_path / "c3.tif", three_axes=True
     )
     np.testing.assert_array_equal(tifffile.imread(result.path), cubes > 100)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "c3.json", "c3.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "c3.json", "c3.tif", "masks.json"]
 
 
 def test_three_axes_average_the_networks_probabilities(segmenter, tmp_path, image):
