@@ -36,6 +36,7 @@ def disks(small_project):
     return small_project
 
 
+@pytest.mark.slow
 def test_what_was_learned_is_used_only_if_no_fewer_held_back_particles_agree(disks, monkeypatch):
     told = learn_particles(disks, who="ann")
     assert told.kept == (told.after >= told.before)

@@ -109,6 +109,7 @@ def sharp(level):
     return 40 + 130 * (level > 0).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_blur_and_noise_are_no_thickness(make_stack):
     """Optics of 2 px blur within a slice, not across: taken for distance, they would add a tenth to the mean."""
     made = make_stack(count=50, side=256, walk=0.0, blur=2.0, noise=20.0, seed=7)
@@ -121,6 +122,7 @@ def test_blur_and_noise_are_no_thickness(make_stack):
     assert found.relative.std() < 0.08  # all slices are of one thickness
 
 
+@pytest.mark.slow
 def test_walls_behind_pores_are_told():
     """Grey fades with the depth at which the next wall lies: pores brighten slowly and darken at once."""
     rng = np.random.default_rng(3)

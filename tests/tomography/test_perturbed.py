@@ -11,6 +11,7 @@ from cathode_tf.tomography.perturbed import perturbations
 from cathode_tf.tomography.slices import open_slices
 
 
+@pytest.mark.slow
 def test_the_middle_is_made_again_and_each_step_is_off_by_its_uncertainty(tmp_path, make_stack):
     made_stack = make_stack(count=10, side=192, walk=0.2, slope=(0.5, 0.0), seed=1)
     made_stack.write(tmp_path / "raw")
