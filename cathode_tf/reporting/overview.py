@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cathode_tf.analysis import Analysis
+from cathode_tf.analysis.borders import BORDER
 from cathode_tf.analysis.worth import CORRECTED, HAND, TESTED, UNCHECKED, VERIFIED
 from cathode_tf.imaging import display
 from cathode_tf.reporting.figures import phase_picture, picture_data
@@ -71,7 +72,7 @@ def overview(
     for title, names in parts:
         if names:
             estimate = _fraction(analysis, names)
-            card = _card(title, estimate, _color(analysis, names), analysis, percent=True)
+            card = _card(title, estimate, _color(analysis, names), analysis, percent=True, share=True)
             cards.append(card)
             told.append(f"{title.lower() if title[1:].islower() else title} {card.value}")
     for name in phases.with_role("particle"):
@@ -119,7 +120,10 @@ def _fraction(analysis: Analysis, names: Sequence[str]) -> Estimate:
     return analysis.share_of(names)
 
 
-def _card(title: str, estimate: Estimate, color: str, analysis: Analysis, percent: bool = False) -> Card:
+def _card(
+    title: str, estimate: Estimate, color: str, analysis: Analysis, percent: bool = False, share: bool = False
+) -> Card:
+    """A number with its trust; `share`: of a phase, which labelled points correct, where others get a band."""
     if estimate.is_refused:
         reason = for_page(sentence(estimate.flags["REFUSED"]))
         return Card(title, "not estimable", reason, color, True)
@@ -127,8 +131,9 @@ def _card(title: str, estimate: Estimate, color: str, analysis: Analysis, percen
     value = scale * (estimate.value or 0.0)
     verdict = analysis.worth.verdict
     trust = (DOUBTED if SEGMENTATION in estimate.components else TRUST).get(verdict, TRUST[verdict])
-    if verdict == VERIFIED and not percent:
-        trust = "masks verified; the interval counts in their borders"
+    if verdict == VERIFIED and not share:
+        counted = BORDER in estimate.components
+        trust = "masks verified; the interval counts in their borders" if counted else "masks verified"
     if estimate.ci is None:
         reason = next(iter(estimate.flags.values()), "")
         return Card(title, f"{plain(value, 3)} {unit}", f"no interval: {reason}", color, trust=trust)

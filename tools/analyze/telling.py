@@ -26,8 +26,9 @@ def show(analysis) -> None:
         click.echo(f"Look again: {doubt}.")
     if analysis.pixel_size_nm is None and not analysis.mixed:
         click.echo("Pixel size unknown: lengths are in pixels (give --pixel-size-nm for micrometres).")
+    corrected = any(analysis.summary.get(quantity) for quantity in CORRECTIONS)
     for name, estimate in analysis.summary["fraction"].items():
-        click.echo(f"{name} fraction: {estimate}")
+        click.echo(f"{name} fraction{', as the masks have it' if corrected else ''}: {estimate}")
     for quantity, words in CORRECTIONS.items():
         for name, estimate in analysis.summary.get(quantity, {}).items():
             click.echo(f"{name} fraction, {words}: {estimate}")
