@@ -28,7 +28,7 @@ from cathode_tf.rounds import Project, create_project
 from cathode_tf.synthesis import synthesize
 
 TICKS = os.sysconf("SC_CLK_TCK")
-OPEN = "key => editor.card?.key !== key && editor.labels && !editor.readonly"
+OPEN = "key => window.editor && editor.card?.key !== key && editor.labels && !editor.readonly"
 
 
 class Served:
