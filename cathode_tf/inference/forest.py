@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any
@@ -130,8 +131,7 @@ def forest_answer(
             part = slice(begin, begin + _CHUNK)
             small[part, columns_of] += forest.predict_proba(flat[part]) / FOLDS
 
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            list(pool.map(add, range(0, len(flat), _CHUNK)))
+        in_parts(add, len(flat), _CHUNK)
         # Of a phase that it never saw a forest cannot foretell anything.
         test = ~seen & np.isin(told, forest.classes_)
         if test.any():
@@ -145,6 +145,12 @@ def forest_answer(
         answer = cv2.resize(answer, full, interpolation=cv2.INTER_LINEAR).reshape(full[1], full[0], -1)
         answer = answer[:height, :width]
     return np.maximum(answer, LEAST), skill
+
+
+def in_parts(do: Callable[[int], None], pixels: int, chunk: int) -> None:
+    """Call `do` with where each part of so many pixels begins, on as many threads as there are processors."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        list(pool.map(do, range(0, pixels, chunk)))
 
 
 def _folds(rows: np.ndarray, columns: np.ndarray, phases: np.ndarray) -> np.ndarray:

@@ -8,9 +8,7 @@ model's own answer, and away from the strokes it is held to it. No TensorFlow.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -19,7 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from cathode_tf.errors import InputError
-from cathode_tf.inference.forest import BLOCK_PX, LEAST, SCALES_PX, forest_answer
+from cathode_tf.inference.forest import BLOCK_PX, LEAST, SCALES_PX, forest_answer, in_parts
 from cathode_tf.phases import IGNORE, Phases
 
 FULL_BLOCK = 60
@@ -308,7 +306,7 @@ def _apply(maps: list[np.ndarray], weights: np.ndarray, texture: _Texture | None
         cv2.exp(scores, scores)
         scores /= scores.sum(axis=1, keepdims=True)
 
-    _everywhere(fill, len(answer))
+    in_parts(fill, len(answer), _CHUNK_PX)
     return answer
 
 
@@ -322,9 +320,3 @@ def _add_texture(scores: np.ndarray, texture: _Texture, where: slice) -> None:
     forest = cv2.log(share) - cv2.log(share.sum(axis=1, keepdims=True)) + total
     say = np.float32(texture.say)
     scores[:, texture.phases] = (1 - say) * np.maximum(known, floor) + say * forest
-
-
-def _everywhere(fill: Callable[[int], None], pixels: int) -> None:
-    """Call `fill` with where each chunk begins, on as many threads as there are processors."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        list(pool.map(fill, range(0, pixels, _CHUNK_PX)))
